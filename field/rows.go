@@ -1,0 +1,255 @@
+package field
+
+import (
+	"context"
+
+	"github.com/rowseal/rowseal/envelope"
+)
+
+// SealRow is one row of a page to seal: Values[j] belongs to the page's
+// columns[j]. SealRows sets Sealed, as long as Values, with nil for NULL.
+type SealRow struct {
+	Row
+	Values []any
+	Sealed [][]byte
+}
+
+// SealRows seals the values of columns, which are of one table, in every row.
+// All keys that the page needs are fetched at once. In ModeRow and ModeKMS the
+// columns of a row share its key. On an error nothing is to be used.
+func (c *Cipher) SealRows(ctx context.Context, columns []*Column, rows []SealRow) error {
+	if len(columns) == 0 || len(rows) == 0 {
+		return nil
+	}
+	p := sealPage{c: c, ctx: ctx, columns: columns, rows: rows}
+	if err := p.collect(); err != nil {
+		return err
+	}
+	p.grants = make([]envelope.Grant, len(p.uses))
+	c.keyring.SealKeys(ctx, p.uses, p.grants)
+	w := workspaces.Get().(*workspace)
+	defer w.release()
+	for i := range rows {
+		if err := p.sealRow(w, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sealPage is one call of SealRows.
+type sealPage struct {
+	c       *Cipher
+	ctx     context.Context
+	columns []*Column
+	rows    []SealRow
+	tenants []string // by row
+	places  []int    // of each cell's key in uses, row by row
+	uses    []envelope.Use
+	grants  []envelope.Grant
+	rowKeys []rowKey // of the row at hand
+}
+
+// rowKey is a row's key under one of the page's wrapping keys.
+type rowKey struct{ wrap, key *envelope.Key }
+
+// collect finds every row's tenant and every key that the page needs.
+func (p *sealPage) collect() error {
+	p.tenants = make([]string, len(p.rows))
+	p.places = make([]int, 0, len(p.rows)*len(p.columns))
+	seen := map[envelope.Use]int{}
+	for i := range p.rows {
+		tenant, err := sealTenant(p.ctx, p.columns[0].table, p.rows[i].Row)
+		if err == nil {
+			err = envelope.CheckTenant(tenant)
+		}
+		if err != nil {
+			return p.columns[0].fail("seal", i, err)
+		}
+		p.tenants[i] = tenant
+		for j, col := range p.columns {
+			p.places = append(p.places, p.place(seen, i, j, col))
+		}
+	}
+	return nil
+}
+
+// place returns where in uses the key of a cell stands. Rows share keys where
+// tenant and column do, except those of the KMS, which are a row's own.
+func (p *sealPage) place(seen map[envelope.Use]int, i, j int, col *Column) int {
+	tenant := p.tenants[i]
+	if col.mode != envelope.ModeKMS && i > 0 && tenant == p.tenants[i-1] {
+		return p.places[(i-1)*len(p.columns)+j]
+	}
+	u := col.use(tenant)
+	if col.mode == envelope.ModeKMS {
+		for k, other := range p.columns[:j] {
+			if other.mode == envelope.ModeKMS && other.reuse == col.reuse {
+				return p.places[i*len(p.columns)+k]
+			}
+		}
+	} else if at, ok := seen[u]; ok {
+		return at
+	}
+	seen[u] = len(p.uses)
+	p.uses = append(p.uses, u)
+	return len(p.uses) - 1
+}
+
+func (p *sealPage) sealRow(w *workspace, i int) error {
+	r := &p.rows[i]
+	r.Sealed = make([][]byte, len(p.columns))
+	p.rowKeys = p.rowKeys[:0]
+	for j, col := range p.columns {
+		null, err := w.encode(col, r.Row, r.Values[j])
+		if err == nil && !null {
+			r.Sealed[j], err = p.sealCell(w, i, j, col)
+		}
+		if err != nil {
+			return col.fail("seal", i, err)
+		}
+	}
+	return nil
+}
+
+func (p *sealPage) sealCell(w *workspace, i, j int, col *Column) ([]byte, error) {
+	key, err := p.take(w, p.places[i*len(p.columns)+j])
+	if err == nil && col.mode == envelope.ModeRow {
+		key, err = p.rowKey(key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := p.c.binding(col, p.tenants[i], nil)
+	return sealPlain(nil, col, w.plain, key, &b)
+}
+
+// take returns the key granted at a place and counts its use, asking for a
+// fresh one when it is used up.
+func (p *sealPage) take(w *workspace, at int) (*envelope.Key, error) {
+	for {
+		g := &p.grants[at]
+		if g.Err != nil || g.Lease == nil || g.Lease.Use(len(w.plain)) {
+			return g.Key, g.Err
+		}
+		p.c.keyring.SealKeys(p.ctx, p.uses[at:at+1], p.grants[at:at+1])
+	}
+}
+
+// rowKey returns the row's key under wrap, made when the row first needs it.
+func (p *sealPage) rowKey(wrap *envelope.Key) (*envelope.Key, error) {
+	for _, k := range p.rowKeys {
+		if k.wrap == wrap {
+			return k.key, nil
+		}
+	}
+	key, err := envelope.NewRowKey(wrap, p.c.namespace)
+	if err == nil {
+		p.rowKeys = append(p.rowKeys, rowKey{wrap, key})
+	}
+	return key, err
+}
+
+// OpenRow is one row of a page to open: Sealed[j] stands in the page's
+// columns[j] and is opened into Into[j], a pointer; a nil Into[j] is skipped.
+type OpenRow struct {
+	Row
+	Sealed [][]byte
+	Into   []any
+}
+
+// OpenRows opens the values of columns in every row. All keys that the page
+// needs are fetched at once. On an error some destinations may be set.
+func (c *Cipher) OpenRows(ctx context.Context, columns []*Column, rows []OpenRow) error {
+	cells, err := parsePage(columns, rows)
+	if err != nil {
+		return err
+	}
+	c.fetchOpenKeys(ctx, columns, cells)
+	w := workspaces.Get().(*workspace)
+	defer w.release()
+	for i := range rows {
+		tenant, err := openTenant(ctx, rows[i].Row)
+		if err != nil {
+			return columns[0].fail("open", i, err)
+		}
+		for j, col := range columns {
+			if rows[i].Into[j] == nil {
+				continue
+			}
+			if err := c.openCell(w, col, tenant, i, rows[i].ID, &cells[i*len(columns)+j], rows[i].Into[j]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cell is one value of a page; without a value it is NULL or skipped.
+type cell struct {
+	value envelope.Value
+	set   bool
+	key   *envelope.Key
+	ad    []byte
+	lease envelope.Lease // of a key that the memo does not have
+	err   error
+}
+
+func parsePage(columns []*Column, rows []OpenRow) ([]cell, error) {
+	cells := make([]cell, len(columns)*len(rows))
+	for i := range rows {
+		for j, col := range columns {
+			if rows[i].Sealed[j] == nil || rows[i].Into[j] == nil {
+				continue
+			}
+			cell := &cells[i*len(columns)+j]
+			if err := parseFor(&cell.value, col, rows[i].Sealed[j]); err != nil {
+				return nil, col.fail("open", i, err)
+			}
+			cell.set = true
+		}
+	}
+	return cells, nil
+}
+
+// fetchOpenKeys sets the keys of all cells, from the memo or at once from the
+// keyring.
+func (c *Cipher) fetchOpenKeys(ctx context.Context, columns []*Column, cells []cell) {
+	var refs []envelope.Ref
+	var at []int
+	for n := range cells {
+		if !cells[n].set {
+			continue
+		}
+		col := columns[n%len(columns)]
+		if cells[n].key, cells[n].ad = c.memo(col).openKey(&cells[n].value); cells[n].key == nil {
+			refs = append(refs, envelope.Ref{Field: col.field, Value: &cells[n].value})
+			at = append(at, n)
+		}
+	}
+	if len(refs) == 0 {
+		return
+	}
+	grants := make([]envelope.Grant, len(refs))
+	c.keyring.OpenKeys(ctx, refs, grants)
+	for i, n := range at {
+		cells[n].key, cells[n].lease, cells[n].err = grants[i].Key, grants[i].Lease, grants[i].Err
+	}
+}
+
+func (c *Cipher) openCell(w *workspace, col *Column, tenant string, row int, id any, cell *cell, dst any) error {
+	if !cell.set {
+		return col.decode(nil, dst, row)
+	}
+	if cell.err != nil {
+		return col.fail("open", row, cell.err)
+	}
+	b := c.binding(col, cell.key.Tenant(), cell.ad)
+	out, data, err := openPlain(w.plain[:0], &cell.value, &b, cell.key, tenant, id)
+	if err != nil {
+		return col.fail("open", row, err)
+	}
+	w.keep(out)
+	c.memo(col).keepOpenKey(&b, cell.lease, &cell.value)
+	return col.decode(data, dst, row)
+}

@@ -1,0 +1,50 @@
+package field
+
+import (
+	"sync"
+
+	"github.com/rowseal/rowseal/envelope"
+)
+
+// workspace lends the buffer that a plaintext lies in while it is sealed or
+// decoded, so that a value with a cached key costs no allocation.
+type workspace struct {
+	plain []byte // cleared before it is given back
+	used  int    // how much of plain was ever written in this call
+}
+
+var workspaces = sync.Pool{New: func() any { return &workspace{plain: make([]byte, 0, 256)} }}
+
+// maxKept is the longest plaintext buffer that is kept for later calls.
+const maxKept = 4 << 10
+
+// keep makes plain, which was written to w.plain's memory or in its place, the
+// plaintext at hand.
+func (w *workspace) keep(plain []byte) {
+	w.plain, w.used = plain, max(w.used, len(plain))
+}
+
+func (w *workspace) release() {
+	clear(w.plain[:w.used])
+	w.used = 0
+	if cap(w.plain) > maxKept {
+		w.plain = nil
+	}
+	workspaces.Put(w)
+}
+
+// request lends what asking the keyring for one key takes.
+type request struct {
+	uses   [1]envelope.Use
+	refs   [1]envelope.Ref
+	grants [1]envelope.Grant
+	value  envelope.Value
+}
+
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// release clears r first, so that the pool refers to no key.
+func (r *request) release() {
+	*r = request{}
+	requests.Put(r)
+}

@@ -1,0 +1,358 @@
+package gormplugin
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/rowseal/rowseal/field"
+)
+
+// analysis is what a statement's text says about sealed columns. It is the
+// last check in front of the driver, and the way in which result columns are
+// recognised; it holds for what GORM built as for what was written by hand.
+type analysis struct {
+	err    error      // why the statement is refused
+	sealed bool       // it names a table with sealed columns
+	params []paramUse // parameters that must be sealed
+	items  []item     // what it returns
+	star   bool       // items has a *
+	// combines: it has a UNION, so that result columns are of several SELECTs.
+	combines bool
+	refs     map[string][]*model
+	moves    *field.Column // a sealed column of a table whose tenant or row id is assigned
+	moved    string        // that tenant or row id column
+}
+
+// paramUse is a parameter that is written to a sealed column.
+type paramUse struct {
+	param  int
+	table  string
+	column string
+}
+
+// item is an element of the list after SELECT or RETURNING.
+type item struct {
+	star   bool   // * or t.*
+	plain  bool   // a column and nothing else
+	qual   string // table name or alias; "" for none
+	column string
+	out    string // name of the result column; "" where the database chooses it
+}
+
+// tableRef is a table, with the name that it goes by, at a place of the text.
+type tableRef struct {
+	at    int
+	name  string
+	found []*model
+}
+
+// tableLookup finds the models of a table with sealed columns.
+type tableLookup func(name string) []*model
+
+// parser reads a statement. It does not understand SQL; it knows the places in
+// which a sealed column is harmless, and everything else is refused.
+type parser struct {
+	tokens  []token
+	lookup  tableLookup
+	allowed []bool // tokens that name a sealed column in a harmless place
+	table   []bool // tokens that name a table or its alias
+	aliases []string
+	models  []*model
+	target  []*model // of INSERT and UPDATE; "excluded" means it too
+	upsert  bool     // inside ON CONFLICT, where excluded is the inserted row
+	texted  bool     // a table's name stands in single quotes
+	tables  []tableRef
+	rows    map[string]bool // sub-queries whose rows have all of a table's columns
+	d       dialect
+	analysis
+}
+
+// analyse reads a statement.
+func analyse(sql string, d dialect, lookup tableLookup) *analysis {
+	tokens, ok := lex(sql, d)
+	p := &parser{
+		tokens: tokens, lookup: lookup, d: d, allowed: make([]bool, len(tokens)), table: make([]bool, len(tokens)),
+		rows: map[string]bool{}, analysis: analysis{refs: map[string][]*model{}},
+	}
+	if !p.mentionsTable() {
+		if ok {
+			return &p.analysis
+		}
+		// What cannot be read may name anything; it is the database's to
+		// refuse, unless a table's name stands in it.
+		p.models = p.buried(sql)
+	}
+	if p.sealed = len(p.models) > 0; !p.sealed {
+		return &p.analysis
+	}
+	if !ok {
+		p.fail("", ErrStatement, "it has an unfinished literal or comment, or names written with escapes")
+		return &p.analysis
+	}
+	if p.texted {
+		p.fail("", ErrStatement, "write the table's name without quotes, or in double quotes")
+		return &p.analysis
+	}
+	p.findRows()
+	p.findTables()
+	p.nested()
+	p.statement()
+	return &p.analysis
+}
+
+func (p *parser) fail(column string, err error, remedy string) {
+	if p.err == nil {
+		p.err = p.models[0].refuse(column, err, remedy)
+	}
+}
+
+func (p *parser) failAt(c *field.Column, err error, remedy string) {
+	if p.err == nil {
+		p.err = &Error{Table: c.Table().Name(), Column: c.Name(), Err: err, Remedy: remedy}
+	}
+}
+
+// mentionsTable finds the models whose table's name stands anywhere.
+func (p *parser) mentionsTable() bool {
+	for i, t := range p.tokens {
+		if t.isName() {
+			p.know(p.lookup(t.text))
+		}
+		if t.kind == tokenText && i > 0 && p.tokens[0].is("do") {
+			p.know(p.buried(t.text))
+		}
+		if t.kind == tokenText && !p.d.dollars && p.tableBefore(i) {
+			if found := p.lookup(strings.ToLower(t.text)); len(found) > 0 {
+				p.know(found)
+				p.texted = true
+			}
+		}
+	}
+	return len(p.models) > 0
+}
+
+// tableBefore says whether a table's name may follow the token before i.
+// SQLite takes 'x' for a name where a literal cannot stand.
+func (p *parser) tableBefore(i int) bool {
+	switch before := p.at(i - 1); before.text {
+	case "from", "join", "into", "update", "table", "replace", "ignore", "abort", "fail", "rollback", "only":
+		return before.kind == tokenWord
+	case "(":
+		return p.at(i-2).is("from") || p.at(i-2).is("join") || p.tableBefore(i-1)
+	case ".":
+		return before.kind == tokenSymbol
+	case ",":
+		return before.kind == tokenSymbol && p.fromList(i-1)
+	}
+	return false
+}
+
+// fromList says whether the comma at i stands between the tables of a FROM.
+func (p *parser) fromList(i int) bool {
+	depth := p.at(i).depth
+	for i--; i >= 0 && p.at(i).depth >= depth; i-- {
+		if t := p.at(i); t.depth == depth && t.kind == tokenWord && (t.text == "from" || (reserved[t.text] && t.text != "as")) {
+			return t.text == "from"
+		}
+	}
+	return false
+}
+
+// buried finds models in text that is not read as a statement of its own.
+func (p *parser) buried(text string) (found []*model) {
+	for w := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return r < 0x80 && !isWordByte(byte(r)) }) {
+		found = append(found, p.lookup(w)...)
+	}
+	return found
+}
+
+// onlyReferenced leaves out the models whose table's name stands only where
+// it is no table's, such as a column of another table.
+func (p *parser) onlyReferenced() {
+	if len(p.refs) == 0 {
+		return
+	}
+	p.models = nil
+	for _, found := range p.refs {
+		p.know(found)
+	}
+	p.sealed = len(p.models) > 0
+}
+
+func (p *parser) know(found []*model) {
+	for _, m := range found {
+		if !slices.Contains(p.models, m) {
+			p.models = append(p.models, m)
+		}
+	}
+}
+
+// at returns the token at i, or one that is nothing.
+func (p *parser) at(i int) token {
+	if i < 0 || i >= len(p.tokens) {
+		return token{}
+	}
+	return p.tokens[i]
+}
+
+// chain reads a.b.c at i: its parts and the index behind it.
+func (p *parser) chain(i int) (parts []string, next int) {
+	for p.at(i).isName() {
+		parts = append(parts, p.at(i).text)
+		if !p.at(i+1).is(".") || !p.at(i+2).isName() {
+			return parts, i + 1
+		}
+		i += 2
+	}
+	return parts, i
+}
+
+// split returns the qualifier and the column of a chain.
+func split(parts []string) (qual, column string) {
+	if n := len(parts); n > 1 {
+		return parts[n-2], parts[n-1]
+	}
+	return "", parts[0]
+}
+
+// closing returns the index of the parenthesis that closes the one at i.
+func (p *parser) closing(i int) int {
+	depth := p.at(i).depth
+	for j := i + 1; j < len(p.tokens); j++ {
+		if p.tokens[j].is(")") && p.tokens[j].depth == depth {
+			return j
+		}
+	}
+	return len(p.tokens)
+}
+
+// until returns the first index from i on where the statement at that depth
+// ends or one of words stands.
+func (p *parser) until(i, depth int, words ...string) int {
+	for ; i < len(p.tokens); i++ {
+		t := p.tokens[i]
+		if t.depth < depth || (t.depth == depth && t.is(";")) {
+			return i
+		}
+		if t.depth == depth && t.kind == tokenWord && !p.at(i-1).is("as") && slices.Contains(words, t.text) {
+			return i
+		}
+	}
+	return i
+}
+
+// commas splits [lo, hi) at the commas of that depth.
+func (p *parser) commas(lo, hi, depth int, each func(lo, hi int)) {
+	from := lo
+	for i := lo; i <= hi; i++ {
+		if i == hi || (p.tokens[i].depth == depth && p.tokens[i].is(",")) {
+			if i > from {
+				each(from, i)
+			}
+			from = i + 1
+		}
+	}
+}
+
+// findTables learns the names and aliases that stand for tables.
+func (p *parser) findTables() {
+	for i, t := range p.tokens {
+		if t.kind != tokenWord {
+			continue
+		}
+		switch t.text {
+		case "from", "join", "straight_join", "update", "into", "using", "table":
+			if (t.text == "from" && p.at(i-1).is("distinct")) || (t.text == "using" && p.at(i+1).is("(")) {
+				continue
+			}
+			at := i + 1
+			if t.text == "update" && p.at(at).is("or") {
+				at += 2 // UPDATE OR IGNORE
+			}
+			p.tableList(at, t.text == "from" || t.text == "using")
+			if t.text != "into" {
+				p.columnAliases(at)
+			}
+		}
+	}
+}
+
+func (p *parser) tableList(i int, many bool) {
+	for {
+		if p.at(i).is("only") || p.at(i).is("lateral") {
+			i++
+		}
+		if p.at(i).is("(") {
+			if inner := p.at(i + 1); inner.isName() {
+				p.tableList(i+1, true) // FROM (a CROSS JOIN b)
+			}
+			i = p.closing(i) + 1
+			i = p.alias(i, "", nil)
+		} else {
+			parts, next := p.chain(i)
+			if len(parts) == 0 {
+				return
+			}
+			found := p.lookup(strings.Join(parts, "."))
+			for j := i; j < next; j++ {
+				p.table[j] = true
+			}
+			i = p.alias(next, parts[len(parts)-1], found)
+		}
+		if !many || !p.at(i).is(",") {
+			return
+		}
+		i++
+	}
+}
+
+// alias records what [AS] name after a table stands for.
+func (p *parser) alias(i int, table string, found []*model) int {
+	if p.at(i).is("as") {
+		i++
+	}
+	if p.at(i).isName() {
+		p.table[i] = true
+		if p.at(i).text == "excluded" {
+			p.fail("", ErrStatement, "excluded means the row of an INSERT; give the table another alias")
+		}
+		if table != "" {
+			p.refer(i, p.at(i).text, found)
+			p.rows[p.at(i).text] = p.rows[p.at(i).text] || p.rows[table]
+		}
+		return i + 1
+	}
+	if table != "" {
+		p.refer(i-1, table, found)
+	}
+	return i
+}
+
+// refer records what a name stands for. One that stands for two tables, as in
+// FROM old AS t of an INSERT INTO t, may mean either.
+func (p *parser) refer(at int, name string, found []*model) {
+	p.refs[name] = slices.Concat(p.refs[name], found)
+	p.tables = append(p.tables, tableRef{at: at, name: name, found: found})
+}
+
+// modelsOf returns the models that a qualifier may mean. Without one, or with
+// one that is no table's, it may be any that the statement names.
+func (p *parser) modelsOf(qual string) []*model {
+	if qual == "excluded" && len(p.target) > 0 {
+		return p.target
+	}
+	if found, ok := p.refs[qual]; ok && qual != "" {
+		return found
+	}
+	return p.models
+}
+
+// sealedColumn returns the sealed column that a name may mean, or nil.
+func (p *parser) sealedColumn(qual, name string) *field.Column {
+	for _, m := range p.modelsOf(qual) {
+		if c := m.column(name); c != nil {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package gormplugin
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Why an operation is refused. Errors are of type *[Error] and match one of
+// these, or one of package field (ErrTenantUnknown, ErrTenantMismatch,
+// ErrRowUnknown, …), with errors.Is.
+var (
+	// ErrTag: a model's tags contradict each other or miss something.
+	ErrTag = errors.New("the model's tags are wrong")
+	// ErrCondition: a sealed column stands where the database would have to
+	// understand its value: WHERE, ORDER BY, GROUP BY, DISTINCT, JOIN … ON.
+	ErrCondition = errors.New("the database cannot compare sealed values")
+	// ErrExpression: a sealed column would get the result of an expression, or
+	// an expression would get a sealed column.
+	ErrExpression = errors.New("the database cannot compute with sealed values")
+	// ErrUnsealed: a value on its way to or from a sealed column is not sealed.
+	ErrUnsealed = errors.New("value of a sealed column is not sealed")
+	// ErrManyRows: one sealed value would be written to several rows, or it is
+	// not known to how many.
+	ErrManyRows = errors.New("one sealed value must not be written to several rows")
+	// ErrNotRegistered: a sealed field met a database without this plugin.
+	ErrNotRegistered = errors.New("this database is used without the plugin; register it with db.Use(gormplugin.New(cipher))")
+	// ErrStatement: a statement that touches a table with sealed columns has a
+	// shape that is not understood.
+	ErrStatement = errors.New("the statement is not understood")
+)
+
+// Error names the table and column that an operation was refused for, and the
+// remedy. It never holds a value.
+type Error struct {
+	Table  string
+	Column string // "" where the whole statement is refused
+	Err    error  // one of this package's or package field's sentinels
+	Remedy string // what to do instead
+}
+
+// Error says what was refused, why, and what to do.
+func (e *Error) Error() string {
+	at := e.Table
+	if e.Column != "" {
+		at += "." + e.Column
+	}
+	s := fmt.Sprintf("rowseal: %s: %v", at, e.Err)
+	if e.Remedy != "" {
+		s += "; " + e.Remedy
+	}
+	return s
+}
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,305 @@
+package gormplugin
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/field"
+)
+
+// resolve finds the sealed columns of a result, from the statement's text and
+// the result's column names.
+func (a *analysis) resolve(src *source) {
+	groups := map[string]*group{}
+	for i, name := range src.names {
+		qual, column, optional := a.origin(i, name, len(src.names))
+		if column == "" {
+			continue
+		}
+		var candidates []*field.Column
+		var m *model
+		for _, known := range a.modelsIn(qual) {
+			if c := known.column(column); c != nil {
+				candidates, m = append(candidates, c), known
+			}
+		}
+		if len(candidates) == 0 {
+			continue
+		}
+		rc := &resultColumn{at: i, candidates: candidates, optional: optional && !a.only(column, name)}
+		src.cols[i] = rc
+		g := groups[qual]
+		if g == nil {
+			g = &group{tenant: -1, rowID: -1}
+			if m.tenant != nil {
+				g.tenant = a.find(src.names, qual, m.tenant.DBName)
+			}
+			if m.rowID != nil {
+				g.rowID = a.find(src.names, qual, m.rowID.DBName)
+			}
+			groups[qual] = g
+			src.groups = append(src.groups, g)
+		}
+		g.cols = append(g.cols, rc)
+	}
+}
+
+// origin returns where a result column comes from; column is "" where it is
+// no table's column. Without a star the list says it place by place; with one,
+// the result's names have to.
+func (a *analysis) origin(i int, name string, n int) (qual, column string, optional bool) {
+	if !a.star && len(a.items) == n {
+		if it := a.items[i]; it.plain {
+			return a.onlyTable(it.qual), it.column, false
+		}
+		return "", "", false
+	}
+	for _, it := range a.items {
+		if it.plain && strings.EqualFold(it.out, name) {
+			return a.onlyTable(it.qual), it.column, true
+		}
+	}
+	if !a.star {
+		return "", "", false
+	}
+	return a.onlyTable(""), name, len(a.refs) > 1
+}
+
+// onlyTable names the statement's table in place of no qualifier, if there is
+// one only.
+func (a *analysis) onlyTable(qual string) string {
+	if len(a.refs) == 1 {
+		for only := range a.refs {
+			return only
+		}
+	}
+	return qual
+}
+
+// modelsIn returns the models that a qualifier of the result may mean.
+func (a *analysis) modelsIn(qual string) (models []*model) {
+	if found, ok := a.refs[qual]; ok {
+		return found
+	}
+	for _, found := range a.refs {
+		for _, m := range found {
+			if !slices.Contains(models, m) {
+				models = append(models, m)
+			}
+		}
+	}
+	return models
+}
+
+// only says whether a result column of that name can be nothing but a sealed
+// one: every table is known, and seals its column of that name if it has one.
+func (a *analysis) only(column, name string) bool {
+	if !strings.EqualFold(column, name) {
+		return false
+	}
+	for _, found := range a.refs {
+		if len(found) == 0 {
+			return false
+		}
+		for _, m := range found {
+			if m.plainField(name) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// plainField says whether the model has a column of that name that is not
+// sealed.
+func (m *model) plainField(name string) bool {
+	for column := range m.schema.FieldsByDBName {
+		if strings.EqualFold(column, name) {
+			return m.column(name) == nil
+		}
+	}
+	return false
+}
+
+// unknown returns the places of the result's columns that are no column of a
+// known model, and may be anything.
+func (a *analysis) unknown(src *source) (places []int) {
+	for i, name := range src.names {
+		if src.cols[i] != nil {
+			continue
+		}
+		qual, column, _ := a.origin(i, name, len(src.names))
+		known := column != "" && !a.combines && slices.ContainsFunc(a.modelsIn(qual), func(m *model) bool { return m.plainField(column) })
+		if !known {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+// guard refuses sealed bytes of a known column in places where none should be:
+// they would be handed out as they are.
+func (src *source) guard() error {
+	for _, row := range src.window {
+		for _, at := range src.unknown {
+			b, ok := row[at].([]byte)
+			if !ok || len(b) == 0 || b[0] != envelope.Magic {
+				continue
+			}
+			v, err := envelope.Parse(b)
+			if err != nil {
+				continue
+			}
+			if c := src.s.p.models.sealed(v.Column); c != nil {
+				return &Error{
+					Table: c.Table().Name(), Column: c.Name(), Err: ErrStatement,
+					Remedy: "result column " + src.names[at] + " holds its sealed values; select the column by its own name, in the outermost SELECT",
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// find returns the place of a table's column in the result; -1 if it is not
+// there or more than one column may be it.
+func (a *analysis) find(names []string, qual, column string) int {
+	at := -1
+	for i, name := range names {
+		q, c, optional := a.origin(i, name, len(names))
+		if c == "" || q != qual || !strings.EqualFold(c, column) {
+			continue
+		}
+		if at >= 0 || optional {
+			return -1
+		}
+		at = i
+	}
+	return at
+}
+
+// open opens one table's sealed values in the window: one call of the cipher,
+// so that all keys are fetched at once.
+func (src *source) open(g *group) error {
+	columns := make([]*field.Column, len(g.cols))
+	for j, rc := range g.cols {
+		columns[j] = src.choose(rc)
+	}
+	rows := make([]field.OpenRow, len(src.window))
+	cells := make([][]byte, len(rows)*len(columns))
+	into := make([]any, len(cells))
+	for i, row := range src.window {
+		lo, hi := i*len(columns), (i+1)*len(columns)
+		rows[i] = field.OpenRow{Sealed: cells[lo:hi:hi], Into: into[lo:hi:hi]}
+		found := false
+		for j, rc := range g.cols {
+			b, err := src.sealedCell(rc, columns[j], row[rc.at])
+			if err != nil {
+				return err
+			}
+			if b != nil {
+				rows[i].Sealed[j], rows[i].Into[j], found = b, rc.destination(), true
+			}
+		}
+		if found {
+			if err := src.identify(g, columns[0], row, &rows[i].Row); err != nil {
+				return err
+			}
+		}
+	}
+	if err := src.s.p.cipher.OpenRows(src.ctx, columns, rows); err != nil {
+		return err
+	}
+	for i, row := range src.window {
+		for j, rc := range g.cols {
+			if p := rows[i].Into[j]; p != nil {
+				row[rc.at] = rc.result(p)
+			}
+		}
+	}
+	return nil
+}
+
+// choose returns which of the possible columns a result column is: the one
+// that the first value's header names.
+func (src *source) choose(rc *resultColumn) *field.Column {
+	if len(rc.candidates) == 1 {
+		return rc.candidates[0]
+	}
+	for _, row := range src.window {
+		b, ok := row[rc.at].([]byte)
+		if !ok {
+			continue
+		}
+		v, err := envelope.Parse(b)
+		if err != nil {
+			continue
+		}
+		for _, c := range rc.candidates {
+			if c.Field().ID() == v.Column {
+				return c
+			}
+		}
+	}
+	return rc.candidates[0]
+}
+
+// sealedCell returns the bytes to open; nil for NULL, and for values that are
+// another table's plain column of the same name.
+func (src *source) sealedCell(rc *resultColumn, c *field.Column, v any) ([]byte, error) {
+	b, ok := v.([]byte)
+	switch {
+	case v == nil:
+		return nil, nil
+	case rc.optional:
+		if !ok || len(b) == 0 || b[0] != envelope.Magic {
+			return nil, nil
+		}
+		if parsed, err := envelope.Parse(b); err != nil || parsed.Column != c.Field().ID() {
+			return nil, &Error{
+				Table: c.Table().Name(), Column: c.Name(), Err: ErrStatement,
+				Remedy: "a result column of that name may be another table's, and holds other sealed bytes; select the columns one by one",
+			}
+		}
+	case !ok:
+		return nil, &Error{Table: c.Table().Name(), Column: c.Name(), Err: ErrUnsealed, Remedy: "seal the rows that were written before the column was sealed"}
+	case b == nil:
+		b = []byte{}
+	}
+	return b, nil
+}
+
+// identify takes the row's tenant and id from the result, where it has them.
+func (src *source) identify(g *group, c *field.Column, row []any, known *field.Row) (err error) {
+	if g.tenant >= 0 {
+		if known.Tenant, err = field.TenantOf(src.identifier(row, g.tenant)); err != nil {
+			return &Error{Table: c.Table().Name(), Column: src.names[g.tenant], Err: errors.Join(errHalfKnown, err)}
+		}
+	}
+	if g.rowID >= 0 {
+		if known.ID = src.identifier(row, g.rowID); known.ID == nil {
+			return &Error{Table: c.Table().Name(), Column: src.names[g.rowID], Err: errors.Join(errHalfKnown, field.ErrRowUnknown)}
+		}
+	}
+	return nil
+}
+
+// destination returns a new place for a value.
+func (rc *resultColumn) destination() any {
+	if rc.into != nil {
+		return reflect.New(rc.into).Interface()
+	}
+	return new(any)
+}
+
+// result returns what database/sql hands on: the place itself where its type
+// is the destination's, which carrier.Scan expects, or the natural value in it.
+func (rc *resultColumn) result(p any) any {
+	if rc.into == nil {
+		return *p.(*any)
+	}
+	return p
+}

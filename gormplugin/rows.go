@@ -1,0 +1,106 @@
+package gormplugin
+
+// remedyColumns is for sub-queries whose columns cannot be told apart any more.
+const remedyColumns = "select the sealed columns by their own names, without a list of column aliases"
+
+// findRows finds the sub-queries, in FROM and WITH, that return all columns of
+// a table, and refuses other names for these: the sealed ones among them would
+// not be recognised.
+func (p *parser) findRows() {
+	for i, t := range p.tokens {
+		if !t.is("(") || p.at(i-1).is("count") {
+			continue
+		}
+		end := p.closing(i)
+		if !p.whole(i, end) {
+			continue
+		}
+		if name, list := p.rowsName(i, end); name >= 0 {
+			p.rows[p.at(name).text] = true
+			if list {
+				p.fail("", ErrStatement, remedyColumns)
+			}
+		}
+	}
+}
+
+// rowsName returns the place of the name that the parentheses from i to end go
+// by, in FROM (…) AS name or WITH name AS (…), and whether a list of columns
+// follows it; -1 where they have none.
+func (p *parser) rowsName(i, end int) (name int, list bool) {
+	j := end + 1
+	if p.at(j).is("as") {
+		j++
+	}
+	if p.at(j).isName() {
+		return j, p.at(j + 1).is("(")
+	}
+	for j = i - 1; p.at(j).is("materialized") || p.at(j).is("not"); j-- {
+	}
+	if !p.at(j).is("as") {
+		return -1, false
+	}
+	if j--; p.at(j).isName() {
+		return j, false
+	}
+	if !p.at(j).is(")") {
+		return -1, false
+	}
+	for depth := p.at(j).depth; j >= 0; j-- {
+		if p.at(j).is("(") && p.at(j).depth == depth {
+			break
+		}
+	}
+	if p.at(j - 1).isName() {
+		return j - 1, true
+	}
+	return -1, false
+}
+
+// whole says whether the parentheses from i to end hold a query with a star, a
+// TABLE command or a join of tables.
+func (p *parser) whole(i, end int) bool {
+	first := p.at(i + 1)
+	if first.isName() {
+		return p.at(i-1).is("from") || p.at(i-1).is("join") || p.at(i-1).is(",") || p.at(i-1).is("lateral")
+	}
+	if !first.is("select") && !first.is("with") && !first.is("table") && !first.is("(") {
+		return false
+	}
+	for j := i + 1; j < end; j++ {
+		switch before := p.at(j - 1); {
+		case p.at(j).is("table"):
+			return true
+		case p.at(j).is("*") && !(before.is("(") && p.at(j-2).is("count")):
+			return true
+		}
+	}
+	return false
+}
+
+// columnAliases refuses FROM t AS x(a, b), which renames a table's columns.
+func (p *parser) columnAliases(from int) {
+	for _, ref := range p.tables {
+		if ref.at < from || len(ref.found) == 0 || !p.table[ref.at] || !p.at(ref.at+1).is("(") {
+			continue
+		}
+		if before := p.at(ref.at - 1); before.is("as") || p.table[ref.at-1] {
+			p.fail("", ErrStatement, remedyColumns)
+		}
+	}
+}
+
+// wholeRows refuses a table's or sub-query's name that stands in place of a
+// column anywhere: it means all of its columns.
+func (p *parser) wholeRows(at, next int) {
+	if next != at+1 || p.table[at] || p.at(next).is("(") || p.at(next).is(".") || p.isNull(at, next) {
+		return
+	}
+	if before := p.at(at - 1); before.is("as") || before.is("of") || before.is("delete") || before.is(".") {
+		return
+	}
+	p.wholeRow(at, next)
+	if p.rows[p.at(at).text] && !p.at(next).is("as") {
+		p.fail("", ErrExpression, remedySelect)
+	}
+}

@@ -1,0 +1,270 @@
+package gormplugin
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+
+	"github.com/rowseal/rowseal/field"
+)
+
+// The window: so many rows are read ahead, so that their keys are fetched at
+// once, and no more are held.
+const (
+	windowRows  = 256
+	windowBytes = 1 << 20
+)
+
+// source is a result whose sealed columns are opened, a window at a time.
+type source struct {
+	ctx     context.Context
+	s       *scope
+	rows    *sql.Rows
+	names   []string
+	types   []*sql.ColumnType
+	cols    []*resultColumn // by place; nil for columns that are not sealed
+	groups  []*group
+	unknown []int // places of columns that may be anything
+	window  [][]any
+	into    []any
+	spare   []any // cells for coming rows
+	at      int
+	done    bool
+}
+
+var (
+	_ driver.Rows                           = (*source)(nil)
+	_ driver.RowsColumnTypeDatabaseTypeName = (*source)(nil)
+	_ driver.RowsColumnTypeLength           = (*source)(nil)
+	_ driver.RowsColumnTypeNullable         = (*source)(nil)
+	_ driver.RowsColumnTypePrecisionScale   = (*source)(nil)
+	_ driver.RowsColumnTypeScanType         = (*source)(nil)
+)
+
+// resultColumn is a column of the result that holds sealed values.
+type resultColumn struct {
+	at         int
+	candidates []*field.Column // that the statement's text leaves possible
+	optional   bool            // it may be a plain column of the same name
+	into       reflect.Type    // of the values to open into; nil for natural ones
+}
+
+// group is the sealed columns of one table in the result.
+type group struct {
+	cols   []*resultColumn
+	tenant int // place of the table's tenant column in the result; -1 for none
+	rowID  int
+}
+
+// newSource returns the opened form of rows, or nil where nothing in them can
+// be sealed.
+func (s *scope) newSource(ctx context.Context, a *analysis, rows *sql.Rows) (*source, error) {
+	names, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	src := &source{ctx: ctx, s: s, rows: rows, names: names, cols: make([]*resultColumn, len(names))}
+	a.resolve(src)
+	src.unknown = a.unknown(src)
+	if len(src.groups) == 0 && len(src.unknown) == 0 {
+		return nil, nil
+	}
+	if src.types, err = rows.ColumnTypes(); err != nil {
+		return nil, err
+	}
+	if !s.byHand {
+		destinations(s.stmt, src)
+	}
+	return src, nil
+}
+
+// plainSource hands on rows in which nothing is sealed.
+func plainSource(rows *sql.Rows) *source {
+	src := &source{rows: rows}
+	src.names, _ = rows.Columns()
+	src.types, _ = rows.ColumnTypes()
+	src.cols = make([]*resultColumn, len(src.names))
+	return src
+}
+
+// Columns returns the names of the result's columns.
+func (src *source) Columns() []string { return src.names }
+
+// Close closes the underlying rows.
+func (src *source) Close() error { return src.rows.Close() }
+
+// Next gives the next row.
+func (src *source) Next(dest []driver.Value) error {
+	if src.at >= len(src.window) {
+		if err := src.fill(); err != nil {
+			return err
+		}
+	}
+	for i, v := range src.window[src.at] {
+		dest[i] = v
+	}
+	src.window[src.at] = nil
+	src.at++
+	return nil
+}
+
+// fill reads the next window and opens it.
+func (src *source) fill() error {
+	src.window, src.at = src.window[:0], 0
+	if src.done {
+		return io.EOF
+	}
+	for size := 0; len(src.window) < windowRows && size < windowBytes; {
+		if !src.rows.Next() {
+			src.done = true
+			break
+		}
+		row := src.row()
+		for i := range row {
+			src.into[i] = &row[i]
+		}
+		if err := src.rows.Scan(src.into...); err != nil {
+			return err
+		}
+		for _, v := range row {
+			size += sizeOf(v)
+		}
+		src.window = append(src.window, row)
+	}
+	if src.done {
+		if err := src.rows.Err(); err != nil {
+			return err
+		}
+	}
+	if len(src.window) == 0 {
+		return io.EOF
+	}
+	if err := src.guard(); err != nil {
+		return err
+	}
+	for _, g := range src.groups {
+		if err := src.open(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row returns cells for one row. They are made for more rows at a time the
+// more rows there are.
+func (src *source) row() []any {
+	n := len(src.names)
+	if len(src.spare) < n {
+		src.spare = make([]any, n*min(64, 1+len(src.window)))
+	}
+	if src.into == nil {
+		src.into = make([]any, n)
+	}
+	row := src.spare[:n:n]
+	src.spare = src.spare[n:]
+	return row
+}
+
+func sizeOf(v any) int {
+	switch v := v.(type) {
+	case []byte:
+		return len(v)
+	case string:
+		return len(v)
+	}
+	return 16
+}
+
+// destinations finds the Go types that a query's rows are read into, so that
+// values are opened straight into them. It follows gorm.Scan.
+func destinations(stmt *gorm.Statement, src *source) {
+	s, direct := src.destination(stmt)
+	if s == nil {
+		return
+	}
+	for _, c := range src.cols {
+		if c == nil {
+			continue
+		}
+		f := s.LookUpField(src.names[c.at])
+		if f == nil {
+			continue
+		}
+		if _, sealed := f.Serializer.(carrier); sealed || direct {
+			c.into = f.FieldType
+		}
+	}
+}
+
+// destination returns the schema whose fields the result is read into; direct
+// says that it is a map, which gets values of the fields' types.
+func (src *source) destination(stmt *gorm.Statement) (s *schema.Schema, direct bool) {
+	switch stmt.Dest.(type) {
+	case map[string]any, *map[string]any, *[]map[string]any:
+		return stmt.Schema, true
+	}
+	if !stmt.ReflectValue.IsValid() || stmt.Schema == nil {
+		return nil, false
+	}
+	t := stmt.ReflectValue.Type()
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil, false
+	}
+	if len(src.names) == 1 {
+		if _, scans := reflect.New(t).Interface().(sql.Scanner); scans || t.ConvertibleTo(schema.TimeReflectType) {
+			return nil, false
+		}
+	}
+	if t == stmt.Schema.ModelType {
+		return stmt.Schema, false
+	}
+	return src.s.p.models.parsed(stmt, t), false
+}
+
+// ColumnTypeDatabaseTypeName is that of the stored column, as migrations need it.
+func (src *source) ColumnTypeDatabaseTypeName(i int) string { return src.types[i].DatabaseTypeName() }
+
+// ColumnTypeLength is that of the stored column.
+func (src *source) ColumnTypeLength(i int) (int64, bool) { return src.types[i].Length() }
+
+// ColumnTypeNullable is that of the stored column.
+func (src *source) ColumnTypeNullable(i int) (nullable, ok bool) { return src.types[i].Nullable() }
+
+// ColumnTypePrecisionScale is that of the stored column.
+func (src *source) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool) {
+	return src.types[i].DecimalSize()
+}
+
+// ColumnTypeScanType is the stored column's, and any for opened columns.
+func (src *source) ColumnTypeScanType(i int) reflect.Type {
+	if src.cols[i] != nil || src.types[i].ScanType() == nil {
+		return reflect.TypeFor[any]()
+	}
+	return src.types[i].ScanType()
+}
+
+// identifier returns the value of a tenant or row id column. Some drivers give
+// text as bytes, which would be taken for a UUID where they are 16.
+func (src *source) identifier(row []any, at int) any {
+	b, ok := row[at].([]byte)
+	if !ok {
+		return row[at]
+	}
+	switch name := strings.ToLower(src.types[at].DatabaseTypeName()); {
+	case strings.Contains(name, "blob"), strings.Contains(name, "binary"), name == "bytea":
+		return b
+	}
+	return string(b)
+}
+
+var errHalfKnown = errors.New("the result has the tenant or row id column, but not its value")

@@ -1,0 +1,75 @@
+package floors
+
+// leaves are packages without imports of this module that any floor may use.
+var leaves = []string{"internal/coarse", "internal/secretmem"}
+
+// heavy is what a program that only seals must not be made to carry: the cloud's clients, the test
+// servers, the command line, the job queue.
+var heavy = []string{
+	"github.com/aws/",
+	"cloud.google.com/",
+	"github.com/Azure/",
+	"github.com/hashicorp/vault/",
+	"github.com/miekg/pkcs11",
+	"github.com/testcontainers/",
+	"github.com/spf13/cobra",
+	"github.com/riverqueue/",
+}
+
+// programs are the packages that nothing imports, not even tests: they are the top of the house.
+var programs = []string{"cmd/...", "examples/...", "integration/...", "internal/testpg/withpg"}
+
+// Rules is the house, from the ground up. The first rule whose pattern matches a package is its rule.
+//
+// The rules are for non-test files. Tests may import any package but programs: a test of a low floor
+// often wants a real key store or server, and that makes nobody's binary larger.
+//
+// The floors of blindindex and sqlproxy are settled before they are built.
+var Rules = []Rule{
+	// Floor 0: know none of each other.
+	{Pattern: "internal/coarse", Floor: 0},
+	{Pattern: "internal/secretmem", Floor: 0},
+	{Pattern: "internal/localpg", Floor: 0},
+	{Pattern: "internal/floors", Floor: 0},
+	{Pattern: "internal/ratio", Floor: 0}, // for benchmarks: test files alone may import it
+	{Pattern: "codec", Floor: 0, Imports: leaves, Never: heavy},
+	{Pattern: "envelope", Floor: 0, Imports: leaves, Never: heavy},
+	{Pattern: "blindindex", Floor: 0, Imports: leaves, Never: heavy},
+	{Pattern: "dekcache", Floor: 0, Imports: leaves, Never: heavy},
+	{Pattern: "kms", Floor: 0, Imports: leaves, Never: heavy},
+
+	// Floor 1: the keys.
+	{Pattern: "kms/localkms", Floor: 1, Imports: with(leaves, "kms"), Never: heavy},
+	{Pattern: "kms/kmstest", Floor: 1, Imports: with(leaves, "kms"), Never: heavy},
+	{Pattern: "kms/...", Floor: 1, Imports: with(leaves, "kms", "kms/...")},
+	{Pattern: "keyring", Floor: 1, Imports: with(leaves, "envelope", "dekcache", "kms"), Never: heavy},
+	{Pattern: "keyring/keyringtest", Floor: 1, Imports: with(leaves, "keyring", "envelope", "dekcache", "kms"), Never: heavy},
+	{Pattern: "keyring/...", Floor: 1, Imports: with(leaves, "keyring", "keyring/...", "envelope", "kms"), Never: heavy},
+	{Pattern: "internal/testpg", Floor: 1, Imports: []string{"internal/localpg"}},
+
+	// Floor 2: it meets the keyring through an interface of its own, so that a program that opens
+	// values from another source of keys carries no key store.
+	{Pattern: "field", Floor: 2, Imports: with(leaves, "codec", "envelope", "blindindex"), Never: heavy},
+
+	// Floor 3: the front doors.
+	{Pattern: "gormplugin", Floor: 3, Imports: fieldAndBelow, Never: heavy},
+	{Pattern: "sqlproxy/...", Floor: 3, Imports: with(fieldAndBelow, "sqlproxy/...")},
+	{Pattern: "rotate/...", Floor: 3, Imports: with(fieldAndBelow, "keyring", "rotate/...")},
+
+	// Floor 4: programs, which put the house together.
+	{Pattern: "internal/testpg/withpg", Floor: 4, Imports: []string{"internal/localpg", "internal/testpg"}},
+	{Pattern: "cmd/...", Floor: 4, Imports: everything},
+	{Pattern: "examples/...", Floor: 4, Imports: everything},
+	{Pattern: "integration/...", Floor: 4, Imports: everything},
+}
+
+var fieldAndBelow = with(leaves, "field", "codec", "envelope", "blindindex")
+
+// everything is what programs may import: all of the house below them, and their own folders.
+var everything = with(leaves, "internal/localpg", "internal/testpg", "codec", "envelope", "blindindex",
+	"dekcache", "kms", "kms/...", "keyring/...", "field", "gormplugin", "sqlproxy/...", "rotate/...",
+	"cmd/...", "examples/...", "integration/...")
+
+func with(patterns []string, more ...string) []string {
+	return append(append([]string(nil), patterns...), more...)
+}

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package localpg
+
+import "syscall"
+
+// dieWithParent does nothing where the kernel has no parent-death signal; the watchdog acts alone.
+func dieWithParent(*syscall.SysProcAttr) {}

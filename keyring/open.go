@@ -1,0 +1,166 @@
+package keyring
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rowseal/rowseal/dekcache"
+	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/kms"
+)
+
+// OpenKeys sets grants[i] to the key that the value refs[i] names, loading
+// what is missing of all of them at once: one query to the key store and one
+// KMS call for each key, side by side.
+func (k *Keyring) OpenKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant) {
+	if len(refs) == 1 {
+		grants[0] = k.openKey(ctx, &refs[0])
+		return
+	}
+	var readers, rows, kmsRows batch
+	var readerRefs []readerRef
+	var rowRefs []rowRef
+	var kmsRefs []string
+	for i := range refs {
+		switch v := refs[i].Value; v.Mode() {
+		case envelope.ModeTenant:
+			readers, readerRefs = append(readers, i), append(readerRefs, reader(&refs[i]))
+		case envelope.ModeRow:
+			rows, rowRefs = append(rows, i), append(rowRefs, row(v))
+		case envelope.ModeKMS:
+			kmsRows, kmsRefs = append(kmsRows, i), append(kmsRefs, kmsRef(v))
+		}
+	}
+	spread(ctx, k.readers, readerRefs, k.load.readers, readers, grants)
+	spread(ctx, k.rows, rowRefs, k.load.rows, rows, grants)
+	spread(ctx, k.kmsRows, kmsRefs, k.load.kmsRows, kmsRows, grants)
+}
+
+// batch are the places of a request that one cache answers.
+type batch = []int
+
+func (k *Keyring) openKey(ctx context.Context, r *envelope.Ref) envelope.Grant {
+	switch v := r.Value; v.Mode() {
+	case envelope.ModeTenant:
+		return fetch(ctx, k.readers, reader(r), k.load.readers)
+	case envelope.ModeRow:
+		return fetch(ctx, k.rows, row(v), k.load.rows)
+	default:
+		return fetch(ctx, k.kmsRows, kmsRef(v), k.load.kmsRows)
+	}
+}
+
+// fetch gets one key from cache.
+func fetch[K comparable](ctx context.Context, cache *dekcache.Cache[K, envelope.Key], key K, load dekcache.Loader[K, envelope.Key]) envelope.Grant {
+	v, e, err := cache.Fetch(ctx, key, load)
+	if err != nil {
+		return envelope.Grant{Err: err}
+	}
+	return envelope.Grant{Key: v, Lease: e}
+}
+
+// spread gets keys from cache and sets the grants at their places.
+func spread[K comparable](ctx context.Context, cache *dekcache.Cache[K, envelope.Key], keys []K, load dekcache.Loader[K, envelope.Key], at batch, grants []envelope.Grant) {
+	for i, r := range getMany(ctx, cache, keys, load) {
+		grants[at[i]] = envelope.Grant{Key: r.Value, Err: r.Err}
+		if r.Err == nil {
+			grants[at[i]].Lease = r.Entry
+		}
+	}
+}
+
+func reader(r *envelope.Ref) readerRef {
+	return readerRef{id: r.Value.KeyID(), field: r.Field, suite: r.Value.Suite, salt: r.Value.Salt()}
+}
+
+func row(v *envelope.Value) rowRef {
+	r := rowRef{id: v.KeyID(), suite: v.Suite}
+	copy(r.wrapped[:], v.Wrapped())
+	return r
+}
+
+// kmsRef is a KMS-wrapped row key as one string: root key and tenant behind
+// their lengths (at most 255 each), then the wrapped key.
+func kmsRef(v *envelope.Value) string {
+	b := make([]byte, 0, len(v.Bytes()))
+	for _, s := range []string{v.RootKey(), v.Tenant()} {
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
+	}
+	return string(append(b, v.Wrapped()...))
+}
+
+func cutKMSRef(ref string) (tenant string, w kms.Wrapped) {
+	cut := func() (s string) {
+		n := int(ref[0])<<8 | int(ref[1])
+		s, ref = ref[2:2+n], ref[2+n:]
+		return s
+	}
+	w.RootKey = cut()
+	tenant = cut()
+	w.Blob = []byte(ref)
+	return tenant, w
+}
+
+// loadReaders derives the keys that values name from their tenant keys.
+func (k *Keyring) loadReaders(ctx context.Context, refs []readerRef, deliver func(int, *envelope.Key, time.Time, error)) {
+	ids := make([]envelope.KeyID, len(refs))
+	for i := range refs {
+		ids[i] = refs[i].id
+	}
+	for i, h := range k.heldKeys(ctx, ids) {
+		if h.Err == nil && h.Value.purpose != PurposeTenant {
+			h.Err = unknown(ids[i]) // an index key opens no values
+		}
+		if h.Err != nil {
+			deliver(i, nil, time.Time{}, h.Err)
+			continue
+		}
+		key, err := derive(h.Value, refs[i])
+		deliver(i, key, h.Value.expires, err)
+	}
+}
+
+// loadRows unwraps row keys under the wrapping keys of their tenants.
+func (k *Keyring) loadRows(ctx context.Context, refs []rowRef, deliver func(int, *envelope.Key, time.Time, error)) {
+	wraps := make([]readerRef, len(refs))
+	for i := range refs {
+		wraps[i] = readerRef{id: refs[i].id, suite: refs[i].suite}
+		copy(wraps[i].salt[:], refs[i].wrapped[:])
+	}
+	for i, w := range getMany(ctx, k.readers, wraps, k.load.readers) {
+		if w.Err != nil {
+			deliver(i, nil, time.Time{}, w.Err)
+			continue
+		}
+		key, err := envelope.RowKey(w.Value, k.cfg.Namespace, refs[i].wrapped[:])
+		deliver(i, key, w.Entry.Expires(), err)
+	}
+}
+
+// loadKMSRows asks the KMS for each row key, side by side.
+func (k *Keyring) loadKMSRows(ctx context.Context, refs []string, deliver func(int, *envelope.Key, time.Time, error)) {
+	var g errgroup.Group
+	g.SetLimit(k.cfg.Concurrency)
+	for i, ref := range refs {
+		g.Go(func() error {
+			key, err := k.unwrapRow(ctx, ref)
+			deliver(i, key, time.Time{}, err)
+			return nil
+		})
+	}
+	_ = g.Wait() // the functions return no error
+}
+
+func (k *Keyring) unwrapRow(ctx context.Context, ref string) (*envelope.Key, error) {
+	tenant, w := cutKMSRef(ref)
+	r := Record{Tenant: tenant, Purpose: purposeRow, Wraps: []kms.Wrapped{w}}
+	raw, err := k.unwrapRaw(ctx, &r, k.rowBinding(tenant))
+	if err != nil {
+		return nil, err
+	}
+	defer clear(raw)
+	return envelope.KMSKey(tenant, w.RootKey, w.Blob, raw)
+}

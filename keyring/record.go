@@ -1,0 +1,105 @@
+package keyring
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/kms"
+)
+
+// Purpose says what a stored key is for. The words are stored and bound into
+// every wrap.
+type Purpose string
+
+const (
+	// PurposeTenant: a tenant's key, the input to its field and row keys.
+	PurposeTenant Purpose = "tenant"
+	// PurposeIndex: a tenant's key for search terms.
+	PurposeIndex Purpose = "index"
+	// PurposeStore: a key between the KMS and tenant keys; its Tenant is a
+	// slot number.
+	PurposeStore Purpose = "store"
+
+	purposeRow = "row" // KMS-wrapped row keys, which are not stored here
+)
+
+// State is where a key stands in its life.
+type State string
+
+const (
+	// Active keys seal and open.
+	Active State = "active"
+	// Retired keys only open.
+	Retired State = "retired"
+	// Destroyed keys are tombstones: their wraps are gone.
+	Destroyed State = "destroyed"
+)
+
+// Record is a key as the key store keeps it. It holds nothing secret.
+type Record struct {
+	ID         envelope.KeyID
+	Tenant     string
+	Purpose    Purpose
+	Version    uint32 // 1, 2, … per tenant and purpose
+	State      State
+	Parent     envelope.KeyID // the store key that wraps it; zero: root keys do
+	Commitment [envelope.CommitmentSize]byte
+	Wraps      []kms.Wrapped // one for each root key; empty when destroyed
+	CreatedAt  time.Time     // by the store's clock; set by the store
+	ChangedAt  time.Time     // when State or Wraps last changed; set by the store
+	ChangedBy  string        // who changed the state last; "" at first
+	Reason     string        // why; "" at first
+}
+
+// Bits of r that a wrap is bound to.
+func (r *Record) binding(namespace string) kms.Binding {
+	return kms.Binding{
+		Namespace: namespace, Tenant: r.Tenant, Purpose: string(r.Purpose),
+		KeyID: r.ID.String(), Version: r.Version,
+	}
+}
+
+// String names the key for errors and lists.
+func (r *Record) String() string {
+	return fmt.Sprintf("%s key %s (tenant %q, version %d, %s)", r.Purpose, r.ID, r.Tenant, r.Version, r.State)
+}
+
+// Store is where wrapped keys are kept. Implementations are safe for
+// concurrent use, use no connection or transaction of their callers, and
+// return only after a write is durable.
+type Store interface {
+	// ByID returns the records of ids, and those of their Parents, in one
+	// query and any order. Ids that do not exist are left out.
+	ByID(ctx context.Context, ids []envelope.KeyID) ([]Record, error)
+	// Latest returns for each tenant the record with the highest version of
+	// the purpose that is active, or if none is, the highest of all, and the
+	// records of their Parents, in one query and any order.
+	Latest(ctx context.Context, p Purpose, tenants []string) ([]Record, error)
+	// Create stores each record whose tenant, purpose and version are not
+	// taken, and returns what now stands at each place, in the records' order
+	// and without Parents: the record itself, or the one that was there before
+	// it. Of concurrent calls one wins.
+	Create(ctx context.Context, records []Record) ([]Record, error)
+}
+
+// Admin is what key management asks of a store beyond [Store].
+type Admin interface {
+	// List returns up to limit records with an id above after, by ascending id.
+	List(ctx context.Context, f Filter, after envelope.KeyID, limit int) ([]Record, error)
+	// Update replaces State, Parent, Wraps, ChangedBy and Reason of the
+	// record old.ID by those of new, and sets ChangedAt, if State and Wraps
+	// are still as in old. It reports false, and changes nothing, if not.
+	Update(ctx context.Context, old, new Record) (bool, error)
+	// Now is the store's clock.
+	Now(ctx context.Context) (time.Time, error)
+}
+
+// Filter narrows a List. Zero fields do not narrow.
+type Filter struct {
+	Tenant  string
+	Purpose Purpose
+	// RootWrapped leaves out the keys that a store key wraps, and tombstones.
+	RootWrapped bool
+}
