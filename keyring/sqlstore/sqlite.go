@@ -91,7 +91,11 @@ func sqlite() dialect {
 // when run again.
 func initSQLite(ctx context.Context, db *sql.DB) error {
 	for _, statement := range sqlite().schema {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
+		err := whileBusy(ctx, func() error {
+			_, err := db.ExecContext(ctx, statement)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -68,11 +68,34 @@ func checkMode(path string) error {
 // and a writer do not wait for each other.
 func useWAL(ctx context.Context, db *sql.DB) error {
 	var mode string
-	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+	err := whileBusy(ctx, func() error {
+		return db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+	})
+	if err != nil {
 		return err
 	}
 	if mode != "wal" {
 		return fmt.Errorf("the file system does not allow a write-ahead log (journal mode %s); use a local disk", mode)
 	}
 	return nil
+}
+
+// whileBusy repeats a step for as long as another process holds the file.
+// SQLite does not wait by busy_timeout where waiting could end in a deadlock,
+// as when several processes switch the journal mode, or make the first table,
+// at once.
+func whileBusy(ctx context.Context, step func() error) error {
+	const pause = 5 * time.Millisecond
+	until := time.Now().Add(busyWait)
+	for {
+		err := step()
+		if code := liteCode(err); code != liteBusy && code != liteLocked || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
 }
