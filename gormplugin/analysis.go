@@ -21,6 +21,10 @@ type analysis struct {
 	refs     map[string][]*model
 	moves    *field.Column // a sealed column of a table whose tenant or row id is assigned
 	moved    string        // that tenant or row id column
+	operands []operand     // parameters that stand for a sealed column's terms
+	shares   []shared      // columns whose terms are compared with each other
+	ranged   bool          // some operands stand for two parameters each, or more
+	text     string        // the statement as it is sent
 }
 
 // paramUse is a parameter that is written to a sealed column.
@@ -64,6 +68,9 @@ type parser struct {
 	tables  []tableRef
 	rows    map[string]bool // sub-queries whose rows have all of a table's columns
 	d       dialect
+	sql     string
+	edits   []edit
+	uses    map[int]int // how often each parameter stands in the text
 	analysis
 }
 
@@ -71,9 +78,10 @@ type parser struct {
 func analyse(sql string, d dialect, lookup tableLookup) *analysis {
 	tokens, ok := lex(sql, d)
 	p := &parser{
-		tokens: tokens, lookup: lookup, d: d, allowed: make([]bool, len(tokens)), table: make([]bool, len(tokens)),
-		rows: map[string]bool{}, analysis: analysis{refs: map[string][]*model{}},
+		tokens: tokens, lookup: lookup, d: d, sql: sql, allowed: make([]bool, len(tokens)), table: make([]bool, len(tokens)),
+		rows: map[string]bool{}, analysis: analysis{refs: map[string][]*model{}, text: sql},
 	}
+	p.countHolders()
 	if !p.mentionsTable() {
 		if ok {
 			return &p.analysis
@@ -97,6 +105,8 @@ func analyse(sql string, d dialect, lookup tableLookup) *analysis {
 	p.findTables()
 	p.nested()
 	p.statement()
+	p.single()
+	p.text = p.rewritten()
 	return &p.analysis
 }
 
