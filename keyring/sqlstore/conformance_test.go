@@ -24,8 +24,10 @@ func TestWhatIsCreatedIsReadBackWhole(t *testing.T) {
 		awkward.ChangedBy, awkward.Reason = `o'neil "x"`, "because\n\\"
 		index := key("a", 1)
 		index.Purpose = keyring.PurposeIndex
+		global := key("*", 1)
+		global.Purpose = keyring.PurposeGlobalIndex
 		records := []keyring.Record{
-			awkward, key("a", 1), index, parent, under(parent, key("b", 1)), with(keyring.Retired, key("c", 1)), with(keyring.Destroyed, key("d", 1)),
+			awkward, key("a", 1), index, global, parent, under(parent, key("b", 1)), with(keyring.Retired, key("c", 1)), with(keyring.Destroyed, key("d", 1)),
 		}
 		before, err := s.Now(t.Context())
 		if err != nil {
@@ -95,7 +97,9 @@ func TestLatest(t *testing.T) {
 		retired := with(keyring.Retired, key("retired", 1))
 		child, index := under(p, key("child", 1)), key("rotated", 7)
 		index.Purpose = keyring.PurposeIndex
-		create(t, s, p, rotated1, rotated2, ahead1, ahead2, two1, two2, gone1, gone2, retired, child, index)
+		star, global := key("*", 1), key("*", 1)
+		star.Purpose, global.Purpose = keyring.PurposeIndex, keyring.PurposeGlobalIndex
+		create(t, s, p, rotated1, rotated2, ahead1, ahead2, two1, two2, gone1, gone2, retired, child, index, star, global)
 		for _, tt := range []struct {
 			name    string
 			purpose keyring.Purpose
@@ -110,6 +114,8 @@ func TestLatest(t *testing.T) {
 			{"shows a retired key where no key is active", keyring.PurposeTenant, []string{"retired"}, []envelope.KeyID{retired.ID}},
 			{"adds the parent", keyring.PurposeTenant, []string{"child"}, []envelope.KeyID{child.ID, p.ID}},
 			{"keeps purposes apart", keyring.PurposeIndex, []string{"rotated", "two"}, []envelope.KeyID{index.ID}},
+			{"keeps the global index key apart from a tenant of its name", keyring.PurposeGlobalIndex, []string{"*"}, []envelope.KeyID{global.ID}},
+			{"finds the index key of a tenant of that name", keyring.PurposeIndex, []string{"*"}, []envelope.KeyID{star.ID}},
 			{"finds store keys", keyring.PurposeStore, []string{"0", "1"}, []envelope.KeyID{p.ID}},
 			{"keeps tenants apart by case", keyring.PurposeTenant, []string{"TWO", "two "}, nil},
 			{
