@@ -351,7 +351,7 @@ func invalidRequests() []invalidRequest {
 		{"a long tenant", change(func(r *keyring.Record) { r.Tenant = strings.Repeat("x", 256) }), "1 to 255"},
 		{"a tenant that is not UTF-8", change(func(r *keyring.Record) { r.Tenant = "\xff" }), "not UTF-8"},
 		{"a tenant with NUL", change(func(r *keyring.Record) { r.Tenant = "a\x00b" }), "without NUL"},
-		{"an unknown purpose", change(func(r *keyring.Record) { r.Purpose = "row" }), "tenant, index, store"},
+		{"an unknown purpose", change(func(r *keyring.Record) { r.Purpose = "row" }), "tenant, index, index-global, store"},
 		{"an unknown state", change(func(r *keyring.Record) { r.State = "" }), "active, retired, destroyed"},
 		{"an active key without wraps", change(func(r *keyring.Record) { r.Wraps = nil }), "no wraps"},
 		{"a tombstone with wraps", change(func(r *keyring.Record) { r.State = keyring.Destroyed }), "still has wraps"},
@@ -366,10 +366,10 @@ func invalidRequests() []invalidRequest {
 		{"a search for an empty tenant", latest(keyring.PurposeTenant, "a", ""), "1 to 255"},
 		{"a search for a tenant that is not UTF-8", latest(keyring.PurposeTenant, "\xff"), "not UTF-8"},
 		{"a search for a tenant with NUL", latest(keyring.PurposeTenant, "\x00"), "without NUL"},
-		{"a search for an unknown purpose", latest("row", "a"), "tenant, index, store"},
+		{"a search for an unknown purpose", latest("row", "a"), "tenant, index, index-global, store"},
 		{"a list of nothing", list(keyring.Filter{}, 0), "at least 1"},
 		{"a list of a tenant that is not UTF-8", list(keyring.Filter{Tenant: "\xff"}, 1), "not UTF-8"},
-		{"a list of an unknown purpose", list(keyring.Filter{Purpose: "row"}, 1), "tenant, index, store"},
+		{"a list of an unknown purpose", list(keyring.Filter{Purpose: "row"}, 1), "tenant, index, index-global, store"},
 		{"an update that leaves a tombstone its wraps", func(t *testing.T, s *Store) error {
 			r := key("a", 1)
 			dead := r
