@@ -27,6 +27,7 @@ func (c *Cipher) SealRows(ctx context.Context, columns []*Column, rows []SealRow
 	}
 	p.grants = make([]envelope.Grant, len(p.uses))
 	c.keyring.SealKeys(ctx, p.uses, p.grants)
+	p.terms.fetch(ctx, c, columns, p.tenants)
 	w := workspaces.Get().(*workspace)
 	defer w.release()
 	for i := range rows {
@@ -48,6 +49,7 @@ type sealPage struct {
 	uses    []envelope.Use
 	grants  []envelope.Grant
 	rowKeys []rowKey // of the row at hand
+	terms   pageTerms
 }
 
 // rowKey is a row's key under one of the page's wrapping keys.
@@ -120,8 +122,12 @@ func (p *sealPage) sealCell(w *workspace, i, j int, col *Column) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
+	term, err := p.terms.make(w, i, j)
+	if err != nil {
+		return nil, err
+	}
 	b := p.c.binding(col, p.tenants[i], nil)
-	return sealPlain(nil, col, w.plain, key, &b)
+	return sealPlain(nil, col, w.plain, term, key, &b)
 }
 
 // take returns the key granted at a place and counts its use, asking for a

@@ -3,6 +3,7 @@ package field
 import (
 	"sync"
 
+	"github.com/rowseal/rowseal/blindindex"
 	"github.com/rowseal/rowseal/envelope"
 )
 
@@ -11,6 +12,10 @@ import (
 type workspace struct {
 	plain []byte // cleared before it is given back
 	used  int    // how much of plain was ever written in this call
+
+	canonical     []byte // cleared as plain is
+	canonicalUsed int
+	term          [blindindex.EqualitySize]byte
 }
 
 var workspaces = sync.Pool{New: func() any { return &workspace{plain: make([]byte, 0, 256)} }}
@@ -24,11 +29,25 @@ func (w *workspace) keep(plain []byte) {
 	w.plain, w.used = plain, max(w.used, len(plain))
 }
 
+// keepCanonical is keep for canonical bytes. Where making them failed they may
+// have been written anywhere.
+func (w *workspace) keepCanonical(canonical []byte, err error) {
+	if err != nil {
+		w.canonicalUsed = cap(w.canonical)
+		return
+	}
+	w.canonical, w.canonicalUsed = canonical, max(w.canonicalUsed, len(canonical))
+}
+
 func (w *workspace) release() {
 	clear(w.plain[:w.used])
-	w.used = 0
+	clear(w.canonical[:w.canonicalUsed])
+	w.used, w.canonicalUsed = 0, 0
 	if cap(w.plain) > maxKept {
 		w.plain = nil
+	}
+	if cap(w.canonical) > maxKept {
+		w.canonical = nil
 	}
 	workspaces.Put(w)
 }
@@ -39,6 +58,9 @@ type request struct {
 	refs   [1]envelope.Ref
 	grants [1]envelope.Grant
 	value  envelope.Value
+
+	indexUses   [1]blindindex.Use
+	indexGrants [1]blindindex.Grant
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
