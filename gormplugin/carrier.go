@@ -26,10 +26,26 @@ var _ schema.SerializerInterface = carrier{}
 
 // Value wraps the field's value for the clause builders of this package.
 func (carrier) Value(_ context.Context, _ *schema.Field, _ reflect.Value, value any) (any, error) {
-	if value == nil {
-		return nil, nil
+	if isNull(value) {
+		return nil, nil // GORM then writes IS NULL
 	}
 	return logical{value}, nil
+}
+
+// isNull says whether a value is SQL NULL.
+func isNull(value any) bool {
+	if value == nil {
+		return true
+	}
+	if rv := reflect.ValueOf(value); rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return true
+	}
+	valuer, ok := value.(driver.Valuer)
+	if !ok {
+		return false
+	}
+	v, err := valuer.Value()
+	return err == nil && v == nil
 }
 
 // Scan sets the field to what the plugin opened: a pointer to the field's type

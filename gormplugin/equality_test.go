@@ -76,6 +76,7 @@ func searchLab(t *testing.T, kind string) *lab {
 	l := newLab(t, kind)
 	must(t, l.AutoMigrate(searchModels()...))
 	must(t, l.AutoMigrate(&plainContact{}, &plainAccount{}, &plainLogin{}))
+	bound := l.WithContext(gormplugin.WithTenant(t.Context(), "a"))
 	for i := range people {
 		c := contact{OrgID: "a", Email: mail(i % 5), Rate: float64(i%3) / 2, Role: fmt.Sprint("role", i%2)}
 		if i%4 != 0 {
@@ -87,13 +88,13 @@ func searchLab(t *testing.T, kind string) *lab {
 		must(t, l.Create(&c).Error)
 		twin := plainContact(c)
 		must(t, l.Create(&twin).Error)
-		must(t, l.Create(&account{Mail: mail(i), Name: "n"}).Error)
+		must(t, bound.Create(&account{Mail: mail(i), Name: "n"}).Error)
 		must(t, l.Create(&plainAccount{Mail: mail(i), Name: "n"}).Error)
 		in := login{Day: i}
 		if i%3 != 0 {
 			in.Mail = ptr(mail(i / 2))
 		}
-		must(t, l.Create(&in).Error)
+		must(t, bound.Create(&in).Error)
 		twinLogin := plainLogin{Mail: in.Mail, Day: i}
 		must(t, l.Create(&twinLogin).Error)
 	}
