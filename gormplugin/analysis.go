@@ -329,6 +329,8 @@ func (p *parser) alias(i int, table string, found []*model) int {
 		if table != "" {
 			p.refer(i, p.at(i).text, found)
 			p.rows[p.at(i).text] = p.rows[p.at(i).text] || p.rows[table]
+		} else {
+			p.tables = append(p.tables, tableRef{at: i, name: p.at(i).text})
 		}
 		return i + 1
 	}
@@ -351,7 +353,7 @@ func (p *parser) modelsOf(qual string) []*model {
 	if qual == "excluded" && len(p.target) > 0 {
 		return p.target
 	}
-	if found, ok := p.refs[qual]; ok && qual != "" {
+	if found, ok := p.refs[qual]; ok && qual != "" && !p.rows[qual] {
 		return found
 	}
 	return p.models

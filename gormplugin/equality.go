@@ -102,9 +102,8 @@ func (p *parser) right(c *field.Column, first, i int) (end int) {
 	if len(parts) == 0 {
 		return 0
 	}
-	qual, column := split(parts)
-	other := p.sealedColumn(qual, column)
-	if other == nil {
+	other, stands := p.stands(i)
+	if stands != standsSealed {
 		return 0
 	}
 	if !c.Comparable(other) {
@@ -153,9 +152,8 @@ func (p *parser) selected(c *field.Column, first, i int) bool {
 	if len(parts) == 0 || !p.at(next).is("from") || p.at(next).depth != depth {
 		return false
 	}
-	qual, column := split(parts)
-	other := p.sealedColumn(qual, column)
-	if other == nil || !c.Comparable(other) {
+	other, stands := p.stands(i)
+	if stands != standsSealed || !c.Comparable(other) {
 		return false
 	}
 	if end := p.until(next, depth, "union", "intersect", "except"); !p.at(end).is(")") {
