@@ -1,0 +1,67 @@
+package gormplugin_test
+
+import (
+	"slices"
+	"testing"
+
+	"gorm.io/gorm"
+)
+
+// owner has associations whose keys are sealed columns.
+type owner struct {
+	ID     uint
+	Mail   string  `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality,scope=global,domain=owner"`
+	Things []thing `gorm:"foreignKey:OwnerMail;references:Mail"`
+	First  *thing  `gorm:"foreignKey:OwnerMail;references:Mail"`
+}
+
+type thing struct {
+	ID        uint
+	OwnerMail *string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality,scope=global,domain=owner"`
+	Name      string
+	Owner     *owner `gorm:"foreignKey:OwnerMail;references:Mail"`
+}
+
+func TestAssociationsOverSealedKeys(t *testing.T) {
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) {
+			l := newLab(t, kind)
+			must(t, l.Session(&gorm.Session{}).Migrator().CreateTable(&owner{}, &thing{}))
+			for _, mail := range []string{"a", "b", "c"} {
+				o := owner{Mail: canary + mail, Things: []thing{{Name: mail + "1"}, {Name: mail + "2"}}}
+				must(t, l.Create(&o).Error)
+			}
+			must(t, l.Create(&thing{Name: "nobody's"}).Error)
+
+			var owners []owner
+			must(t, l.Preload("Things").Preload("First").Order("id").Find(&owners).Error)
+			for i, mail := range []string{"a", "b", "c"} {
+				var names []string
+				for _, x := range owners[i].Things {
+					names = append(names, x.Name)
+				}
+				if slices.Sort(names); !slices.Equal(names, []string{mail + "1", mail + "2"}) || owners[i].First == nil || owners[i].First.Name[:1] != mail {
+					t.Errorf("%s has %v and %+v", mail, names, owners[i].First)
+				}
+			}
+			var things []thing
+			must(t, l.Preload("Owner").Order("id").Find(&things).Error)
+			for _, x := range things[:6] {
+				if x.Owner == nil || x.Owner.Mail != canary+x.Name[:1] {
+					t.Errorf("%s belongs to %+v", x.Name, x.Owner)
+				}
+			}
+			if things[6].Owner != nil {
+				t.Errorf("nobody's thing has the owner %+v", things[6].Owner)
+			}
+			must(t, l.Joins("Owner").Where("Owner.mail = ?", canary+"b").Find(&things).Error)
+			if len(things) != 2 || things[0].Owner.Mail != canary+"b" {
+				t.Errorf("joined %+v", things)
+			}
+			if n := l.Model(&owners[2]).Association("Things").Count(); n != 2 {
+				t.Errorf("c has %d things", n)
+			}
+			l.mustHideCanariesIn(t, "owners", "things")
+		})
+	}
+}
