@@ -36,6 +36,9 @@ func (w *workspace) keepCanonical(canonical []byte, err error) {
 		w.canonicalUsed = cap(w.canonical)
 		return
 	}
+	if cap(canonical) != cap(w.canonical) { // it moved
+		clear(w.canonical[:w.canonicalUsed])
+	}
 	w.canonical, w.canonicalUsed = canonical, max(w.canonicalUsed, len(canonical))
 }
 

@@ -7,33 +7,33 @@ import (
 	"gorm.io/gorm"
 )
 
-// owner has associations whose keys are sealed columns.
-type owner struct {
+// household has associations whose keys are sealed columns.
+type household struct {
 	ID     uint
 	Mail   string  `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality,scope=global,domain=owner"`
-	Things []thing `gorm:"foreignKey:OwnerMail;references:Mail"`
-	First  *thing  `gorm:"foreignKey:OwnerMail;references:Mail"`
+	Things []thing `gorm:"foreignKey:OwnerMail;references:Mail;constraint:-"`
+	First  *thing  `gorm:"foreignKey:OwnerMail;references:Mail;constraint:-"`
 }
 
 type thing struct {
 	ID        uint
 	OwnerMail *string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality,scope=global,domain=owner"`
 	Name      string
-	Owner     *owner `gorm:"foreignKey:OwnerMail;references:Mail"`
+	Owner     *household `gorm:"foreignKey:OwnerMail;references:Mail;constraint:-"`
 }
 
 func TestAssociationsOverSealedKeys(t *testing.T) {
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) {
 			l := newLab(t, kind)
-			must(t, l.Session(&gorm.Session{}).Migrator().CreateTable(&owner{}, &thing{}))
+			must(t, l.Session(&gorm.Session{}).Migrator().CreateTable(&household{}, &thing{}))
 			for _, mail := range []string{"a", "b", "c"} {
-				o := owner{Mail: canary + mail, Things: []thing{{Name: mail + "1"}, {Name: mail + "2"}}}
+				o := household{Mail: canary + mail, Things: []thing{{Name: mail + "1"}, {Name: mail + "2"}}}
 				must(t, l.Create(&o).Error)
 			}
 			must(t, l.Create(&thing{Name: "nobody's"}).Error)
 
-			var owners []owner
+			var owners []household
 			must(t, l.Preload("Things").Preload("First").Order("id").Find(&owners).Error)
 			for i, mail := range []string{"a", "b", "c"} {
 				var names []string
@@ -54,14 +54,14 @@ func TestAssociationsOverSealedKeys(t *testing.T) {
 			if things[6].Owner != nil {
 				t.Errorf("nobody's thing has the owner %+v", things[6].Owner)
 			}
-			must(t, l.Joins("Owner").Where("Owner.mail = ?", canary+"b").Find(&things).Error)
+			must(t, l.Joins("Owner").Where("\"Owner\".mail = ?", canary+"b").Find(&things).Error)
 			if len(things) != 2 || things[0].Owner.Mail != canary+"b" {
 				t.Errorf("joined %+v", things)
 			}
 			if n := l.Model(&owners[2]).Association("Things").Count(); n != 2 {
 				t.Errorf("c has %d things", n)
 			}
-			l.mustHideCanariesIn(t, "owners", "things")
+			l.mustHideCanariesIn(t, "households", "things")
 		})
 	}
 }
