@@ -56,21 +56,23 @@ type tableLookup func(name string) []*model
 // parser reads a statement. It does not understand SQL; it knows the places in
 // which a sealed column is harmless, and everything else is refused.
 type parser struct {
-	tokens  []token
-	lookup  tableLookup
-	allowed []bool // tokens that name a sealed column in a harmless place
-	table   []bool // tokens that name a table or its alias
-	aliases []string
-	models  []*model
-	target  []*model // of INSERT and UPDATE; "excluded" means it too
-	upsert  bool     // inside ON CONFLICT, where excluded is the inserted row
-	texted  bool     // a table's name stands in single quotes
-	tables  []tableRef
-	rows    map[string]bool // sub-queries whose rows have all of a table's columns
-	d       dialect
-	sql     string
-	edits   []edit
-	uses    map[int]int // how often each parameter stands in the text
+	tokens   []token
+	lookup   tableLookup
+	allowed  []bool // tokens that name a sealed column in a harmless place
+	table    []bool // tokens that name a table or its alias
+	aliases  []string
+	models   []*model
+	target   []*model // of INSERT and UPDATE; "excluded" means it too
+	upsert   bool     // inside ON CONFLICT, where excluded is the inserted row
+	texted   bool     // a table's name stands in single quotes
+	tables   []tableRef
+	rows     map[string]bool // sub-queries whose rows have all of a table's columns
+	d        dialect
+	sql      string
+	edits    []edit
+	blocks   []int              // the query of each token; see blockOf
+	tablesIn map[int][]tableRef // the tables of each query
+	uses     map[int]int        // how often each parameter stands in the text
 	analysis
 }
 

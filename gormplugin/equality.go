@@ -92,7 +92,7 @@ func (p *parser) adjacent(i int, s string) bool {
 // sub-query, or another column. It returns the end; 0 where it is none of these.
 func (p *parser) right(c *field.Column, first, i int) (end int) {
 	if p.at(i).kind == tokenParam {
-		p.operand(c, first, i)
+		p.operand(c, i, p.tenancyOf(c, p.qualOf(first), first))
 		return i + 1
 	}
 	if p.at(i).is("(") {
@@ -124,11 +124,11 @@ func (p *parser) listed(c *field.Column, first, i int) (end int) {
 		}
 		return end + 1
 	}
-	ok := true
+	ok, scope := true, p.tenancyOf(c, p.qualOf(first), first)
 	p.commas(i+1, end, p.at(i).depth+1, func(lo, hi int) {
 		switch t := p.at(lo); {
 		case hi == lo+1 && t.kind == tokenParam:
-			p.operand(c, first, lo)
+			p.operand(c, lo, scope)
 		case hi == lo+1 && t.is("null"):
 		default:
 			ok = false
@@ -179,7 +179,7 @@ func (p *parser) reversed(c *field.Column, first, next int) bool {
 	if p.at(param).kind != tokenParam || !p.begins(param) {
 		return false
 	}
-	p.operand(c, first, param)
+	p.operand(c, param, p.tenancyOf(c, p.qualOf(first), first))
 	if p.d.prefixes {
 		p.allowed[next-1] = true
 		p.byRange(c, p.textOf(first, next), symbol, param, next, p.operands[len(p.operands)-1:])
@@ -190,8 +190,8 @@ func (p *parser) reversed(c *field.Column, first, next int) bool {
 }
 
 // operand notes that the parameter at i is compared with c.
-func (p *parser) operand(c *field.Column, first, i int) {
-	p.operands = append(p.operands, operand{param: p.at(i).param, column: c, scope: p.tenancyOf(c, p.qualOf(first), first)})
+func (p *parser) operand(c *field.Column, i int, scope tenancy) {
+	p.operands = append(p.operands, operand{param: p.at(i).param, column: c, scope: scope})
 }
 
 // begins says whether a condition may begin at i.

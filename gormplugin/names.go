@@ -54,8 +54,8 @@ func (p *parser) stands(i int) (*field.Column, standing) {
 // inBlock looks a name up in the tables of the query that begins at block;
 // plain says that a table may have it that does not seal it.
 func (p *parser) inBlock(block int, qual, name string) (c *field.Column, plain bool) {
-	for _, ref := range p.tables {
-		if p.blockOf(ref.at) != block || (qual != "" && ref.name != qual) {
+	for _, ref := range p.blockTables()[block] {
+		if qual != "" && ref.name != qual {
 			continue
 		}
 		models := ref.found
@@ -72,19 +72,46 @@ func (p *parser) inBlock(block int, qual, name string) (c *field.Column, plain b
 	return c, plain
 }
 
+// blockTables returns the tables of each query.
+func (p *parser) blockTables() map[int][]tableRef {
+	if p.tablesIn == nil {
+		p.tablesIn = map[int][]tableRef{}
+		for _, ref := range p.tables {
+			at := p.blockOf(ref.at)
+			p.tablesIn[at] = append(p.tablesIn[at], ref)
+		}
+	}
+	return p.tablesIn
+}
+
 // blockOf returns the place of the word that begins the query which the token
 // at i stands in: its SELECT, or the statement's first word.
 func (p *parser) blockOf(i int) int {
-	first, _ := p.verb()
-	depth := p.at(i).depth
-	for ; i > first; i-- {
-		t := p.at(i)
-		if t.depth < depth {
-			depth = t.depth
-		}
-		if t.depth == depth && t.is("select") {
-			return i
-		}
+	if p.blocks == nil {
+		p.findBlocks()
 	}
-	return first
+	if i < 0 || i >= len(p.blocks) {
+		return 0
+	}
+	return p.blocks[i]
+}
+
+// findBlocks finds the query of every token.
+func (p *parser) findBlocks() {
+	first, _ := p.verb()
+	p.blocks = make([]int, len(p.tokens))
+	open := []int{first} // the queries around a token
+	for i, t := range p.tokens {
+		for len(open) > 1 && t.depth < p.at(open[len(open)-1]).depth {
+			open = open[:len(open)-1]
+		}
+		if t.is("select") && i > first {
+			if last := open[len(open)-1]; len(open) > 1 && p.at(last).depth == t.depth {
+				open[len(open)-1] = i // behind UNION
+			} else {
+				open = append(open, i)
+			}
+		}
+		p.blocks[i] = open[len(open)-1]
+	}
 }

@@ -41,15 +41,20 @@ func (p *parser) byRange(c *field.Column, name string, op string, lo, hi int, op
 // expanded returns args with the ends of ranges in place of the terms that
 // stand for them.
 func (a *analysis) expanded(args []any) []any {
+	ranges := map[int][][]byte{}
+	for _, o := range a.operands {
+		if o.ranges != nil {
+			ranges[o.param] = o.ranges
+		}
+	}
 	out := make([]any, 0, len(args)+8)
 	for i, arg := range args {
-		at := slices.IndexFunc(a.operands, func(o operand) bool { return o.param == i && o.ranges != nil })
-		if at < 0 {
+		if ranges[i] == nil {
 			out = append(out, arg)
 			continue
 		}
 		term, _ := arg.(sealed)
-		for _, prefix := range a.operands[at].ranges {
+		for _, prefix := range ranges[i] {
 			if term == nil {
 				out = append(out, nil, nil) // compared with NULL
 				continue

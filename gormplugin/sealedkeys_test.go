@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // household has associations whose keys are sealed columns.
@@ -57,6 +58,14 @@ func TestAssociationsOverSealedKeys(t *testing.T) {
 			must(t, l.Joins("Owner").Where("\"Owner\".mail = ?", canary+"b").Find(&things).Error)
 			if len(things) != 2 || things[0].Owner.Mail != canary+"b" {
 				t.Errorf("joined %+v", things)
+			}
+			theirs, err := gorm.G[thing](l.DB).Joins(clause.JoinTarget{Association: "Owner"}, func(on gorm.JoinBuilder, owner, _ clause.Table) error {
+				on.Where("?.mail <> ?", owner, canary+"c")
+				return nil
+			}).Find(t.Context())
+			must(t, err)
+			if len(theirs) != 4 {
+				t.Errorf("a generic join found %+v", theirs)
 			}
 			if n := l.Model(&owners[2]).Association("Things").Count(); n != 2 {
 				t.Errorf("c has %d things", n)
