@@ -16,7 +16,8 @@ var ErrNotSealed = errors.New("a field.Secret is not sealed; write it with Ciphe
 // ErrNotSealed, and so does encoding/json. Printed and logged it is "sealed".
 //
 // [Cipher.SealStruct] and [Cipher.OpenStruct] look through it, and so does
-// [TableOf]. For a column that may be NULL write Secret[*string].
+// [TableOf]. For a column that may be NULL write Secret[*string]. It is not for
+// models of package gormplugin, whose serializer does the same there.
 type Secret[T any] struct{ V T }
 
 // SecretOf wraps v.

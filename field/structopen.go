@@ -100,9 +100,9 @@ func closeRows(rows ResultRows) {
 	}
 }
 
-// openStructs reads up to limit rows, all for -1, and opens them. The first
-// problem of the result itself goes before one of its columns: pgx gives rows
-// without columns when the query failed.
+// openStructs reads up to limit rows, all for -1, and opens them. A problem of
+// the query goes before one of the result's columns: pgx gives rows without
+// columns when the query failed, and may say so at the first row only.
 func (c *Cipher) openStructs(ctx context.Context, table *Table, rt reflect.Type, rows ResultRows, limit int) ([]reflect.Value, error) {
 	p, err := c.plan(table, rt)
 	if err != nil {
@@ -113,6 +113,9 @@ func (c *Cipher) openStructs(ctx context.Context, table *Table, rt reflect.Type,
 	}
 	s, err := p.scanner(ctx, rows)
 	if err != nil {
+		if !rows.Next() && rows.Err() != nil {
+			return nil, rows.Err() // that is why there are no columns
+		}
 		return nil, err
 	}
 	var read []reflect.Value

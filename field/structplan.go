@@ -121,8 +121,13 @@ func (p *structPlan) add(f structField) error {
 	if other, taken := p.byColumn[f.column]; taken {
 		return fmt.Errorf("column %s belongs to field %s too; give each a column of its own, or exclude one with `db:\"-\"`", f.column, p.fields[other].name)
 	}
-	if f.secret && f.sealed == nil {
-		return fmt.Errorf("it is a Secret, but column %s of the table is not sealed", f.column)
+	if f.sealed == nil {
+		if f.secret {
+			return fmt.Errorf("it is a Secret, but column %s of the table is not sealed", f.column)
+		}
+		if err := p.checkCase(f.column); err != nil {
+			return err
+		}
 	}
 	at := len(p.fields)
 	p.byColumn[f.column] = at
@@ -135,6 +140,17 @@ func (p *structPlan) add(f structField) error {
 		p.tenant = at
 	case p.table.rowID:
 		p.rowID = at
+	}
+	return nil
+}
+
+// checkCase refuses a column that is a sealed one to a database, which folds
+// case, but would be written in clear here.
+func (p *structPlan) checkCase(column string) error {
+	for _, c := range p.table.columns {
+		if strings.EqualFold(c.name, column) {
+			return fmt.Errorf("its column %s differs from the sealed column %s in case only; write it alike in the `db:\"…\"` tag", column, c.name)
+		}
 	}
 	return nil
 }

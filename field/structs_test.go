@@ -133,6 +133,57 @@ func TestStructsThroughPgx(t *testing.T) {
 	}
 }
 
+// TestStructsInEveryModeOfPgx reads results whose columns become known in other ways.
+func TestStructsInEveryModeOfPgx(t *testing.T) {
+	f, conn, ctx := newFixture(t), connect(t), t.Context()
+	type noted struct {
+		ID     int64
+		Clinic string                `rowseal:"tenant"`
+		Note   field.Secret[*string] `rowseal:"seal"`
+	}
+	text := "careful"
+	want := []noted{{1, "north", field.SecretOf(&text)}, {2, "north", field.Secret[*string]{}}}
+	table := structTable(t, noted{}, "visits")
+	page, err := f.SealStructs(ctx, table, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []pgx.QueryExecMode{
+		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	} {
+		if _, err := conn.Exec(ctx, "truncate visits"); err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range page {
+			if _, err := conn.Exec(ctx, "insert into visits (id, clinic, note) values ($1, $2, $3)", append([]any{mode}, row.Args()...)...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var nulls int
+		if err := conn.QueryRow(ctx, "select count(*) from visits where note is null").Scan(&nulls); err != nil || nulls != 1 {
+			t.Errorf("%v: %d NULLs, %v", mode, nulls, err)
+		}
+		var read []noted
+		rows, _ := conn.Query(ctx, "select id, clinic, note from visits order by id", mode)
+		if err := f.OpenStructs(ctx, table, &read, rows); err != nil || !reflect.DeepEqual(read, want) {
+			t.Errorf("%v: read %v, %v", mode, read, err)
+		}
+	}
+	var batch pgx.Batch
+	batch.Queue("select id, clinic, note from visits where id = $1", 1)
+	batch.Queue("select id, clinic, note from visits order by id")
+	results := conn.SendBatch(ctx, &batch)
+	defer results.Close()
+	var one noted
+	var all []noted
+	rows, _ := results.Query()
+	errOne := f.OpenStruct(ctx, table, &one, rows)
+	rows, _ = results.Query()
+	if err := errors.Join(errOne, f.OpenStructs(ctx, table, &all, rows)); err != nil || !reflect.DeepEqual(append(all, one), append(want, want[0])) {
+		t.Errorf("a batch: %v, %v, %v", one, all, err)
+	}
+}
+
 func TestStructsCopyFrom(t *testing.T) {
 	f, conn, table := newFixture(t), connect(t), structTable(t, visit{}, "visits")
 	ctx, want := t.Context(), visits()
@@ -361,6 +412,12 @@ func TestStructRefusals(t *testing.T) {
 		Key    string `rowseal:"rowid"`
 		SSN    string
 	}
+	type otherCase struct {
+		ID     int64
+		Clinic string
+		Name   string `db:"full_name"`
+		SSN    string `db:"SSN"`
+	}
 	type badTag struct {
 		SSN string `rowseal:"seel"`
 	}
@@ -382,6 +439,7 @@ func TestStructRefusals(t *testing.T) {
 		"an embedded Secret":    {src: embeddedSecret{}, want: "is not sealed"},
 		"another tenant column": {src: otherTenant{}, want: `tenant column is "clinic"`},
 		"another row id":        {src: otherRow{}, want: `row id column is "id"`},
+		"a column in capitals":  {src: otherCase{}, want: "in case only"},
 		"a wrong tag":           {src: badTag{}, want: "seel"},
 		"nothing sealed":        {src: plain{}, want: "no field has a sealed column"},
 		"no row id field":       {src: noID{"north", "900-12-3456"}, is: field.ErrRowUnknown},
@@ -455,6 +513,9 @@ func TestOpenStructsRefusals(t *testing.T) {
 		"a value in clear":           {into: new([]name), query: `select id, clinic, '\x61'::bytea as full_name from visits`, want: "full_name"},
 		"the context's other tenant": {ctx: field.WithTenant(ctx, "south"), into: new([]name), query: "select id, clinic, full_name from visits where id = 1", is: field.ErrTenantMismatch},
 		"NULL into a string":         {into: new([]note), query: "select id, clinic, note from visits", want: "NULL does not fit"},
+		"a column of another type":   {into: new([]name), query: "select 'x' as id, clinic, full_name from visits", want: "id"},
+		"a query that fails at once": {into: new([]name), query: "select 1/(2-visits.id) as id, clinic, full_name from visits order by visits.id desc", want: "division by zero"},
+		"a query that fails late":    {into: new([]name), query: "select 1/(2-visits.id) as id, clinic, full_name from visits", want: "division by zero"},
 		"no slice":                   {into: new(name), query: "select id, clinic, full_name from visits", want: "slice"},
 		"no pointer":                 {into: []name{}, query: "select id, clinic, full_name from visits", want: "slice"},
 	} {
@@ -494,6 +555,36 @@ func TestOpenStructsRefusals(t *testing.T) {
 	rows, _ = conn.Query(ctx, "select id, ssn from visits where id = 1")
 	if err := f.OpenStructs(field.WithTenant(ctx, "north"), table, &tenantOfContext, rows); err != nil || tenantOfContext[0].SSN != "900-12-3456" {
 		t.Errorf("the context's tenant: %v, %v", tenantOfContext, err)
+	}
+}
+
+func TestStructColumnNames(t *testing.T) {
+	type named struct {
+		OrgID  *string `db:"tenant,omitempty" rowseal:"tenant"`
+		SSN    string  `db:",omitempty" rowseal:"seal"`
+		Ignore string  `db:"-"`
+	}
+	f, table := newFixture(t), structTable(t, named{}, "t")
+	if table.Tenant().Column != "tenant" || table.Column("ssn") == nil {
+		t.Errorf("tenant %q, columns %v", table.Tenant().Column, table.Columns())
+	}
+	org, empty := "north", ""
+	s, err := f.SealStruct(t.Context(), table, named{OrgID: &org})
+	if err != nil || !reflect.DeepEqual(s.Columns(), []string{"tenant", "ssn"}) || len(s.Map("ssn")) != 1 {
+		t.Errorf("%v, %v", s.Columns(), err)
+	}
+	if _, err := f.SealStruct(t.Context(), table, named{OrgID: &empty}); !errors.Is(err, field.ErrTenantUnknown) {
+		t.Errorf("a pointer to no tenant: %v", err)
+	}
+	if _, err := field.TableOf(struct {
+		SSN string `db:"-" rowseal:"seal"`
+	}{}, field.StructConfig{Table: "t"}); err == nil {
+		t.Error("TableOf seals a field that no statement writes")
+	}
+	if _, err := f.SealStruct(t.Context(), table, reflect.New(reflect.StructOf([]reflect.StructField{ // go vet would find it if it stood here
+		{Name: "SSN", Type: reflect.TypeFor[string](), Tag: `rowseal: "seal"`},
+	})).Interface()); err == nil || !strings.Contains(err.Error(), "malformed") {
+		t.Errorf("a malformed tag: %v", err)
 	}
 }
 
