@@ -92,6 +92,9 @@ func TestStructsThroughPgx(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if note := two.Args("note")[0]; note != nil {
+		t.Errorf("NULL is the argument %#v, which a driver may take for no bytes", note)
+	}
 	if _, err := conn.Exec(ctx, "insert into visits ("+visitColumns+") values (@id, @clinic, @full_name, @ssn, @born, @note, @created_by, @room)", pgx.StrictNamedArgs(two.Map())); err != nil {
 		t.Fatal(err)
 	}
@@ -295,15 +298,29 @@ func TestAPageFetchesItsKeysOnce(t *testing.T) {
 	if counted.opens != 1 {
 		t.Errorf("%d fetches for one page", counted.opens)
 	}
+	var one kept
+	rows, _ = conn.Query(t.Context(), "select id, clinic, ssn from visits order by id desc")
+	counted.during = func() { // a key store may wait for the connection
+		if conn.PgConn().IsBusy() {
+			t.Error("the connection is busy while keys are fetched")
+		}
+	}
+	if err := c.OpenStruct(t.Context(), table, &one, rows); err != nil || one != list[19] || counted.opens != 2 {
+		t.Errorf("%v after %d fetches, %v", one, counted.opens, err)
+	}
 }
 
 type countingKeyring struct {
 	field.Keyring
-	opens int
+	opens  int
+	during func()
 }
 
 func (k *countingKeyring) OpenKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant) {
 	k.opens++
+	if k.during != nil {
+		k.during()
+	}
 	k.Keyring.OpenKeys(ctx, refs, grants)
 }
 
