@@ -13,15 +13,12 @@ import (
 
 // ensure adds the guards and search indexes that the table of t misses.
 func (m *migrator) ensure(t target) error {
-	if m.db.DryRun && !m.reader().Migrator().HasTable(t.table) {
-		return nil
-	}
-	have, err := m.reader().Migrator().ColumnTypes(t.table)
+	have, err := m.sql.columns(m.reader(), quoterOf(m.db), t.table)
 	if err != nil {
 		return err
 	}
 	for _, c := range t.sealedColumns() {
-		exists := slices.ContainsFunc(have, func(h gorm.ColumnType) bool { return h.Name() == c.Name() })
+		exists := slices.ContainsFunc(have, func(h presentColumn) bool { return h.Name == c.Name() })
 		if !exists {
 			continue
 		}

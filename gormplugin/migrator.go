@@ -192,7 +192,7 @@ func (m *migrator) MigrateColumn(value any, f *schema.Field, have gorm.ColumnTyp
 		return err
 	}
 	if c := t.sealedField(f.DBName); c != nil {
-		if err := checkType(t, c, have); err != nil {
+		if err := checkType(t, c, have.DatabaseTypeName()); err != nil {
 			return err
 		}
 	}
@@ -280,17 +280,16 @@ func (m *migrator) checkTypes(values []any) error {
 		if err != nil {
 			return err
 		}
-		reading := m.reader().Migrator()
-		if !t.seals() || !reading.HasTable(v) {
+		if !t.seals() {
 			continue
 		}
-		have, err := reading.ColumnTypes(v)
+		have, err := m.sql.columns(m.reader(), quoterOf(m.db), t.table)
 		if err != nil {
 			return err
 		}
 		for _, column := range have {
-			if c := t.column(column.Name()); c != nil {
-				if err := checkType(t, c, column); err != nil {
+			if c := t.column(column.Name); c != nil {
+				if err := checkType(t, c, column.Type); err != nil {
 					return err
 				}
 			}
@@ -301,14 +300,14 @@ func (m *migrator) checkTypes(values []any) error {
 
 // checkType: a cast would store the plaintexts as bytes, and leave them in
 // clear under a column that everyone takes for sealed.
-func checkType(t target, c *field.Column, have gorm.ColumnType) error {
-	switch name := strings.ToLower(have.DatabaseTypeName()); name {
+func checkType(t target, c *field.Column, have string) error {
+	name, _, _ := strings.Cut(strings.ToLower(have), "(")
+	switch name {
 	case "bytea", "blob", "mediumblob", "longblob", "varbinary":
 		return nil
-	default:
-		return t.refuse(c.Name(), ErrMigration, fmt.Sprintf("the column exists with the type %s, and holds plaintexts; "+
-			"add a new sealed column beside it, move the values, then drop the old one (docs/GORM.md, Migrations)", name))
 	}
+	return t.refuse(c.Name(), ErrMigration, fmt.Sprintf("the column exists with the type %s, and holds plaintexts; "+
+		"add a new sealed column beside it, move the values, then drop the old one (docs/GORM.md, Migrations)", name))
 }
 
 // sealedColumns returns the sealed columns that migrations make.

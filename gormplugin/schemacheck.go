@@ -22,9 +22,11 @@ func checkIndexTags(f *schema.Field, equality bool) error {
 	if !indexed(f) || equality {
 		return nil
 	}
-	_, unique := f.TagSettings["UNIQUEINDEX"]
-	if unique || strings.Contains(strings.ToLower(f.TagSettings["INDEX"]), "unique") {
-		return tagError(f, "remove the unique index from the gorm tag: sealed values of equal plaintexts differ, so nothing would be unique")
+	if _, unique := f.TagSettings["UNIQUEINDEX"]; unique {
+		return tagError(f, "remove `uniqueindex` from the gorm tag: sealed values of equal plaintexts differ, so nothing would be unique")
+	}
+	if strings.Contains(strings.ToLower(f.TagSettings["INDEX"]), "unique") {
+		return tagError(f, "remove `unique` from the index: sealed values of equal plaintexts differ, so nothing would be unique")
 	}
 	return tagError(f, "remove `index` from the gorm tag: an index over sealed bytes finds nothing")
 }

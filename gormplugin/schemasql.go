@@ -24,6 +24,8 @@ type schemaSQL interface {
 	offending(quote quoter, table, column string, g guard) string
 	// created returns statements to send when the column is new.
 	created(quote quoter, table, column string) []string
+	// columns returns the columns of a table, none where there is no table.
+	columns(db *gorm.DB, quote quoter, table string) ([]presentColumn, error)
 	// term returns what an index holds of a searchable column, and a part of
 	// it that the database's own account of the index has.
 	term(quoted string) string
@@ -40,6 +42,12 @@ type presentGuard struct {
 	// Fixed: it stands in the definition of the table, which the database
 	// cannot change.
 	Fixed bool
+}
+
+// presentColumn is a column that a database has.
+type presentColumn struct {
+	Name string
+	Type string
 }
 
 // presentIndex is an index that a database has, and its account of it.
@@ -86,6 +94,12 @@ func (postgresSQL) offending(quoter, string, string, guard) string { return "" }
 // short; EXTERNAL spares the attempt.
 func (postgresSQL) created(quote quoter, table, column string) []string {
 	return []string{fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET STORAGE EXTERNAL", quote(table), quote(column))}
+}
+
+func (postgresSQL) columns(db *gorm.DB, quote quoter, table string) (found []presentColumn, err error) {
+	err = db.Raw(`SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+		WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped`, quote(table)).Scan(&found).Error
+	return found, err
 }
 
 func (postgresSQL) term(quoted string) string { return substrTerm(quoted) }
@@ -159,6 +173,11 @@ func (s sqliteSQL) offending(quote quoter, table, column string, g guard) string
 	return fmt.Sprintf("SELECT count(*) FROM %s WHERE NOT (%s)", quote(table), s.check(g, quote(column)))
 }
 
+func (sqliteSQL) columns(db *gorm.DB, _ quoter, table string) (found []presentColumn, err error) {
+	err = db.Raw("SELECT name, type FROM pragma_table_info(?)", table).Scan(&found).Error
+	return found, err
+}
+
 func (sqliteSQL) created(quoter, string, string) []string { return nil }
 func (sqliteSQL) term(quoted string) string               { return substrTerm(quoted) }
 func (sqliteSQL) termMark() string                        { return substrMark }
@@ -184,6 +203,12 @@ func (mysqlSQL) present(db *gorm.DB, table, column string) (found []presentGuard
 
 func (s mysqlSQL) replace(quote quoter, table, column string, drop []presentGuard, add []guard) []string {
 	return alterTable(s.byteText, quote, table, column, drop, add)
+}
+
+func (mysqlSQL) columns(db *gorm.DB, _ quoter, table string) (found []presentColumn, err error) {
+	err = db.Raw(`SELECT column_name AS name, data_type AS type FROM information_schema.columns
+		WHERE table_schema = DATABASE() AND table_name = ?`, table).Scan(&found).Error
+	return found, err
 }
 
 func (mysqlSQL) offending(quoter, string, string, guard) string { return "" }
