@@ -28,7 +28,7 @@ const (
 
 // searchable says whether conditions may compare the column: its policy has
 // search: [equality]. Everything about terms in migrations hangs on it.
-func searchable(*field.Column) bool { return false }
+var searchable = func(*field.Column) bool { return false }
 
 // sealedFlags returns the flags bytes that new values of the column may have.
 func sealedFlags(c *field.Column, equality bool) []byte {
