@@ -27,10 +27,12 @@ const (
 )
 
 // searchable says whether conditions may compare the column: its policy has
-// search: [equality]. Everything about terms in migrations hangs on it.
+// search: [equality]. Everything about terms in migrations hangs on it. Until
+// package field knows the word, no column is, but for those of tests.
 var searchable = func(*field.Column) bool { return false }
 
 // sealedFlags returns the flags bytes that new values of the column may have.
+// It stands in for a method of field.Column of the same meaning.
 func sealedFlags(c *field.Column, equality bool) []byte {
 	var f envelope.Flags
 	for mode := envelope.Flags(0); mode <= 0x60; mode += 0x20 {

@@ -164,7 +164,7 @@ func (m *migrator) DropConstraint(value any, name string) error {
 		return err
 	}
 	if !strings.HasPrefix(name, ours) {
-		return m.restoring(t, m.Migrator.DropConstraint(value, name))
+		return m.restoring(value, t, func() error { return m.Migrator.DropConstraint(value, name) })
 	}
 	c, found, err := m.guardNamed(t, name)
 	switch {

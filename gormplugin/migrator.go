@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -210,7 +211,7 @@ func (m *migrator) AlterColumn(value any, name string) error {
 			return err
 		}
 	}
-	return m.restoring(t, m.Migrator.AlterColumn(value, name))
+	return m.restoring(value, t, func() error { return m.Migrator.AlterColumn(value, name) })
 }
 
 // DropColumn drops a column, and with a sealed one its guards and indexes.
@@ -219,16 +220,45 @@ func (m *migrator) DropColumn(value any, name string) error {
 	if err != nil {
 		return err
 	}
-	return m.restoring(t, m.Migrator.DropColumn(value, name))
+	return m.restoring(value, t, func() error { return m.Migrator.DropColumn(value, name) })
 }
 
-// restoring puts guards and search indexes back after a step that copies the
-// table on SQLite.
-func (m *migrator) restoring(t target, err error) error {
-	if _, copies := m.sql.(sqliteSQL); err != nil || !copies || !t.seals() {
+// restoring puts guards and the model's indexes back after a step that copies
+// the table: SQLite's migrator loses what belongs to the old one.
+func (m *migrator) restoring(value any, t target, step func() error) error {
+	if _, copies := m.sql.(sqliteSQL); !copies || !t.seals() {
+		return step()
+	}
+	before, err := m.sql.indexes(m.reader(), quoterOf(m.db), t.table)
+	if err != nil {
 		return err
 	}
-	return m.ensure(t)
+	if err := step(); err != nil {
+		return err
+	}
+	if err := m.ensure(t); err != nil {
+		return err
+	}
+	columns, err := m.sql.columns(m.reader(), quoterOf(m.db), t.table)
+	if err != nil {
+		return err
+	}
+	for _, idx := range t.schema.ParseIndexes() {
+		had := slices.ContainsFunc(before, func(i presentIndex) bool { return i.Name == idx.Name })
+		if had && !m.HasIndex(value, idx.Name) && covered(idx, columns) {
+			if err := m.CreateIndex(value, idx.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// covered says whether all columns of an index exist.
+func covered(idx *schema.Index, columns []presentColumn) bool {
+	return !slices.ContainsFunc(idx.Fields, func(o schema.IndexOption) bool {
+		return !slices.ContainsFunc(columns, func(c presentColumn) bool { return c.Name == o.DBName })
+	})
 }
 
 // RenameColumn refuses to rename a sealed column that values are bound to by
@@ -245,9 +275,14 @@ func (m *migrator) RenameColumn(value any, from, to string) error {
 	for _, known := range models {
 		for _, name := range []string{from, to} {
 			c := target{model: known}.sealedField(name)
-			if c != nil && !known.pinned(c) {
-				return known.refuse(c.Name(), ErrMigration, fmt.Sprintf("its values are bound to the column's name; write id=%s into the field's rowseal tag, then rename", from))
+			if c == nil || known.pinned(c) {
+				continue
 			}
+			bound := from // the model has the new name already
+			if name == from {
+				bound = c.Name()
+			}
+			return known.refuse(c.Name(), ErrMigration, fmt.Sprintf("its values are bound to the column's name; write id=%s into the field's rowseal tag, then rename", bound))
 		}
 	}
 	return m.Migrator.RenameColumn(value, from, to)

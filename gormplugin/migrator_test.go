@@ -267,6 +267,11 @@ func TestARenameKeepsWhatValuesAreBoundTo(t *testing.T) {
 		} {
 			mustRefuse(t, name, err, gormplugin.ErrMigration)
 		}
+		for from, want := range map[string]string{"Name": "id=name ", "was": "id=was "} {
+			if err := l.Migrator().RenameColumn(&person{}, from, "ssn"); !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("from %s: %v", from, err)
+			}
+		}
 		must(t, l.Migrator().RenameColumn(&person{}, "City", "town"))
 
 		must(t, l.AutoMigrate(&pinned{}))
