@@ -187,6 +187,46 @@ func TestSQLiteRefusesToChangeATablesOwnGuard(t *testing.T) {
 	must(t, l.Create(&paper{Text: canary}).Error)
 }
 
+func TestAGuardIsAConstraintOfItsName(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		must(t, l.stock.AutoMigrate(&bare{}))
+		must(t, l.AutoMigrate(&paper{}))
+		plant := func() error { return l.stock.Create(&bare{Text: []byte(canary)}).Error }
+		name := regexp.MustCompile(`rowseal_\w+`).FindString(fmt.Sprint(plant()))
+		m := l.Migrator()
+		for range 2 {
+			if !m.HasConstraint(&paper{}, name) || m.HasConstraint(&person{}, name) || m.HasConstraint(&paper{}, name+"x") {
+				t.Errorf("HasConstraint knows %q wrongly", name)
+			}
+			must(t, m.DropConstraint(&paper{}, name))
+			if m.HasConstraint(&paper{}, name) {
+				t.Errorf("%s is still there", name)
+			}
+			must(t, plant())
+			must(t, l.stock.Exec("DELETE FROM papers").Error)
+			must(t, m.CreateConstraint(&paper{}, name))
+			if err := plant(); err == nil {
+				t.Error("a plaintext went through")
+			}
+		}
+	})
+}
+
+func TestASealedColumnIsNotCastToAPlainOne(t *testing.T) {
+	type plainPaper struct {
+		ID   uint
+		Text string
+	}
+	l := newLab(t, "postgres")
+	must(t, l.AutoMigrate(&paper{}))
+	must(t, l.Create(&paper{Text: canary}).Error)
+	if err := l.stock.Table("papers").AutoMigrate(&plainPaper{}); err == nil {
+		t.Error("the bytes were cast to text")
+	}
+	var got paper
+	must(t, l.First(&got).Error)
+}
+
 func TestDefaultsNeverReachTheSchema(t *testing.T) {
 	type plain struct{ ID uint }
 	type defaulted struct {
@@ -329,7 +369,11 @@ func TestADryRunSendsNothing(t *testing.T) {
 			t.Error("the table was made")
 		}
 		must(t, l.stock.AutoMigrate(&bare{}))
+		from := l.logged()
 		must(t, l.Session(&gorm.Session{DryRun: true}).AutoMigrate(&paper{}))
+		if made := strings.Join(l.changes(from), "\n"); !strings.Contains(made, "rowseal_papers_text_guard_") {
+			t.Errorf("the log has no statement to run by hand: %s", made)
+		}
 		must(t, l.stock.Create(&bare{Text: []byte("x")}).Error)
 	})
 }
