@@ -425,3 +425,44 @@ func TestMigrationsInsideATransaction(t *testing.T) {
 		}
 	})
 }
+
+func TestMigrationsUnderOtherConfigurations(t *testing.T) {
+	for name, change := range map[string]func(*gorm.Config){
+		"TranslateError":           func(c *gorm.Config) { c.TranslateError = true },
+		"PrepareStmt":              func(c *gorm.Config) { c.PrepareStmt = true },
+		"DisableNestedTransaction": func(c *gorm.Config) { c.DisableNestedTransaction = true },
+	} {
+		for _, kind := range []string{"sqlite", "postgres"} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				l := newLab(t, kind, change)
+				must(t, l.stock.AutoMigrate(&bare{}))
+				must(t, l.stock.Create(&bare{Text: []byte(canary)}).Error)
+				mustRefuse(t, "a plaintext in the table", l.AutoMigrate(&paper{}), gormplugin.ErrUnsealed)
+				must(t, l.stock.Exec("DELETE FROM papers").Error)
+				must(t, l.AutoMigrate(&paper{}, &searchedUser{}))
+				must(t, l.Migrator().DropColumn(&paper{}, "City"))
+				must(t, l.AutoMigrate(&paper{}))
+				must(t, l.Create(&paper{Text: canary}).Error)
+				must(t, l.First(&paper{}).Error)
+				if err := l.stock.Create(&bare{Text: []byte(canary)}).Error; err == nil {
+					t.Error("a plaintext went through")
+				}
+			})
+		}
+	}
+}
+
+func TestATableOfAnotherNameGetsTheModelsGuards(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		must(t, l.Table("papers_2024").AutoMigrate(&paper{}))
+		must(t, l.Table("papers_2024").Create(&paper{Text: canary}).Error)
+		if err := l.stock.Table("papers_2024").Create(&bare{Text: []byte(canary)}).Error; err == nil || !strings.Contains(err.Error(), "rowseal_papers_2024_text_guard_") {
+			t.Errorf("a plaintext: %v", err)
+		}
+		from := l.logged()
+		must(t, l.Table("papers_2024").AutoMigrate(&paper{}))
+		if made := l.changes(from); len(made) != 0 {
+			t.Errorf("again: %q", made)
+		}
+	})
+}
