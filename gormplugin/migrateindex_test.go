@@ -116,6 +116,20 @@ func TestADroppedColumnTakesItsSearchIndexAlong(t *testing.T) {
 	})
 }
 
+func TestAnIndexOverSealedBytesIsNotTheSearchIndex(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		must(t, l.AutoMigrate(&searchedUser{}))
+		must(t, l.Migrator().DropIndex(&searchedUser{}, "idx_names"))
+		must(t, l.stock.Exec("CREATE INDEX idx_names ON searched_users (first, last)").Error)
+		if l.Migrator().HasIndex(&searchedUser{}, "idx_names") {
+			t.Error("HasIndex takes it for the search index")
+		}
+		if err := l.AutoMigrate(&searchedUser{}); err == nil {
+			t.Error("AutoMigrate passes it over without a word")
+		}
+	})
+}
+
 func TestAUniqueIndexRefusesASecondTerm(t *testing.T) {
 	databases(t, func(t *testing.T, l *lab) {
 		must(t, l.AutoMigrate(&searchedUser{}))

@@ -267,7 +267,7 @@ func TestAPlainColumnIsNotCastToASealedOne(t *testing.T) {
 		must(t, l.stock.Table("papers").AutoMigrate(&plainPaper{}))
 		must(t, l.stock.Exec("INSERT INTO papers (text) VALUES ('clear')").Error)
 		from := l.logged()
-		mustRefuse(t, "AutoMigrate", l.AutoMigrate(&person{}, &paper{}), gormplugin.ErrMigration)
+		mustRefuse(t, "AutoMigrate", l.AutoMigrate(&pinned{}, &paper{}), gormplugin.ErrMigration)
 		refused := mustRefuse(t, "AlterColumn", l.Migrator().AlterColumn(&paper{}, "Text"), gormplugin.ErrMigration)
 		if refused.Column != "text" || !strings.Contains(refused.Remedy, "new sealed column") {
 			t.Errorf("%+v", refused)
@@ -409,6 +409,13 @@ func TestTheDialectorStaysTheDatabases(t *testing.T) {
 	must(t, l.Create(&p).Error)
 	if err := l.Create(&p).Error; !errors.Is(err, gorm.ErrDuplicatedKey) {
 		t.Errorf("errors are not translated: %v", err)
+	}
+}
+
+func TestAModelThatGORMCannotParseIsAnError(t *testing.T) {
+	l := newLab(t, "sqlite")
+	if err := l.AutoMigrate(&struct{ Value any }{}); err == nil {
+		t.Error("no error")
 	}
 }
 
