@@ -88,6 +88,7 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 			return err
 		}
 	}
+	p.migrations(db)
 	p.build(db, "VALUES", p.sealValues)
 	p.build(db, "SET", p.sealSet)
 	p.build(db, "ON CONFLICT", p.sealConflict)

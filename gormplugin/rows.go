@@ -84,7 +84,7 @@ func (p *parser) columnAliases(from int) {
 		if ref.at < from || len(ref.found) == 0 || !p.table[ref.at] || !p.at(ref.at+1).is("(") {
 			continue
 		}
-		if before := p.at(ref.at - 1); before.is("as") || p.table[ref.at-1] {
+		if before := p.at(ref.at - 1); before.is("as") || (p.table[ref.at-1] && !before.is(".")) {
 			p.fail("", ErrStatement, remedyColumns)
 		}
 	}
