@@ -26,32 +26,8 @@ const (
 	indexKind = "eq"
 )
 
-// searchable says whether conditions may compare the column: its policy has
-// search: [equality]. Everything about terms in migrations hangs on it. Until
-// package field knows the word, no column is, but for those of tests.
-var searchable = func(*field.Column) bool { return false }
-
-// sealedFlags returns the flags bytes that new values of the column may have.
-// It stands in for a method of field.Column of the same meaning.
-func sealedFlags(c *field.Column, equality bool) []byte {
-	var f envelope.Flags
-	for mode := envelope.Flags(0); mode <= 0x60; mode += 0x20 {
-		if mode.Mode() == c.Mode() {
-			f = mode
-		}
-	}
-	if c.Table().RowID() != "" {
-		f |= envelope.FlagClaim
-	}
-	if c.Pad() > 0 {
-		f |= envelope.FlagPadded
-	}
-	if !equality {
-		return []byte{byte(f)}
-	}
-	f |= envelope.FlagEquality
-	return []byte{byte(f), byte(f | envelope.FlagSecond)}
-}
+// searchable says whether conditions may compare the column.
+func searchable(c *field.Column) bool { return c.Search().Equality }
 
 // guard is a condition that the database checks of each value of a column,
 // whoever writes it. NULL passes.
@@ -64,11 +40,15 @@ type guard struct {
 
 // guardsOf returns the guards of a column. The one on terms is separate, so
 // that a column may become searchable, or cease to be, without the other.
-func guardsOf(c *field.Column, equality bool) []guard {
+func guardsOf(c *field.Column) []guard {
 	prefix := c.Guard()
 	all := []guard{{kind: guardKind, column: c, prefix: prefix[:]}}
-	if equality {
-		all = append(all, guard{kind: termsKind, column: c, flags: sealedFlags(c, true)})
+	if searchable(c) {
+		terms := guard{kind: termsKind, column: c}
+		for _, f := range c.Flags() {
+			terms.flags = append(terms.flags, byte(f))
+		}
+		all = append(all, terms)
 	}
 	return all
 }
@@ -123,13 +103,5 @@ func (b byteText) condition(g guard, column string) string {
 	return strings.Join(terms, " AND ")
 }
 
-const (
-	// flagsAt and termAt are places in a value, as SQL counts: from 1.
-	flagsAt = envelope.GuardSize + 2
-	termAt  = envelope.EqualityOffset + 1
-)
-
-// substrTerm is the equality term of a quoted column.
-func substrTerm(column string) string {
-	return fmt.Sprintf("substr(%s, %d, %d)", column, termAt, envelope.EqualitySize)
-}
+// flagsAt is the place of a value's flags, as SQL counts: from 1.
+const flagsAt = envelope.GuardSize + 2

@@ -38,7 +38,7 @@ func (m *migrator) ensureGuards(t target, c *field.Column) error {
 	if err != nil {
 		return err
 	}
-	missing, stale := compareGuards(guardsOf(c, searchable(c)), present)
+	missing, stale := compareGuards(guardsOf(c), present)
 	for _, g := range stale {
 		if g.Fixed {
 			return t.refuse(c.Name(), ErrMigration, fmt.Sprintf("the type or the bound name that its guard %s checks has changed, and this database cannot "+
@@ -139,7 +139,7 @@ func (m *migrator) CreateConstraint(value any, name string) error {
 		return err
 	}
 	for _, c := range t.sealedColumns() {
-		for _, g := range guardsOf(c, searchable(c)) {
+		for _, g := range guardsOf(c) {
 			if g.name(t.table) == name {
 				return m.ensureGuards(t, c)
 			}

@@ -53,7 +53,7 @@ func indexed(f *schema.Field) bool {
 }
 
 func indexSuffix(c *field.Column) string {
-	return suffixOf(indexKind, c, fmt.Sprintf("%d %d", termAt, envelope.EqualitySize))
+	return suffixOf(indexKind, c, fmt.Sprintf("%d %d", envelope.EqualityOffset+1, envelope.EqualitySize))
 }
 
 // ensureIndexes creates the search index of a column that no tag declares one

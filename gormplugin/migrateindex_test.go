@@ -15,10 +15,10 @@ import (
 type searchedUser struct {
 	ID    uint
 	OrgID int64  `gorm:"uniqueIndex:idx_org_email,priority:1" rowseal:"tenant"`
-	Email string `gorm:"serializer:rowseal;type:bytes;uniqueIndex:idx_org_email,priority:2,where:org_id > 0" rowseal:"seal"`
-	Phone string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
-	First string `gorm:"serializer:rowseal;type:bytes;index:idx_names" rowseal:"seal"`
-	Last  string `gorm:"serializer:rowseal;type:bytes;index:idx_names" rowseal:"seal"`
+	Email string `gorm:"serializer:rowseal;type:bytes;uniqueIndex:idx_org_email,priority:2,where:org_id > 0" rowseal:"search=equality"`
+	Phone string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
+	First string `gorm:"serializer:rowseal;type:bytes;index:idx_names" rowseal:"search=equality"`
+	Last  string `gorm:"serializer:rowseal;type:bytes;index:idx_names" rowseal:"search=equality"`
 	Note  string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
 }
 
@@ -166,48 +166,48 @@ func TestIndexesThatTermsCannotServeAreRefused(t *testing.T) {
 	}
 	type searchedUnique struct {
 		ID  uint
-		SSN string `gorm:"serializer:rowseal;type:bytes;unique" rowseal:"seal"`
+		SSN string `gorm:"serializer:rowseal;type:bytes;unique" rowseal:"search=equality"`
 	}
 	type searchedWhere struct {
 		ID   uint
-		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
+		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
 		City string `gorm:"index:i,where:ssn = 'canary'"`
 	}
 	type searchedExpression struct {
 		ID   uint
-		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
+		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
 		City string `gorm:"index:i,expression:lower(ssn)"`
 	}
 	type searchedSort struct {
 		ID  uint
-		SSN string `gorm:"serializer:rowseal;type:bytes;index:i,sort:desc" rowseal:"seal"`
+		SSN string `gorm:"serializer:rowseal;type:bytes;index:i,sort:desc" rowseal:"search=equality"`
 	}
 	type searchedCollate struct {
 		ID  uint
-		SSN string `gorm:"serializer:rowseal;type:bytes;index:i,collate:C" rowseal:"seal"`
+		SSN string `gorm:"serializer:rowseal;type:bytes;index:i,collate:C" rowseal:"search=equality"`
 	}
 	type searchedLength struct {
 		ID  uint
-		SSN string `gorm:"serializer:rowseal;type:bytes;index:i,length:10" rowseal:"seal"`
+		SSN string `gorm:"serializer:rowseal;type:bytes;index:i,length:10" rowseal:"search=equality"`
 	}
 	type searchedOption struct {
 		ID   uint
-		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
+		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
 		City string `gorm:"index:i,option:INCLUDE (ssn)"`
 	}
 	type searchedCheck struct {
 		ID   uint
-		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
+		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
 		City string `gorm:"check:city <> '' or ssn <> 'canary'"`
 	}
 	type searchedComputed struct {
 		ID   uint
-		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
+		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
 		City string `gorm:"->;type:text GENERATED ALWAYS AS (lower(ssn)) STORED"`
 	}
 	type searchedUnreadable struct {
 		ID   uint
-		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
+		SSN  string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
 		City string `gorm:"check:city <> 'x"`
 	}
 	databases(t, func(t *testing.T, l *lab) {
@@ -225,7 +225,7 @@ func TestIndexesThatTermsCannotServeAreRefused(t *testing.T) {
 	})
 	type searchedGin struct {
 		ID  uint
-		SSN string `gorm:"serializer:rowseal;type:bytes;index:i,type:gin" rowseal:"seal"`
+		SSN string `gorm:"serializer:rowseal;type:bytes;index:i,type:gin" rowseal:"search=equality"`
 	}
 	l := newLab(t, "postgres")
 	mustRefuse(t, "an index type", l.AutoMigrate(&searchedGin{}), gormplugin.ErrTag)

@@ -96,7 +96,7 @@ func (m *migrator) FullDataTypeOf(f *schema.Field) clause.Expr {
 		return expr // an error has been reported before anything was sent
 	}
 	if c := t.column(f.DBName); c != nil {
-		for _, g := range guardsOf(c, searchable(c)) {
+		for _, g := range guardsOf(c) {
 			expr.SQL += m.sql.inline(quoterOf(m.db), f.Schema.Table, g)
 		}
 	}

@@ -102,7 +102,7 @@ func (postgresSQL) columns(db *gorm.DB, quote quoter, table string) (found []pre
 	return found, err
 }
 
-func (postgresSQL) term(quoted string) string { return substrTerm(quoted) }
+func (postgresSQL) term(quoted string) string { return termOf(quoted) }
 func (postgresSQL) termMark() string          { return substrMark }
 
 func (postgresSQL) indexes(db *gorm.DB, quote quoter, table string) (found []presentIndex, err error) {
@@ -179,7 +179,7 @@ func (sqliteSQL) columns(db *gorm.DB, _ quoter, table string) (found []presentCo
 }
 
 func (sqliteSQL) created(quoter, string, string) []string { return nil }
-func (sqliteSQL) term(quoted string) string               { return substrTerm(quoted) }
+func (sqliteSQL) term(quoted string) string               { return termOf(quoted) }
 func (sqliteSQL) termMark() string                        { return substrMark }
 
 func (sqliteSQL) indexes(db *gorm.DB, _ quoter, table string) (found []presentIndex, err error) {
@@ -222,7 +222,7 @@ func (mysqlSQL) indexes(db *gorm.DB, _ quoter, table string) (found []presentInd
 	return found, err
 }
 
-// substrMark is the end of substrTerm, which does not depend on how the
+// substrMark is the end of termOf, which does not depend on how the
 // column's name is quoted.
 const substrMark = ", 9, 16)"
 

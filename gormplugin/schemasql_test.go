@@ -12,14 +12,14 @@ import (
 	"github.com/rowseal/rowseal/field"
 )
 
-func guardedColumn(t *testing.T, table, name string) *field.Column {
+func guardedColumn(t *testing.T, table, name string, equality bool) *field.Column {
 	t.Helper()
 	typ, err := codec.ParseType("text")
 	if err != nil {
 		t.Fatal(err)
 	}
 	made, err := field.NewTable(field.TableConfig{
-		Name: table, RowID: "id", Columns: []field.ColumnConfig{{Name: name, Type: typ, Pad: 16, Mode: envelope.ModeRow}},
+		Name: table, RowID: "id", Columns: []field.ColumnConfig{{Name: name, Type: typ, Pad: 16, Mode: envelope.ModeRow, Search: field.Search{Equality: equality}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -30,8 +30,8 @@ func guardedColumn(t *testing.T, table, name string) *field.Column {
 func quoted(name string) string { return "`" + name + "`" }
 
 func TestEachDatabaseGetsItsOwnGuard(t *testing.T) {
-	c := guardedColumn(t, "users", "email")
-	gs := guardsOf(c, true)
+	c := guardedColumn(t, "users", "email", true)
+	gs := guardsOf(c)
 	prefix := c.Guard()
 	hex := strings.TrimSuffix(byteText{}.literal(prefix[:]), "'")
 	base, terms := gs[0].name("users"), gs[1].name("users")
@@ -77,13 +77,13 @@ func TestTermsAreWhereTheFormatHasThem(t *testing.T) {
 }
 
 func TestGuardNamesAreShortStableAndSayWhatIsChecked(t *testing.T) {
-	c := guardedColumn(t, "users", "email")
-	g := guardsOf(c, true)
+	c := guardedColumn(t, "users", "email", true)
+	g := guardsOf(c)
 	if got, want := g[0].name("users"), "rowseal_users_email_guard_"; !strings.HasPrefix(got, want) {
 		t.Errorf("got %s", got)
 	}
-	long := guardedColumn(t, strings.Repeat("Ünï.code\"", 20), strings.Repeat("colümn", 30))
-	for _, g := range guardsOf(long, true) {
+	long := guardedColumn(t, strings.Repeat("Ünï.code\"", 20), strings.Repeat("colümn", 30), true)
+	for _, g := range guardsOf(long) {
 		if name := g.name(long.Table().Name()); len(name) >= 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
 			t.Errorf("%d bytes: %s", len(name), name)
 		}
@@ -96,19 +96,8 @@ func TestGuardNamesAreShortStableAndSayWhatIsChecked(t *testing.T) {
 	if changed.suffix() == g[0].suffix() || g[0].suffix() == g[1].suffix() {
 		t.Error("guards of different content have one name")
 	}
-	if g[0].suffix() != guardsOf(c, false)[0].suffix() {
+	if g[0].suffix() != guardsOf(guardedColumn(t, "users", "email", false))[0].suffix() {
 		t.Error("search changes the name of the guard that does not look at terms")
-	}
-}
-
-func TestSealedFlagsFollowThePolicy(t *testing.T) {
-	c := guardedColumn(t, "users", "email")
-	want := byte(envelope.FlagClaim|envelope.FlagPadded) | byte(envelope.ModeRow)<<5
-	if got := sealedFlags(c, false); !slices.Equal(got, []byte{want}) {
-		t.Errorf("got %x, want %x", got, want)
-	}
-	if got := sealedFlags(c, true); !slices.Equal(got, []byte{want | 1, want | 3}) {
-		t.Errorf("got %x", got)
 	}
 }
 
