@@ -50,6 +50,21 @@ func (m *model) checkSchema(d dialect) error {
 			return err
 		}
 	}
+	return m.checkForeignKeys()
+}
+
+// checkForeignKeys refuses constraints that would have the database compare
+// sealed bytes. The associations themselves work where the keys can be
+// compared: see Column.Comparable.
+func (m *model) checkForeignKeys() error {
+	for _, rel := range m.schema.Relationships.Relations {
+		free := rel.Field.IgnoreMigration || rel.ParseConstraint() == nil
+		for _, ref := range rel.References {
+			if _, sealed := ref.ForeignKey.Serializer.(carrier); sealed && !free {
+				return tagError(rel.Field, "add `constraint:-` to the gorm tag: the database cannot compare the sealed keys of two tables")
+			}
+		}
+	}
 	return nil
 }
 

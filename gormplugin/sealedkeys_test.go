@@ -6,6 +6,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/rowseal/rowseal/gormplugin"
 )
 
 // household has associations whose keys are sealed columns.
@@ -73,4 +75,23 @@ func TestAssociationsOverSealedKeys(t *testing.T) {
 			l.mustHideCanariesIn(t, "households", "things")
 		})
 	}
+}
+
+// bound and binding are associated by a foreign key over sealed bytes.
+type bound struct {
+	ID      uint
+	Mail    string    `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality,scope=global,domain=bound"`
+	Binding []binding `gorm:"foreignKey:Mail;references:Mail"`
+}
+
+type binding struct {
+	ID   uint
+	Mail string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality,scope=global,domain=bound"`
+}
+
+func TestForeignKeysOverSealedColumnsAreRefused(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		mustRefuse(t, "AutoMigrate", l.AutoMigrate(&bound{}, &binding{}), gormplugin.ErrTag)
+		mustRefuse(t, "CreateTable", l.Migrator().CreateTable(&binding{}, &bound{}), gormplugin.ErrTag)
+	})
 }
