@@ -161,15 +161,16 @@ type OpenRow struct {
 // OpenRows opens the values of columns in every row. All keys that the page
 // needs are fetched at once. On an error some destinations may be set.
 func (c *Cipher) OpenRows(ctx context.Context, columns []*Column, rows []OpenRow) error {
-	cells, err := parsePage(columns, rows)
-	if err != nil {
+	w := workspaces.Get().(*workspace)
+	defer w.release()
+	cells := w.takeCells(len(columns) * len(rows))
+	if err := parsePage(cells, columns, rows); err != nil {
 		return err
 	}
 	c.fetchOpenKeys(ctx, columns, cells)
-	w := workspaces.Get().(*workspace)
-	defer w.release()
+	bound := TenantFrom(ctx)
 	for i := range rows {
-		tenant, err := openTenant(ctx, rows[i].Row)
+		tenant, err := openTenant(bound, rows[i].Row)
 		if err != nil {
 			return columns[0].fail("open", i, err)
 		}
@@ -195,8 +196,8 @@ type cell struct {
 	err   error
 }
 
-func parsePage(columns []*Column, rows []OpenRow) ([]cell, error) {
-	cells := make([]cell, len(columns)*len(rows))
+// parsePage parses every value into its cell, row by row.
+func parsePage(cells []cell, columns []*Column, rows []OpenRow) error {
 	for i := range rows {
 		for j, col := range columns {
 			if rows[i].Sealed[j] == nil || rows[i].Into[j] == nil {
@@ -204,12 +205,12 @@ func parsePage(columns []*Column, rows []OpenRow) ([]cell, error) {
 			}
 			cell := &cells[i*len(columns)+j]
 			if err := parseFor(&cell.value, col, rows[i].Sealed[j]); err != nil {
-				return nil, col.fail("open", i, err)
+				return col.fail("open", i, err)
 			}
 			cell.set = true
 		}
 	}
-	return cells, nil
+	return nil
 }
 
 // fetchOpenKeys sets the keys of all cells, from the memo or at once from the

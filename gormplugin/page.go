@@ -1,6 +1,7 @@
 package gormplugin
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
 	"slices"
@@ -143,7 +144,8 @@ func (a *analysis) unknown(src *source) (places []int) {
 // guard refuses sealed bytes of a known column in places where none should be:
 // they would be handed out as they are.
 func (src *source) guard() error {
-	for _, row := range src.window {
+	for i := range src.count {
+		row := src.row(i)
 		for _, at := range src.unknown {
 			b, ok := row[at].([]byte)
 			if !ok || len(b) == 0 || b[0] != envelope.Magic {
@@ -181,41 +183,64 @@ func (a *analysis) find(names []string, qual, column string) int {
 	return at
 }
 
+// openPage is what one window hands to the cipher. Its memory serves the next
+// window too: it holds sealed bytes and the places to open into, no values.
+type openPage struct {
+	columns []*field.Column
+	rows    []field.OpenRow
+	cells   [][]byte
+	into    []any
+}
+
+// reset makes room for so many empty rows.
+func (p *openPage) reset(rows, columns int) {
+	n := rows * columns
+	if cap(p.rows) < rows {
+		p.columns = make([]*field.Column, columns)
+		p.rows, p.cells, p.into = make([]field.OpenRow, rows), make([][]byte, n), make([]any, n)
+	}
+	p.rows, p.cells, p.into = p.rows[:rows], p.cells[:n], p.into[:n]
+	clear(p.cells)
+	clear(p.into)
+	for i := range p.rows {
+		lo, hi := i*columns, (i+1)*columns
+		p.rows[i] = field.OpenRow{Sealed: p.cells[lo:hi:hi], Into: p.into[lo:hi:hi]}
+	}
+}
+
 // open opens one table's sealed values in the window: one call of the cipher,
 // so that all keys are fetched at once.
 func (src *source) open(g *group) error {
-	columns := make([]*field.Column, len(g.cols))
+	page := &g.page
+	page.reset(src.count, len(g.cols))
 	for j, rc := range g.cols {
-		columns[j] = src.choose(rc)
+		page.columns[j] = src.choose(rc)
+		rc.makePlaces(src.count)
 	}
-	rows := make([]field.OpenRow, len(src.window))
-	cells := make([][]byte, len(rows)*len(columns))
-	into := make([]any, len(cells))
-	for i, row := range src.window {
-		lo, hi := i*len(columns), (i+1)*len(columns)
-		rows[i] = field.OpenRow{Sealed: cells[lo:hi:hi], Into: into[lo:hi:hi]}
+	for i := range page.rows {
 		found := false
 		for j, rc := range g.cols {
-			b, err := src.sealedCell(rc, columns[j], row[rc.at])
+			b, err := src.sealedCell(rc, page.columns[j], i)
 			if err != nil {
 				return err
 			}
 			if b != nil {
-				rows[i].Sealed[j], rows[i].Into[j], found = b, rc.destination(), true
+				page.rows[i].Sealed[j], page.rows[i].Into[j], found = b, rc.place(i), true
 			}
 		}
 		if found {
-			if err := src.identify(g, columns[0], row, &rows[i].Row); err != nil {
+			if err := src.identify(g, page.columns[0], src.row(i), &page.rows[i].Row); err != nil {
 				return err
 			}
 		}
 	}
-	if err := src.s.p.cipher.OpenRows(src.ctx, columns, rows); err != nil {
+	if err := src.s.p.cipher.OpenRows(src.ctx, page.columns, page.rows); err != nil {
 		return err
 	}
-	for i, row := range src.window {
+	for i := range page.rows {
+		row := src.row(i)
 		for j, rc := range g.cols {
-			if p := rows[i].Into[j]; p != nil {
+			if p := page.rows[i].Into[j]; p != nil {
 				row[rc.at] = rc.result(p)
 			}
 		}
@@ -229,11 +254,7 @@ func (src *source) choose(rc *resultColumn) *field.Column {
 	if len(rc.candidates) == 1 {
 		return rc.candidates[0]
 	}
-	for _, row := range src.window {
-		b, ok := row[rc.at].([]byte)
-		if !ok {
-			continue
-		}
+	for _, b := range rc.raw {
 		v, err := envelope.Parse(b)
 		if err != nil {
 			continue
@@ -247,15 +268,18 @@ func (src *source) choose(rc *resultColumn) *field.Column {
 	return rc.candidates[0]
 }
 
-// sealedCell returns the bytes to open; nil for NULL, and for values that are
-// another table's plain column of the same name.
-func (src *source) sealedCell(rc *resultColumn, c *field.Column, v any) ([]byte, error) {
-	b, ok := v.([]byte)
+// sealedCell returns the bytes to open of row i; nil for NULL, and for values
+// that are another table's plain column of the same name.
+func (src *source) sealedCell(rc *resultColumn, c *field.Column, i int) ([]byte, error) {
+	b, other := rc.raw[i], &src.row(i)[rc.at]
 	switch {
-	case v == nil:
+	case b == nil && *other == nil:
 		return nil, nil
 	case rc.optional:
-		if !ok || len(b) == 0 || b[0] != envelope.Magic {
+		if len(b) == 0 || b[0] != envelope.Magic {
+			if b != nil {
+				*other = bytes.Clone(b)
+			}
 			return nil, nil
 		}
 		if parsed, err := envelope.Parse(b); err != nil || parsed.Column != c.Field().ID() {
@@ -264,10 +288,8 @@ func (src *source) sealedCell(rc *resultColumn, c *field.Column, v any) ([]byte,
 				Remedy: "a result column of that name may be another table's, and holds other sealed bytes; select the columns one by one",
 			}
 		}
-	case !ok:
-		return nil, &Error{Table: c.Table().Name(), Column: c.Name(), Err: ErrUnsealed, Remedy: "seal the rows that were written before the column was sealed"}
 	case b == nil:
-		b = []byte{}
+		return nil, &Error{Table: c.Table().Name(), Column: c.Name(), Err: ErrUnsealed, Remedy: "seal the rows that were written before the column was sealed"}
 	}
 	return b, nil
 }
@@ -287,13 +309,18 @@ func (src *source) identify(g *group, c *field.Column, row []any, known *field.R
 	return nil
 }
 
-// destination returns a new place for a value.
-func (rc *resultColumn) destination() any {
-	if rc.into != nil {
-		return reflect.New(rc.into).Interface()
+// makePlaces makes a place for each of n values. They are new for every
+// window: what a place was handed out for may keep it.
+func (rc *resultColumn) makePlaces(n int) {
+	t := rc.into
+	if t == nil {
+		t = reflect.TypeFor[any]()
 	}
-	return new(any)
+	rc.places = reflect.MakeSlice(reflect.SliceOf(t), n, n)
 }
+
+// place returns a pointer to the place of row i's value.
+func (rc *resultColumn) place(i int) any { return rc.places.Index(i).Addr().Interface() }
 
 // result returns what database/sql hands on: the place itself where its type
 // is the destination's, which carrier.Scan expects, or the natural value in it.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"io"
 	"reflect"
 	"strings"
 
@@ -13,13 +12,6 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/rowseal/rowseal/field"
-)
-
-// The window: so many rows are read ahead, so that their keys are fetched at
-// once, and no more are held.
-const (
-	windowRows  = 256
-	windowBytes = 1 << 20
 )
 
 // source is a result whose sealed columns are opened, a window at a time.
@@ -32,11 +24,7 @@ type source struct {
 	cols    []*resultColumn // by place; nil for columns that are not sealed
 	groups  []*group
 	unknown []int // places of columns that may be anything
-	window  [][]any
-	into    []any
-	spare   []any // cells for coming rows
-	at      int
-	done    bool
+	window
 }
 
 var (
@@ -54,6 +42,8 @@ type resultColumn struct {
 	candidates []*field.Column // that the statement's text leaves possible
 	optional   bool            // it may be a plain column of the same name
 	into       reflect.Type    // of the values to open into; nil for natural ones
+	raw        [][]byte        // the window's values, by row; nil for what is no bytes
+	places     reflect.Value   // a slice with a place for each of the window's values
 }
 
 // group is the sealed columns of one table in the result.
@@ -61,6 +51,7 @@ type group struct {
 	cols   []*resultColumn
 	tenant int // place of the table's tenant column in the result; -1 for none
 	rowID  int
+	page   openPage
 }
 
 // newSource returns the opened form of rows, or nil where nothing in them can
@@ -102,84 +93,18 @@ func (src *source) Close() error { return src.rows.Close() }
 
 // Next gives the next row.
 func (src *source) Next(dest []driver.Value) error {
-	if src.at >= len(src.window) {
+	if src.at >= src.count {
 		if err := src.fill(); err != nil {
 			return err
 		}
 	}
-	for i, v := range src.window[src.at] {
+	row := src.row(src.at)
+	for i, v := range row {
 		dest[i] = v
 	}
-	src.window[src.at] = nil
+	clear(row)
 	src.at++
 	return nil
-}
-
-// fill reads the next window and opens it.
-func (src *source) fill() error {
-	src.window, src.at = src.window[:0], 0
-	if src.done {
-		return io.EOF
-	}
-	for size := 0; len(src.window) < windowRows && size < windowBytes; {
-		if !src.rows.Next() {
-			src.done = true
-			break
-		}
-		row := src.row()
-		for i := range row {
-			src.into[i] = &row[i]
-		}
-		if err := src.rows.Scan(src.into...); err != nil {
-			return err
-		}
-		for _, v := range row {
-			size += sizeOf(v)
-		}
-		src.window = append(src.window, row)
-	}
-	if src.done {
-		if err := src.rows.Err(); err != nil {
-			return err
-		}
-	}
-	if len(src.window) == 0 {
-		return io.EOF
-	}
-	if err := src.guard(); err != nil {
-		return err
-	}
-	for _, g := range src.groups {
-		if err := src.open(g); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// row returns cells for one row. They are made for more rows at a time the
-// more rows there are.
-func (src *source) row() []any {
-	n := len(src.names)
-	if len(src.spare) < n {
-		src.spare = make([]any, n*min(64, 1+len(src.window)))
-	}
-	if src.into == nil {
-		src.into = make([]any, n)
-	}
-	row := src.spare[:n:n]
-	src.spare = src.spare[n:]
-	return row
-}
-
-func sizeOf(v any) int {
-	switch v := v.(type) {
-	case []byte:
-		return len(v)
-	case string:
-		return len(v)
-	}
-	return 16
 }
 
 // destinations finds the Go types that a query's rows are read into, so that
