@@ -143,9 +143,10 @@ func (a *analysis) unknown(src *source) (places []int) {
 
 // guard refuses sealed bytes of a known column in places where none should be:
 // they would be handed out as they are.
-func (src *source) guard() error {
-	for i := range src.count {
-		row := src.row(i)
+func (w *window) guard() error {
+	src := w.src
+	for i := range w.count {
+		row := w.row(i)
 		for _, at := range src.unknown {
 			b, ok := row[at].([]byte)
 			if !ok || len(b) == 0 || b[0] != envelope.Magic {
@@ -183,20 +184,11 @@ func (a *analysis) find(names []string, qual, column string) int {
 	return at
 }
 
-// openPage is what one window hands to the cipher. Its memory serves the next
-// window too: it holds sealed bytes and the places to open into, no values.
-type openPage struct {
-	columns []*field.Column
-	rows    []field.OpenRow
-	cells   [][]byte
-	into    []any
-}
-
 // reset makes room for so many empty rows.
 func (p *openPage) reset(rows, columns int) {
 	n := rows * columns
 	if cap(p.rows) < rows {
-		p.columns = make([]*field.Column, columns)
+		p.columns, p.places = make([]*field.Column, columns), make([]reflect.Value, columns)
 		p.rows, p.cells, p.into = make([]field.OpenRow, rows), make([][]byte, n), make([]any, n)
 	}
 	p.rows, p.cells, p.into = p.rows[:rows], p.cells[:n], p.into[:n]
@@ -208,53 +200,53 @@ func (p *openPage) reset(rows, columns int) {
 	}
 }
 
-// open opens one table's sealed values in the window: one call of the cipher,
-// so that all keys are fetched at once.
-func (src *source) open(g *group) error {
-	page := &g.page
-	page.reset(src.count, len(g.cols))
+// openGroup opens one table's sealed values in the window: one call of the
+// cipher, so that all keys are fetched at once.
+func (w *window) openGroup(g *group, page *openPage) error {
+	page.reset(w.count, len(g.cols))
 	for j, rc := range g.cols {
-		page.columns[j] = src.choose(rc)
-		rc.makePlaces(src.count)
+		page.columns[j], page.places[j] = rc.choose(w.raw[rc.sealed]), rc.makePlaces(w.count)
 	}
 	for i := range page.rows {
 		found := false
 		for j, rc := range g.cols {
-			b, err := src.sealedCell(rc, page.columns[j], i)
+			b, err := w.sealedCell(rc, page.columns[j], i)
 			if err != nil {
 				return err
 			}
 			if b != nil {
-				page.rows[i].Sealed[j], page.rows[i].Into[j], found = b, rc.place(i), true
+				page.rows[i].Sealed[j], page.rows[i].Into[j], found = b, page.places[j].Index(i).Addr().Interface(), true
 			}
 		}
 		if found {
-			if err := src.identify(g, page.columns[0], src.row(i), &page.rows[i].Row); err != nil {
+			if err := w.src.identify(g, page.columns[0], w.row(i), &page.rows[i].Row); err != nil {
 				return err
 			}
 		}
 	}
-	if err := src.s.p.cipher.OpenRows(src.ctx, page.columns, page.rows); err != nil {
+	if err := w.src.s.p.cipher.OpenRows(w.src.ctx, page.columns, page.rows); err != nil {
 		return err
 	}
 	for i := range page.rows {
-		row := src.row(i)
+		row := w.row(i)
 		for j, rc := range g.cols {
 			if p := page.rows[i].Into[j]; p != nil {
 				row[rc.at] = rc.result(p)
 			}
 		}
 	}
+	clear(page.into)
+	clear(page.places)
 	return nil
 }
 
 // choose returns which of the possible columns a result column is: the one
 // that the first value's header names.
-func (src *source) choose(rc *resultColumn) *field.Column {
+func (rc *resultColumn) choose(raw [][]byte) *field.Column {
 	if len(rc.candidates) == 1 {
 		return rc.candidates[0]
 	}
-	for _, b := range rc.raw {
+	for _, b := range raw {
 		v, err := envelope.Parse(b)
 		if err != nil {
 			continue
@@ -270,8 +262,8 @@ func (src *source) choose(rc *resultColumn) *field.Column {
 
 // sealedCell returns the bytes to open of row i; nil for NULL, and for values
 // that are another table's plain column of the same name.
-func (src *source) sealedCell(rc *resultColumn, c *field.Column, i int) ([]byte, error) {
-	b, other := rc.raw[i], &src.row(i)[rc.at]
+func (w *window) sealedCell(rc *resultColumn, c *field.Column, i int) ([]byte, error) {
+	b, other := w.raw[rc.sealed][i], &w.row(i)[rc.at]
 	switch {
 	case b == nil && *other == nil:
 		return nil, nil
@@ -309,18 +301,15 @@ func (src *source) identify(g *group, c *field.Column, row []any, known *field.R
 	return nil
 }
 
-// makePlaces makes a place for each of n values. They are new for every
-// window: what a place was handed out for may keep it.
-func (rc *resultColumn) makePlaces(n int) {
+// makePlaces makes a slice with a place for each of n values. It is a new one
+// for every window: what a place was handed out for may keep it.
+func (rc *resultColumn) makePlaces(n int) reflect.Value {
 	t := rc.into
 	if t == nil {
 		t = reflect.TypeFor[any]()
 	}
-	rc.places = reflect.MakeSlice(reflect.SliceOf(t), n, n)
+	return reflect.MakeSlice(reflect.SliceOf(t), n, n)
 }
-
-// place returns a pointer to the place of row i's value.
-func (rc *resultColumn) place(i int) any { return rc.places.Index(i).Addr().Interface() }
 
 // result returns what database/sql hands on: the place itself where its type
 // is the destination's, which carrier.Scan expects, or the natural value in it.

@@ -24,7 +24,16 @@ type source struct {
 	cols    []*resultColumn // by place; nil for columns that are not sealed
 	groups  []*group
 	unknown []int // places of columns that may be anything
-	window
+	sealed  int   // how many columns are
+
+	ownTypes bool    // see onlyOwnTypes
+	into     []any   // a *scanner for every column
+	now      *window // that rows are handed out of
+	coming   *window // that is being opened
+	reading  *window // that scanners write to
+	begun    bool
+	done     bool  // no rows are left to read
+	readErr  error // of the window behind the last
 }
 
 var (
@@ -42,8 +51,7 @@ type resultColumn struct {
 	candidates []*field.Column // that the statement's text leaves possible
 	optional   bool            // it may be a plain column of the same name
 	into       reflect.Type    // of the values to open into; nil for natural ones
-	raw        [][]byte        // the window's values, by row; nil for what is no bytes
-	places     reflect.Value   // a slice with a place for each of the window's values
+	sealed     int             // its place in window.raw
 }
 
 // group is the sealed columns of one table in the result.
@@ -51,7 +59,6 @@ type group struct {
 	cols   []*resultColumn
 	tenant int // place of the table's tenant column in the result; -1 for none
 	rowID  int
-	page   openPage
 }
 
 // newSource returns the opened form of rows, or nil where nothing in them can
@@ -63,6 +70,12 @@ func (s *scope) newSource(ctx context.Context, a *analysis, rows *sql.Rows) (*so
 	}
 	src := &source{ctx: ctx, s: s, rows: rows, names: names, cols: make([]*resultColumn, len(names))}
 	a.resolve(src)
+	for _, rc := range src.cols {
+		if rc != nil {
+			rc.sealed = src.sealed
+			src.sealed++
+		}
+	}
 	src.unknown = a.unknown(src)
 	if len(src.groups) == 0 && len(src.unknown) == 0 {
 		return nil, nil
@@ -72,6 +85,7 @@ func (s *scope) newSource(ctx context.Context, a *analysis, rows *sql.Rows) (*so
 	}
 	if !s.byHand {
 		destinations(s.stmt, src)
+		src.ownTypes = src.onlyOwnTypes()
 	}
 	return src, nil
 }
@@ -88,22 +102,29 @@ func plainSource(rows *sql.Rows) *source {
 // Columns returns the names of the result's columns.
 func (src *source) Columns() []string { return src.names }
 
-// Close closes the underlying rows.
-func (src *source) Close() error { return src.rows.Close() }
+// Close closes the underlying rows. It returns when nothing works on them any
+// more.
+func (src *source) Close() error {
+	err := src.rows.Close()
+	if w := src.coming; w != nil && w.opened != nil {
+		<-w.opened
+	}
+	return err
+}
 
 // Next gives the next row.
 func (src *source) Next(dest []driver.Value) error {
-	if src.at >= src.count {
+	if src.now == nil || src.now.at >= src.now.count {
 		if err := src.fill(); err != nil {
 			return err
 		}
 	}
-	row := src.row(src.at)
+	row := src.now.row(src.now.at)
 	for i, v := range row {
 		dest[i] = v
 	}
 	clear(row)
-	src.at++
+	src.now.at++
 	return nil
 }
 
