@@ -87,8 +87,14 @@ func TestASealedFieldCostsAtMostTwoAllocationsMoreThanByHand(t *testing.T) {
 				}
 			}
 			compare("create",
-				func() error { rows := append([]byHandRow(nil), byHand...); return l.CreateInBatches(&rows, benchRows).Error },
-				func() error { rows := append([]sealedRow(nil), sealed...); return l.CreateInBatches(&rows, benchRows).Error },
+				func() error {
+					rows := append([]byHandRow(nil), byHand...)
+					return l.CreateInBatches(&rows, benchRows).Error
+				},
+				func() error {
+					rows := append([]sealedRow(nil), sealed...)
+					return l.CreateInBatches(&rows, benchRows).Error
+				},
 			)
 			compare("read",
 				func() error { var rows []byHandRow; return l.Limit(benchRows).Find(&rows).Error },

@@ -143,8 +143,7 @@ func (a *analysis) unknown(src *source) (places []int) {
 
 // guard refuses sealed bytes of a known column in places where none should be:
 // they would be handed out as they are.
-func (w *window) guard() error {
-	src := w.src
+func (src *source) guard(w *window) error {
 	for i := range w.count {
 		row := w.row(i)
 		for _, at := range src.unknown {
@@ -184,25 +183,42 @@ func (a *analysis) find(names []string, qual, column string) int {
 	return at
 }
 
-// reset makes room for so many empty rows.
+// openPage is what a window hands to the cipher for one group. It holds sealed
+// bytes and the places to open into, no values.
+type openPage struct {
+	columns []*field.Column
+	rows    []field.OpenRow
+	cells   [][]byte
+	into    []any
+	places  []reflect.Value // of each column, a slice
+}
+
+// reset makes room for so many empty rows. The page is empty.
 func (p *openPage) reset(rows, columns int) {
 	n := rows * columns
-	if cap(p.rows) < rows {
-		p.columns, p.places = make([]*field.Column, columns), make([]reflect.Value, columns)
-		p.rows, p.cells, p.into = make([]field.OpenRow, rows), make([][]byte, n), make([]any, n)
-	}
-	p.rows, p.cells, p.into = p.rows[:rows], p.cells[:n], p.into[:n]
-	clear(p.cells)
-	clear(p.into)
+	p.columns = slices.Grow(p.columns, columns)[:columns]
+	p.places = slices.Grow(p.places, columns)[:columns]
+	p.rows = slices.Grow(p.rows, rows)[:rows]
+	p.cells, p.into = slices.Grow(p.cells, n)[:n], slices.Grow(p.into, n)[:n]
 	for i := range p.rows {
 		lo, hi := i*columns, (i+1)*columns
 		p.rows[i] = field.OpenRow{Sealed: p.cells[lo:hi:hi], Into: p.into[lo:hi:hi]}
 	}
 }
 
-// openGroup opens one table's sealed values in the window: one call of the
-// cipher, so that all keys are fetched at once.
-func (w *window) openGroup(g *group, page *openPage) error {
+// empty makes the page refer to nothing.
+func (p *openPage) empty() {
+	clear(p.columns)
+	clear(p.places)
+	clear(p.rows)
+	clear(p.cells)
+	clear(p.into)
+	p.columns, p.places, p.rows, p.cells, p.into = p.columns[:0], p.places[:0], p.rows[:0], p.cells[:0], p.into[:0]
+}
+
+// open opens one table's sealed values in the window: one call of the cipher,
+// so that all keys are fetched at once.
+func (src *source) open(w *window, g *group, page *openPage) error {
 	page.reset(w.count, len(g.cols))
 	for j, rc := range g.cols {
 		page.columns[j], page.places[j] = rc.choose(w.raw[rc.sealed]), rc.makePlaces(w.count)
@@ -219,12 +235,12 @@ func (w *window) openGroup(g *group, page *openPage) error {
 			}
 		}
 		if found {
-			if err := w.src.identify(g, page.columns[0], w.row(i), &page.rows[i].Row); err != nil {
+			if err := src.identify(g, page.columns[0], w.row(i), &page.rows[i].Row); err != nil {
 				return err
 			}
 		}
 	}
-	if err := w.src.s.p.cipher.OpenRows(w.src.ctx, page.columns, page.rows); err != nil {
+	if err := src.s.p.cipher.OpenRows(src.ctx, page.columns, page.rows); err != nil {
 		return err
 	}
 	for i := range page.rows {
@@ -235,8 +251,7 @@ func (w *window) openGroup(g *group, page *openPage) error {
 			}
 		}
 	}
-	clear(page.into)
-	clear(page.places)
+	page.empty()
 	return nil
 }
 

@@ -26,14 +26,9 @@ type source struct {
 	unknown []int // places of columns that may be anything
 	sealed  int   // how many columns are
 
-	ownTypes bool    // see onlyOwnTypes
-	into     []any   // a *scanner for every column
-	now      *window // that rows are handed out of
-	coming   *window // that is being opened
-	reading  *window // that scanners write to
-	begun    bool
-	done     bool  // no rows are left to read
-	readErr  error // of the window behind the last
+	into []any   // a *scanner for every column
+	now  *window // nil before the first row, and when closed
+	done bool    // no rows are left to read
 }
 
 var (
@@ -85,7 +80,6 @@ func (s *scope) newSource(ctx context.Context, a *analysis, rows *sql.Rows) (*so
 	}
 	if !s.byHand {
 		destinations(s.stmt, src)
-		src.ownTypes = src.onlyOwnTypes()
 	}
 	return src, nil
 }
@@ -102,14 +96,13 @@ func plainSource(rows *sql.Rows) *source {
 // Columns returns the names of the result's columns.
 func (src *source) Columns() []string { return src.names }
 
-// Close closes the underlying rows. It returns when nothing works on them any
-// more.
+// Close closes the underlying rows.
 func (src *source) Close() error {
-	err := src.rows.Close()
-	if w := src.coming; w != nil && w.opened != nil {
-		<-w.opened
+	if src.now != nil {
+		src.now.giveBack()
+		src.now, src.into, src.done = nil, nil, true
 	}
-	return err
+	return src.rows.Close()
 }
 
 // Next gives the next row.

@@ -3,25 +3,22 @@ package gormplugin
 import (
 	"bytes"
 	"io"
-	"reflect"
 	"slices"
-
-	"github.com/rowseal/rowseal/field"
+	"sync"
 )
 
-// Rows are read ahead a window at a time, so that the keys of a window are
-// fetched at once. There are two windows: one that rows are handed out of, and
-// one that is opened meanwhile. Together they hold 256 rows and 1 MB at most,
-// or two rows that are longer.
+// The window: so many rows are read ahead, so that their keys are fetched at
+// once, and no more are held.
 const (
-	windowRows  = 128
-	windowBytes = 512 << 10
+	windowRows  = 256
+	windowBytes = 1 << 20
 )
 
-// window is rows that a source has read ahead. Its memory serves a later
-// window when they are handed out, but for what the rows' values refer to.
+// window is the rows that a source has read ahead. Its memory serves later
+// windows, and those of other results when it is given back, but for what was
+// handed out of it.
 type window struct {
-	src   *source
+	names int        // of the result
 	cells []any      // row by row; nil for bytes of sealed columns until they are opened
 	raw   [][][]byte // of each sealed column, by row; nil for what is no bytes
 	bytes []byte     // where these lie together
@@ -29,63 +26,65 @@ type window struct {
 	count int        // of rows
 	size  int        // of their values, in bytes
 	at    int        // the next to be handed out
-
-	opened chan struct{} // closed when open has ended; nil where it was not begun
-	err    error         // of open
-	panics any           // what open panicked with
 }
 
-// openPage is what a window hands to the cipher for one group. It holds sealed
-// bytes and the places to open into, no values.
-type openPage struct {
-	columns []*field.Column
-	rows    []field.OpenRow
-	cells   [][]byte
-	into    []any
-	places  []reflect.Value // of each column, a slice
+// windows lends windows. They refer to nothing: no values, no sealed bytes.
+var windows = sync.Pool{New: func() any { return new(window) }}
+
+// maxCells and maxBytes bound the memory that a window is given back with.
+const (
+	maxCells = 16 * windowRows
+	maxBytes = 64 << 10
+)
+
+// takeWindow returns an empty window for src.
+func takeWindow(src *source) *window {
+	w := windows.Get().(*window)
+	w.names = len(src.names)
+	w.raw = slices.Grow(w.raw, src.sealed)[:src.sealed]
+	w.pages = slices.Grow(w.pages, len(src.groups))[:len(src.groups)]
+	return w
+}
+
+// giveBack ends the use of w.
+func (w *window) giveBack() {
+	w.empty()
+	if cap(w.cells) > maxCells || cap(w.bytes) > maxBytes {
+		return
+	}
+	for _, raw := range w.raw {
+		if cap(raw) > maxCells {
+			return
+		}
+	}
+	windows.Put(w)
+}
+
+// empty forgets the window's rows.
+func (w *window) empty() {
+	clear(w.cells)
+	w.cells, w.bytes, w.count, w.size, w.at = w.cells[:0], w.bytes[:0], 0, 0, 0
+	for i, raw := range w.raw {
+		clear(raw)
+		w.raw[i] = raw[:0]
+	}
+	for i := range w.pages {
+		w.pages[i].empty()
+	}
 }
 
 // row returns the cells of row i.
-func (w *window) row(i int) []any {
-	n := len(w.src.names)
-	return w.cells[i*n : (i+1)*n : (i+1)*n]
-}
+func (w *window) row(i int) []any { return w.cells[i*w.names : (i+1)*w.names : (i+1)*w.names] }
 
-// fill makes the next window the one that rows are handed out of. It reads the
-// one behind while that is opened.
+// fill reads the next window and opens it.
 func (src *source) fill() error {
-	used := src.now
-	src.now = nil
-	if !src.begun {
-		src.begun = true
-		src.coming, src.readErr = src.read(nil)
-		src.coming.begin(!src.done)
-	}
-	w := src.coming
-	if src.coming = nil; w == nil {
-		if src.readErr != nil {
-			return src.readErr
-		}
+	if src.done {
 		return io.EOF
 	}
-	if !src.done {
-		src.coming, src.readErr = src.read(used)
+	if src.now == nil {
+		src.now = takeWindow(src)
 	}
-	if err := w.wait(); err != nil {
-		return err
-	}
-	src.coming.begin(true)
-	src.now = w
-	return nil
-}
-
-// read reads a window, into used if that is not nil. It returns nil where no
-// rows are left, and the rows before an error are dropped.
-func (src *source) read(used *window) (*window, error) {
-	w := used
-	if w == nil {
-		w = &window{src: src, raw: make([][][]byte, src.sealed), pages: make([]openPage, len(src.groups))}
-	}
+	w := src.now
 	w.empty()
 	for w.count < windowRows && w.size < windowBytes {
 		if !src.rows.Next() {
@@ -93,28 +92,26 @@ func (src *source) read(used *window) (*window, error) {
 			break
 		}
 		if err := src.readRow(w); err != nil {
-			src.done = true
-			return nil, err
+			return err
 		}
 	}
 	if src.done {
 		if err := src.rows.Err(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if w.count == 0 {
-		return nil, nil
+		return io.EOF
 	}
-	return w, nil
-}
-
-// empty forgets the window's rows.
-func (w *window) empty() {
-	w.cells, w.bytes, w.count, w.size, w.at = w.cells[:0], w.bytes[:0], 0, 0, 0
-	for i := range w.raw {
-		w.raw[i] = w.raw[i][:0]
+	if err := src.guard(w); err != nil {
+		return err
 	}
-	w.opened = nil
+	for i, g := range src.groups {
+		if err := src.open(w, g, &w.pages[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readRow takes the row that the result stands at.
@@ -123,21 +120,20 @@ func (src *source) readRow(w *window) error {
 		scanners := make([]scanner, len(src.names))
 		src.into = make([]any, len(src.names))
 		for i := range scanners {
-			scanners[i] = scanner{src: src, sealed: -1}
+			scanners[i] = scanner{w: w, sealed: -1}
 			if rc := src.cols[i]; rc != nil {
 				scanners[i].sealed = rc.sealed
 			}
 			src.into[i] = &scanners[i]
 		}
 	}
-	if n := len(src.names); cap(w.cells)-len(w.cells) < n {
+	if n := w.names; cap(w.cells)-len(w.cells) < n {
 		rows := min(1+8*w.count, windowRows) // few for few, all that there may be soon
 		w.cells = slices.Grow(w.cells, n*rows)
 		for i := range w.raw {
 			w.raw[i] = slices.Grow(w.raw[i], rows)
 		}
 	}
-	src.reading = w
 	if err := src.rows.Scan(src.into...); err != nil {
 		return err
 	}
@@ -148,13 +144,13 @@ func (src *source) readRow(w *window) error {
 // scanner takes one column's values from the driver. Being an sql.Scanner it
 // gets a driver's bytes without a copy in between, valid until it returns.
 type scanner struct {
-	src    *source
+	w      *window
 	sealed int // the place in window.raw; -1 where the column is not sealed
 }
 
 // Scan takes the value of the row being read.
 func (s *scanner) Scan(v any) error {
-	w := s.src.reading
+	w := s.w
 	w.size += sizeOf(v)
 	b, isBytes := v.([]byte)
 	if s.sealed >= 0 {
@@ -174,15 +170,12 @@ func (s *scanner) Scan(v any) error {
 // there is no room left it makes more, and leaves what it has handed out.
 func (w *window) keep(b []byte) []byte {
 	if cap(w.bytes)-len(w.bytes) < len(b) || w.bytes == nil {
-		w.bytes = make([]byte, 0, max(len(b), min(bytesAtOnce, 2*cap(w.bytes)), 128))
+		w.bytes = make([]byte, 0, max(len(b), min(maxBytes, 4*cap(w.bytes)), 256))
 	}
 	at := len(w.bytes)
 	w.bytes = append(w.bytes, b...)
 	return w.bytes[at:len(w.bytes):len(w.bytes)]
 }
-
-// bytesAtOnce bounds the memory that is made for small sealed values at once.
-const bytesAtOnce = 32 << 10
 
 func sizeOf(v any) int {
 	switch v := v.(type) {
@@ -192,64 +185,4 @@ func sizeOf(v any) int {
 		return len(v)
 	}
 	return 16
-}
-
-// begin starts to open the window beside the caller, if that has other things
-// to do and no code of the application's types would run there.
-func (w *window) begin(beside bool) {
-	if w == nil || !beside || !w.src.ownTypes {
-		return
-	}
-	w.opened = make(chan struct{})
-	go func() {
-		defer close(w.opened)
-		defer func() { w.panics = recover() }()
-		w.err = w.open()
-	}()
-}
-
-// wait returns when the window is open. It opens it if nobody has begun to.
-func (w *window) wait() error {
-	if w.opened == nil {
-		return w.open()
-	}
-	<-w.opened
-	if w.panics != nil {
-		panic(w.panics)
-	}
-	return w.err
-}
-
-// open opens the window's sealed values, after a look for some in other places.
-func (w *window) open() error {
-	if err := w.guard(); err != nil {
-		return err
-	}
-	for i, g := range w.src.groups {
-		if err := w.openGroup(g, &w.pages[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ownTypes says whether values are opened into nothing but types whose
-// decoding runs no methods of the application.
-func (src *source) onlyOwnTypes() bool {
-	for _, rc := range src.cols {
-		if rc == nil || rc.into == nil {
-			continue
-		}
-		t := rc.into
-		for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
-			if t.PkgPath() != "" {
-				return false
-			}
-			t = t.Elem()
-		}
-		if p := t.PkgPath(); p != "" && p != "time" && p != "database/sql" || t.Kind() == reflect.Map || t.Kind() == reflect.Struct && p == "" || t.Kind() == reflect.Interface {
-			return false
-		}
-	}
-	return true
 }
