@@ -23,8 +23,9 @@ type source struct {
 	types   []*sql.ColumnType
 	cols    []*resultColumn // by place; nil for columns that are not sealed
 	groups  []*group
-	unknown []int // places of columns that may be anything
-	sealed  int   // how many columns are
+	unknown []int   // places of columns that may be anything
+	sealed  int     // how many columns are
+	movers  []mover // of plain columns, by place; nil for values handed out as they are
 
 	into []any   // a *scanner for every column
 	now  *window // nil before the first row, and when closed
@@ -127,6 +128,9 @@ func destinations(stmt *gorm.Statement, src *source) {
 	s, direct := src.destination(stmt)
 	if s == nil {
 		return
+	}
+	if !direct {
+		src.plainDestinations(stmt, s)
 	}
 	for _, c := range src.cols {
 		if c == nil {

@@ -111,6 +111,7 @@ func (src *source) fill() error {
 			return err
 		}
 	}
+	src.move(w)
 	return nil
 }
 
