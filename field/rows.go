@@ -29,7 +29,10 @@ func (c *Cipher) SealRows(ctx context.Context, columns []*Column, rows []SealRow
 	c.keyring.SealKeys(ctx, p.uses, p.grants)
 	w := workspaces.Get().(*workspace)
 	defer w.release()
+	values := make([][]byte, len(rows)*len(columns))
 	for i := range rows {
+		lo, hi := i*len(columns), (i+1)*len(columns)
+		rows[i].Sealed = values[lo:hi:hi]
 		if err := p.sealRow(w, i); err != nil {
 			return err
 		}
@@ -48,7 +51,17 @@ type sealPage struct {
 	uses    []envelope.Use
 	grants  []envelope.Grant
 	rowKeys []rowKey // of the row at hand
+	sealed  []byte   // room for coming values
 }
+
+// The short values of pages of at least minTogether lie together in pieces of
+// sealedRoom, which is what a caller keeps that keeps one of them. Values with
+// a plaintext above maxTogether lie by themselves.
+const (
+	sealedRoom  = 8 << 10
+	minTogether = 8
+	maxTogether = 512
+)
 
 // rowKey is a row's key under one of the page's wrapping keys.
 type rowKey struct{ wrap, key *envelope.Key }
@@ -98,7 +111,6 @@ func (p *sealPage) place(seen map[envelope.Use]int, i, j int, col *Column) int {
 
 func (p *sealPage) sealRow(w *workspace, i int) error {
 	r := &p.rows[i]
-	r.Sealed = make([][]byte, len(p.columns))
 	p.rowKeys = p.rowKeys[:0]
 	for j, col := range p.columns {
 		null, err := w.encode(col, r.Row, r.Values[j])
@@ -121,7 +133,19 @@ func (p *sealPage) sealCell(w *workspace, i, j int, col *Column) ([]byte, error)
 		return nil, err
 	}
 	b := p.c.binding(col, p.tenants[i], nil)
-	return sealPlain(nil, col, w.plain, key, &b)
+	if len(w.plain) > maxTogether || len(p.places) < minTogether {
+		return sealPlain(nil, col, w.plain, key, &b)
+	}
+	if cap(p.sealed)-len(p.sealed) < 2*maxTogether {
+		p.sealed = make([]byte, 0, sealedRoom)
+	}
+	from := len(p.sealed)
+	out, err := sealPlain(p.sealed, col, w.plain, key, &b)
+	if err != nil {
+		return nil, err
+	}
+	p.sealed = out
+	return out[from:len(out):len(out)], nil
 }
 
 // take returns the key granted at a place and counts its use, asking for a

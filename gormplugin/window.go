@@ -52,11 +52,6 @@ func (w *window) giveBack() {
 	if cap(w.cells) > maxCells || cap(w.bytes) > maxBytes {
 		return
 	}
-	for _, raw := range w.raw {
-		if cap(raw) > maxCells {
-			return
-		}
-	}
 	windows.Put(w)
 }
 
@@ -76,7 +71,8 @@ func (w *window) empty() {
 // row returns the cells of row i.
 func (w *window) row(i int) []any { return w.cells[i*w.names : (i+1)*w.names : (i+1)*w.names] }
 
-// fill reads the next window and opens it.
+// fill reads the next window and opens it. After an error there is nothing to
+// hand out any more.
 func (src *source) fill() error {
 	if src.done {
 		return io.EOF
@@ -84,8 +80,20 @@ func (src *source) fill() error {
 	if src.now == nil {
 		src.now = takeWindow(src)
 	}
-	w := src.now
-	w.empty()
+	src.now.empty()
+	err := src.read(src.now)
+	if err == nil {
+		err = src.openAll(src.now)
+	}
+	if err != nil {
+		src.now.empty()
+		src.done = true
+	}
+	return err
+}
+
+// read reads rows until the window is full or none are left.
+func (src *source) read(w *window) error {
 	for w.count < windowRows && w.size < windowBytes {
 		if !src.rows.Next() {
 			src.done = true
@@ -103,6 +111,11 @@ func (src *source) fill() error {
 	if w.count == 0 {
 		return io.EOF
 	}
+	return nil
+}
+
+// openAll opens the window's sealed values.
+func (src *source) openAll(w *window) error {
 	if err := src.guard(w); err != nil {
 		return err
 	}
