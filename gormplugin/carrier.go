@@ -61,7 +61,7 @@ func (carrier) Scan(ctx context.Context, f *schema.Field, dst reflect.Value, val
 		return nil
 	}
 	opened := reflect.ValueOf(value)
-	if opened.Type() == reflect.PointerTo(f.FieldType) {
+	if opened.Kind() == reflect.Pointer && opened.Type().Elem() == f.FieldType {
 		rv.Set(opened.Elem())
 		return nil
 	}
