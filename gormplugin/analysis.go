@@ -72,7 +72,6 @@ type parser struct {
 	edits    []edit
 	blocks   []int              // the query of each token; see blockOf
 	tablesIn map[int][]tableRef // the tables of each query
-	uses     map[int]int        // how often each parameter stands in the text
 	analysis
 }
 
@@ -83,25 +82,31 @@ func analyse(sql string, d dialect, lookup tableLookup) *analysis {
 		tokens: tokens, lookup: lookup, d: d, sql: sql, allowed: make([]bool, len(tokens)), table: make([]bool, len(tokens)),
 		rows: map[string]bool{}, analysis: analysis{refs: map[string][]*model{}, text: sql},
 	}
-	p.countHolders()
+	p.read(ok)
+	a := p.analysis // without the tokens: it is kept
+	return &a
+}
+
+// read fills in the analysis; lexed says that all of the text has been split.
+func (p *parser) read(lexed bool) {
 	if !p.mentionsTable() {
-		if ok {
-			return &p.analysis
+		if lexed {
+			return
 		}
 		// What cannot be read may name anything; it is the database's to
 		// refuse, unless a table's name stands in it.
-		p.models = p.buried(sql)
+		p.models = p.buried(p.sql)
 	}
 	if p.sealed = len(p.models) > 0; !p.sealed {
-		return &p.analysis
+		return
 	}
-	if !ok {
+	if !lexed {
 		p.fail("", ErrStatement, "it has an unfinished literal or comment, or names written with escapes")
-		return &p.analysis
+		return
 	}
 	if p.texted {
 		p.fail("", ErrStatement, "write the table's name without quotes, or in double quotes")
-		return &p.analysis
+		return
 	}
 	p.findRows()
 	p.findTables()
@@ -109,7 +114,6 @@ func analyse(sql string, d dialect, lookup tableLookup) *analysis {
 	p.statement()
 	p.single()
 	p.text = p.rewritten()
-	return &p.analysis
 }
 
 func (p *parser) fail(column string, err error, remedy string) {

@@ -65,20 +65,18 @@ func (p *parser) rewritten() string {
 	return b.String()
 }
 
-// countHolders counts how often each parameter stands in
-// the text.
-func (p *parser) countHolders() {
-	p.uses = map[int]int{}
-	for _, t := range p.tokens {
-		if t.kind == tokenParam {
-			p.uses[t.param]++
-		}
-	}
-}
-
 // single refuses a parameter that stands for a term in one place and for
 // something else, or another term, in another.
 func (p *parser) single() {
+	if len(p.operands) == 0 {
+		return
+	}
+	uses := map[int]int{}
+	for _, t := range p.tokens {
+		if t.kind == tokenParam {
+			uses[t.param]++
+		}
+	}
 	terms, of := map[int]int{}, map[int]operand{}
 	for _, o := range p.operands {
 		before, seen := of[o.param]
@@ -89,7 +87,7 @@ func (p *parser) single() {
 		of[o.param] = o
 	}
 	for param, o := range of {
-		if p.uses[param] != terms[param] {
+		if uses[param] != terms[param] {
 			p.failAt(o.column, ErrCondition, remedyOwn)
 		}
 	}
