@@ -39,7 +39,7 @@ func readEntries[S secrets]() []entry[S] {
 		{name: "Last", run: finding[one, S](func(tx *gorm.DB, h *one) *gorm.DB { return tx.Last(h) })},
 		{name: "Take", run: finding[one, S](func(tx *gorm.DB, h *one) *gorm.DB { return tx.Where("id = ?", 2).Take(h) })},
 		{name: "First that is not there", run: func(w *world[S]) (any, error) {
-			return w.First(&human[S]{}, 99).Error == gorm.ErrRecordNotFound || w.DryRun, nil
+			return errors.Is(w.First(&human[S]{}, 99).Error, gorm.ErrRecordNotFound) || w.DryRun, nil
 		}},
 		{name: "Select", run: finding[many, S](func(tx *gorm.DB, h *many) *gorm.DB { return tx.Select("id", "name", "Height").Order("id").Find(h) })},
 		{name: "Select as one string", run: finding[many, S](func(tx *gorm.DB, h *many) *gorm.DB {
