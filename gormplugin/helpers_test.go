@@ -194,6 +194,12 @@ func (c *capture) add(s string) {
 	c.text.WriteString(s + "\n")
 }
 
+func (c *capture) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text.Reset()
+}
+
 func (c *capture) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
