@@ -55,6 +55,7 @@ func TestAUnionHandsOutNoSealedBytesUnderPlainNames(t *testing.T) {
 
 func TestAJoinOfSealedTablesReadsNothingUnsealed(t *testing.T) {
 	databases(t, func(t *testing.T, l *lab) {
+		l.withoutGuards(t)
 		p := newPerson(1)
 		must(t, l.Create(&p).Error)
 		must(t, l.Create(&member{ID: p.ID, OrgID: "acme", Email: canary}).Error)
