@@ -37,7 +37,7 @@ func TestWrongTransitionsAreRefused(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"text", "x}", "is text, not a mapping"},
 		{"nothing in it", "{write: both}}", "has no `plain`"},
-		{"an unknown word", "{plane: x}}", `did you mean "plain"?`},
+		{"an unknown word", "{plainn: x}}", `did you mean "plain"?`},
 		{"an unknown way to write", "{plain: x, write: plain}}", "accepted: sealed, both"},
 		{"the column itself", "{plain: B}}", "names the sealed column b"},
 		{"another sealed column", "{plain: c}}, c: {type: text}", "names the sealed column c"},

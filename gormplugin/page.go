@@ -202,6 +202,8 @@ func (src *source) open(g *group) error {
 			}
 			if b != nil {
 				rows[i].Sealed[j], rows[i].Into[j], found = b, rc.destination(), true
+			} else if err := src.standIn(g, rc, row); err != nil {
+				return err
 			}
 		}
 		if found {

@@ -16,6 +16,16 @@ import (
 // byRange has ranges stand for the comparison op of c, in [lo, hi), with the
 // parameters of operands.
 func (p *parser) byRange(c *field.Column, name string, op string, lo, hi int, operands []operand) {
+	text := p.ranges(c, name, lo, hi, operands)
+	if op == "<>" || op == "not in" {
+		text = "NOT " + text
+	}
+	p.replace(lo, hi, text)
+}
+
+// ranges returns a condition that holds where c equals one of operands, which
+// stand in [lo, hi).
+func (p *parser) ranges(c *field.Column, name string, lo, hi int, operands []operand) string {
 	prefixes := c.Prefixes()
 	one := fmt.Sprintf("(%s >= ? AND %s < ?)", name, name)
 	var parts []string
@@ -30,12 +40,8 @@ func (p *parser) byRange(c *field.Column, name string, op string, lo, hi int, op
 			parts = append(parts, "NULL")
 		}
 	}
-	text := "(" + strings.Join(parts, " OR ") + ")"
-	if op == "<>" || op == "not in" {
-		text = "NOT " + text
-	}
-	p.replace(lo, hi, text)
 	p.analysis.ranged = true
+	return "(" + strings.Join(parts, " OR ") + ")"
 }
 
 // expanded returns args with the ends of ranges in place of the terms that
@@ -43,20 +49,29 @@ func (p *parser) byRange(c *field.Column, name string, op string, lo, hi int, op
 func (a *analysis) expanded(args []any) []any {
 	out := make([]any, 0, len(args)+8)
 	for i, arg := range args {
-		at := slices.IndexFunc(a.operands, func(o operand) bool { return o.param == i && o.ranges != nil })
-		if at < 0 {
-			out = append(out, arg)
+		out = a.appendTerms(out, i, arg)
+	}
+	return out
+}
+
+// appendTerms appends the parameter at param to out, with the ends of ranges
+// in place of a term that they stand for.
+func (a *analysis) appendTerms(out []any, param int, arg any) []any {
+	if t, ok := arg.(twice); ok {
+		arg = t.term
+	}
+	at := slices.IndexFunc(a.operands, func(o operand) bool { return o.param == param && o.ranges != nil })
+	if at < 0 {
+		return append(out, arg)
+	}
+	term, _ := arg.(sealed)
+	for _, prefix := range a.operands[at].ranges {
+		if term == nil {
+			out = append(out, nil, nil) // compared with NULL
 			continue
 		}
-		term, _ := arg.(sealed)
-		for _, prefix := range a.operands[at].ranges {
-			if term == nil {
-				out = append(out, nil, nil) // compared with NULL
-				continue
-			}
-			from := slices.Concat(prefix, term)
-			out = append(out, sealed(from), sealed(successor(from)))
-		}
+		from := slices.Concat(prefix, term)
+		out = append(out, sealed(from), sealed(successor(from)))
 	}
 	return out
 }

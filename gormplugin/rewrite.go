@@ -72,6 +72,7 @@ func (p *parser) countHolders() {
 	for _, t := range p.tokens {
 		if t.kind == tokenParam {
 			p.uses[t.param]++
+			p.given = max(p.given, t.param+1)
 		}
 	}
 }
