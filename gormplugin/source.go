@@ -251,13 +251,17 @@ func (src *source) destination(stmt *gorm.Statement) (s *schema.Schema, direct b
 }
 
 // ColumnTypeDatabaseTypeName is that of the stored column, as migrations need it.
-func (src *source) ColumnTypeDatabaseTypeName(i int) string { return src.types[src.place(i)].DatabaseTypeName() }
+func (src *source) ColumnTypeDatabaseTypeName(i int) string {
+	return src.types[src.place(i)].DatabaseTypeName()
+}
 
 // ColumnTypeLength is that of the stored column.
 func (src *source) ColumnTypeLength(i int) (int64, bool) { return src.types[src.place(i)].Length() }
 
 // ColumnTypeNullable is that of the stored column.
-func (src *source) ColumnTypeNullable(i int) (nullable, ok bool) { return src.types[src.place(i)].Nullable() }
+func (src *source) ColumnTypeNullable(i int) (nullable, ok bool) {
+	return src.types[src.place(i)].Nullable()
+}
 
 // ColumnTypePrecisionScale is that of the stored column.
 func (src *source) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool) {

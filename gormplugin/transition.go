@@ -179,7 +179,7 @@ func (a *analysis) hide(src *source) {
 // plainPlace returns the place of the plain column beside a result column; -1
 // where it is not there, or may be another row's.
 func (a *analysis) plainPlace(src *source, rc *resultColumn) int {
-	if !a.star {
+	if !a.star && len(a.items) == len(src.names) {
 		return a.items[rc.at].clear - 1
 	}
 	for _, it := range a.items {
