@@ -25,6 +25,7 @@ type analysis struct {
 	shares   []shared      // columns whose terms are compared with each other
 	ranged   bool          // some operands stand for two parameters each, or more
 	doubles  []doubled     // comparisons that ask for a plain column too
+	transits bool          // a table's column is in transition
 	numbered bool          // parameters have numbers: $1
 	given    int           // how many parameters the text was given with
 	text     string        // the statement as it is sent

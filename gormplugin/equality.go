@@ -126,7 +126,9 @@ func (p *parser) right(c *field.Column, first, i int) (end int) {
 
 // listed reads (?, …) or (SELECT c …).
 func (p *parser) listed(c *field.Column, first, i int) (end int) {
-	end = p.closing(i)
+	if end = p.closing(i); end == len(p.tokens) {
+		return 0
+	}
 	if p.at(i + 1).is("select") {
 		if !p.selected(c, first, i+1) {
 			return 0

@@ -30,6 +30,7 @@ type source struct {
 	names   []string
 	shown   []int    // places of the columns that the caller sees; nil for all
 	visible []string // their names
+	doubts  []doubtful
 	types   []*sql.ColumnType
 	cols    []*resultColumn // by place; nil for columns that are not sealed
 	groups  []*group
@@ -166,6 +167,9 @@ func (src *source) fill() error {
 		return io.EOF
 	}
 	if err := src.guard(); err != nil {
+		return err
+	}
+	if err := src.certain(); err != nil {
 		return err
 	}
 	for _, g := range src.groups {

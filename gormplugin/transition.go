@@ -147,6 +147,9 @@ func operandType(t codec.Type) codec.Type {
 // hide finds the plain columns of a result's columns in transition, and hides
 // those that the application did not ask for.
 func (a *analysis) hide(src *source) {
+	if !a.transits {
+		return
+	}
 	hidden := map[int]bool{}
 	for i, name := range src.names {
 		if strings.HasPrefix(name, hiddenPrefix) {
@@ -165,6 +168,7 @@ func (a *analysis) hide(src *source) {
 			rc.clear, hidden[at] = at+1, true
 		}
 	}
+	a.doubt(src)
 	if len(hidden) == 0 {
 		return
 	}
@@ -173,6 +177,46 @@ func (a *analysis) hide(src *source) {
 		if !hidden[i] {
 			src.shown, src.visible = append(src.shown, i), append(src.visible, name)
 		}
+	}
+}
+
+// doubt notes the result columns of a star of which one is in transition, and
+// another has its name.
+func (a *analysis) doubt(src *source) {
+	for i, name := range src.names {
+		if _, twice := onlyPlace(src.names, name); !a.star || !twice {
+			continue
+		}
+		for _, m := range a.modelsIn("*") {
+			if c := m.column(name); moving(c) {
+				src.doubts = append(src.doubts, doubtful{at: i, column: c})
+			}
+		}
+	}
+}
+
+// doubtful is a result column that may be one in transition.
+type doubtful struct {
+	at     int
+	column *field.Column
+}
+
+// certain refuses rows in which a plain value may be missing.
+func (src *source) certain() error {
+	for _, row := range src.window {
+		for _, d := range src.doubts {
+			if row[d.at] == nil {
+				return unclear(d.column)
+			}
+		}
+	}
+	return nil
+}
+
+func unclear(c *field.Column) error {
+	return &Error{
+		Table: c.Table().Name(), Column: c.Name(), Err: ErrTransition,
+		Remedy: "the result has no single column " + c.Transition().Plain + ", which has the value; select the columns one by one, of the table itself",
 	}
 }
 
@@ -187,9 +231,15 @@ func (a *analysis) plainPlace(src *source, rc *resultColumn) int {
 			return slices.Index(src.names, a.items[it.clear-1].out)
 		}
 	}
-	at, twice := onlyPlace(src.names, rc.moving.Transition().Plain)
+	plain := rc.moving.Transition().Plain
+	at, twice := onlyPlace(src.names, plain)
 	if _, also := onlyPlace(src.names, src.names[rc.at]); twice || also {
 		return -1
+	}
+	for _, it := range a.items {
+		if it.plain && strings.EqualFold(it.out, plain) {
+			return -1 // selected by name, of whichever table
+		}
 	}
 	return at
 }
@@ -214,13 +264,10 @@ func (src *source) standIn(g *group, rc *resultColumn, row []any) error {
 		return nil
 	}
 	if rc.clear == 0 {
-		if rc.optional {
+		if at, _ := onlyPlace(src.names, c.Transition().Plain); rc.optional && at < 0 {
 			return nil // another table's column
 		}
-		return &Error{
-			Table: c.Table().Name(), Column: c.Name(), Err: ErrTransition,
-			Remedy: "the result has no single column " + c.Transition().Plain + ", which has the value; select the columns one by one, of the table itself",
-		}
+		return unclear(c)
 	}
 	value := row[rc.clear-1]
 	if value == nil {

@@ -362,6 +362,9 @@ func TestMovingColumnsRefuse(t *testing.T) {
 				"union":                   db.Raw("SELECT id, email FROM movers UNION ALL SELECT id, role FROM twin_movers").Scan(&got),
 				"union of stars":          db.Raw("SELECT * FROM movers UNION ALL SELECT * FROM movers").Scan(&got),
 				"two stars":               db.Raw("SELECT * FROM movers a JOIN movers b ON a.id = b.kin").Scan(&got),
+				"another table's name":    db.Raw("SELECT m.*, w.email FROM movers m JOIN twin_movers w ON w.id = m.id WHERE m.id = 1").Scan(&got),
+				"another table's star":    db.Raw("SELECT m.*, w.* FROM movers m JOIN twin_movers w ON w.id = m.id").Scan(&got),
+				"another table's plain":   db.Raw("SELECT m.*, w.role AS email_clear FROM movers m JOIN twin_movers w ON w.id = m.id").Scan(&got),
 				"like":                    db.Raw("SELECT id FROM movers WHERE email LIKE ?", "x").Scan(&got),
 				"conflict target":         db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "email"}}, DoNothing: true}).Create(&mover{ID: 90, OrgID: "a", Email: "x"}),
 				"order":                   db.Order("email").Find(&[]mover{}),
@@ -457,16 +460,22 @@ func TestABackfillLeavesNothing(t *testing.T) {
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) {
 			l := movingLab(t, kind)
-			var batch []mover
-			tx := l.FindInBatches(&batch, 5, func(tx *gorm.DB, _ int) error {
-				for i := range batch {
-					if err := l.Model(&batch[i]).Select("Email", "Code", "Note").Updates(&batch[i]).Error; err != nil {
-						return err
+			for last, n := uint(0), 1; n > 0; {
+				must(t, l.Transaction(func(tx *gorm.DB) error {
+					var batch []mover
+					query := tx.Where("id > ?", last).Order("id").Limit(5)
+					if kind == "postgres" {
+						query = query.Clauses(clause.Locking{Strength: "UPDATE"})
 					}
-				}
-				return nil
-			})
-			must(t, tx.Error)
+					must(t, query.Find(&batch).Error)
+					for i := range batch {
+						must(t, tx.Model(&batch[i]).Select("Email", "Code", "Note").UpdateColumns(&batch[i]).Error)
+						last = batch[i].ID
+					}
+					n = len(batch)
+					return nil
+				}))
+			}
 			left, err := l.plugin.Remaining(l.DB, &mover{})
 			must(t, err)
 			if want := (map[string]int64{"email": 0, "code": 0, "note": 0}); !reflect.DeepEqual(left, want) {

@@ -68,6 +68,9 @@ func (p *parser) bring() {
 	if p.err != nil || p.listEnd == 0 {
 		return
 	}
+	if p.transits = moving(p.starMoving("")); !p.transits {
+		return
+	}
 	for i, it := range p.items[:len(p.items):len(p.items)] {
 		c := p.sealedColumn(it.qual, it.column)
 		if it.star {

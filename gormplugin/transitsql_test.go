@@ -150,3 +150,66 @@ func TestWhatCannotBeAskedOfBothColumnsIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParametersFitTheirPlaceholders: whatever a statement is, as many
+// parameters are sent as its text has places for, and a term never stands
+// where a plain value does.
+func FuzzParametersFitTheirPlaceholders(f *testing.F) {
+	for _, sql := range []string{
+		`SELECT mail FROM users WHERE mail = ? AND (code IN (?, NULL, ?) OR role <> ?) AND id = ?`,
+		`SELECT * FROM users WHERE NOT ? = mail OR code IS NOT ? AND mail NOT IN (?) LIMIT ?`,
+		`SELECT mail FROM users WHERE mail = $1 AND code IN ($2, $4) OR id = $3 AND org = $5`,
+		`UPDATE users SET mail = ?, mail_clear = ? WHERE mail = ? RETURNING mail, note AS n`,
+		`SELECT count(mail) FROM users u WHERE u.note IS NULL AND u.mail = ? AND org = ? OR EXISTS (SELECT 1 FROM users WHERE code = ?)`,
+		`SELECT 0 FROM users WHERE (code IN (`,
+	} {
+		f.Add(sql)
+	}
+	lookup := movingTable(f)
+	f.Fuzz(func(t *testing.T, sql string) {
+		for _, name := range []string{"postgres", "sqlite", "mysql"} {
+			d := dialectOf(name)
+			a := analyse(sql, d, lookup)
+			tokens, ok := lex(sql, d)
+			if a.err != nil || !ok || !a.sealed || a.given > 100 {
+				continue
+			}
+			args := make([]any, a.given)
+			for _, o := range a.operands {
+				if moving(o.column) {
+					args[o.param] = twice{term: sealed("term"), plain: "plain", tenant: "plain"}
+				} else {
+					args[o.param] = sealed("term")
+				}
+			}
+			numbered := false
+			for _, t := range tokens {
+				numbered = numbered || t.kind == tokenParam && (t.param < 0 || t.to-t.from > 1 && !d.dollars)
+			}
+			out, err := a.sent(args, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, ok := lex(a.text, d)
+			if !ok {
+				t.Fatalf("%s became\n%s", sql, a.text)
+			}
+			places := 0
+			for i, token := range after {
+				if token.kind != tokenParam || numbered {
+					continue
+				}
+				if places = max(places, token.param+1); places > len(out) {
+					t.Fatalf("%s: %s has more places than the %d parameters", name, a.text, len(out))
+				}
+				_, term := out[token.param].(sealed)
+				if before := i - 2; term && i > 2 && strings.HasSuffix(after[before].text, "_clear") && after[before].kind == tokenName {
+					t.Fatalf("%s: a term stands for a plain value in %s", name, a.text)
+				}
+			}
+			if !numbered && places != len(out) {
+				t.Fatalf("%s: %s has %d places for %d parameters", name, a.text, places, len(out))
+			}
+		}
+	})
+}
