@@ -40,6 +40,7 @@ type Cipher struct {
 	keyring   Keyring
 	namespace string
 	memos     sync.Map // *Column -> *memo, for columns that another Cipher owns
+	plans     sync.Map // structKey -> *structPlan
 }
 
 // New returns a Cipher.

@@ -57,6 +57,15 @@ func TestWrongKeysAreRefused(t *testing.T) {
 	}
 }
 
+func TestSearchOfAColumnWithoutEqualityIsRefused(t *testing.T) {
+	checkRefused(t, "tables: {a: {columns: {b: {type: json, search: [equality]}}}}",
+		"f:1:48: tables.a.columns.b.search: type json has no equality that terms could follow; remove `search` or take type jsonb")
+	checkRefused(t, "tables: {a: {columns: {b: {type: 'json[]', search: [equality]}}}}",
+		"f:1:52: tables.a.columns.b.search: type json[] has no equality that terms could follow; remove `search` or take type jsonb[]")
+	checkRefused(t, "tables: {a: {columns: {b: {type: text, search: [equality], domain: d}, c: {type: text, search: [equality], domain: d, scope: global}}}}",
+		"f:1:10: tables.a: columns a.b and a.c declare domain d with different scopes (tenant and global); give both the same `scope`")
+}
+
 func TestWrongColumnsAreRefused(t *testing.T) {
 	long := strings.Repeat("x", 256)
 	for _, tt := range []struct{ name, text, want string }{

@@ -2,6 +2,7 @@ package field
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rowseal/rowseal/blindindex"
@@ -96,7 +97,7 @@ func (t *Term) check(ctx context.Context) (string, error) {
 	}
 	tenant, err := sealTenant(ctx, col.table, Row{Tenant: t.Tenant})
 	switch {
-	case err == ErrTenantUnknown: //nolint:errorlint // of this package, unwrapped
+	case errors.Is(err, ErrTenantUnknown):
 		err = fmt.Errorf("%w; or declare `scope: global` to search all tenants at once", err)
 	case err == nil:
 		err = envelope.CheckTenant(tenant)

@@ -400,3 +400,31 @@ func TestAWarmTermCostsNoAllocation(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestRowClaimAndPaddingAreNoPartOfTheTerm(t *testing.T) {
+	f := newFixture(t)
+	plain := users(t, searchable("ssn", "bio"))
+	bound := users(t, searchable("ssn", "bio"), func(cfg *field.TableConfig) {
+		cfg.RowID = "id"
+		for i := range cfg.Columns {
+			cfg.Columns[i].Pad = 64
+		}
+	})
+	for _, name := range []string{"ssn", "bio"} {
+		want := termOf(t, mustSeal(t, f.Cipher, plain.Column(name), acme, "x"))
+		for id := range 2 {
+			col, row := bound.Column(name), field.Row{Tenant: "acme", ID: id}
+			sealed := mustSeal(t, f.Cipher, col, row, "x")
+			if got := termOf(t, sealed); !bytes.Equal(got, want) {
+				t.Errorf("%v of row %d: term %x, want %x", col, id, got, want)
+			}
+			var s string
+			if err := f.Open(t.Context(), &s, col, row, sealed); err != nil || s != "x" {
+				t.Errorf("%v of row %d: %q, %v", col, id, s, err)
+			}
+			if err := f.Open(t.Context(), &s, col, field.Row{Tenant: "acme", ID: 9}, sealed); !errors.Is(err, field.ErrRowMismatch) {
+				t.Errorf("%v in another row: %v", col, err)
+			}
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 type workspace struct {
 	plain []byte // cleared before it is given back
 	used  int    // how much of plain was ever written in this call
+	cells []cell // of a page to open; cleared before they are given back
 
 	canonical     []byte // cleared as plain is
 	canonicalUsed int
@@ -20,8 +21,21 @@ type workspace struct {
 
 var workspaces = sync.Pool{New: func() any { return &workspace{plain: make([]byte, 0, 256)} }}
 
-// maxKept is the longest plaintext buffer that is kept for later calls.
-const maxKept = 4 << 10
+// maxKept is the longest plaintext buffer that is kept for later calls, and
+// maxCells the most cells.
+const (
+	maxKept  = 4 << 10
+	maxCells = 1 << 10
+)
+
+// takeCells returns n empty cells.
+func (w *workspace) takeCells(n int) []cell {
+	if cap(w.cells) < n {
+		w.cells = make([]cell, n)
+	}
+	w.cells = w.cells[:n]
+	return w.cells
+}
 
 // keep makes plain, which was written to w.plain's memory or in its place, the
 // plaintext at hand.
@@ -36,6 +50,9 @@ func (w *workspace) keepCanonical(canonical []byte, err error) {
 		w.canonicalUsed = cap(w.canonical)
 		return
 	}
+	if cap(canonical) != cap(w.canonical) { // it moved
+		clear(w.canonical[:w.canonicalUsed])
+	}
 	w.canonical, w.canonicalUsed = canonical, max(w.canonicalUsed, len(canonical))
 }
 
@@ -48,6 +65,10 @@ func (w *workspace) release() {
 	}
 	if cap(w.canonical) > maxKept {
 		w.canonical = nil
+	}
+	clear(w.cells) // so that the pool refers to no key
+	if w.cells = w.cells[:0]; cap(w.cells) > maxCells {
+		w.cells = nil
 	}
 	workspaces.Put(w)
 }

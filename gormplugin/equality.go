@@ -96,7 +96,7 @@ func (p *parser) adjacent(i int, s string) bool {
 // sub-query, or another column. It returns the end; 0 where it is none of these.
 func (p *parser) right(c *field.Column, first, i int) (end int) {
 	if p.at(i).kind == tokenParam {
-		p.operand(c, first, i)
+		p.operand(c, i, p.tenancyOf(c, p.qualOf(first), first))
 		return i + 1
 	}
 	if p.at(i).is("(") {
@@ -106,9 +106,8 @@ func (p *parser) right(c *field.Column, first, i int) (end int) {
 	if len(parts) == 0 {
 		return 0
 	}
-	qual, column := split(parts)
-	other := p.sealedColumn(qual, column)
-	if other == nil {
+	other, stands := p.stands(i)
+	if stands != standsSealed {
 		return 0
 	}
 	if moving(other) {
@@ -135,11 +134,11 @@ func (p *parser) listed(c *field.Column, first, i int) (end int) {
 		}
 		return end + 1
 	}
-	ok := true
+	ok, scope := true, p.tenancyOf(c, p.qualOf(first), first)
 	p.commas(i+1, end, p.at(i).depth+1, func(lo, hi int) {
 		switch t := p.at(lo); {
 		case hi == lo+1 && t.kind == tokenParam:
-			p.operand(c, first, lo)
+			p.operand(c, lo, scope)
 		case hi == lo+1 && t.is("null"):
 		default:
 			ok = false
@@ -163,12 +162,11 @@ func (p *parser) selected(c *field.Column, first, i int) bool {
 	if len(parts) == 0 || !p.at(next).is("from") || p.at(next).depth != depth {
 		return false
 	}
-	qual, column := split(parts)
-	other := p.sealedColumn(qual, column)
-	if moving(other) {
+	other, stands := p.stands(i)
+	if stands == standsSealed && moving(other) {
 		p.failMoving(other, remedyMoving)
 	}
-	if other == nil || !c.Comparable(other) {
+	if stands != standsSealed || !c.Comparable(other) {
 		return false
 	}
 	if end := p.until(next, depth, "union", "intersect", "except"); !p.at(end).is(")") {
@@ -185,7 +183,7 @@ func (p *parser) reversed(c *field.Column, first, next int) bool {
 	if symbol == "" {
 		return false
 	}
-	p.operand(c, first, param)
+	p.operand(c, param, p.tenancyOf(c, p.qualOf(first), first))
 	if p.d.prefixes {
 		p.allowed[next-1] = true
 		p.byRange(c, p.textOf(first, next), symbol, param, next, p.operands[len(p.operands)-1:])
@@ -213,8 +211,8 @@ func (p *parser) reversedAt(first int) (symbol string, param int) {
 }
 
 // operand notes that the parameter at i is compared with c.
-func (p *parser) operand(c *field.Column, first, i int) {
-	p.operands = append(p.operands, operand{param: p.at(i).param, column: c, scope: p.tenancyOf(c, p.qualOf(first), first)})
+func (p *parser) operand(c *field.Column, i int, scope tenancy) {
+	p.operands = append(p.operands, operand{param: p.at(i).param, column: c, scope: scope})
 }
 
 // begins says whether a condition may begin at i.

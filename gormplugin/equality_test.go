@@ -269,6 +269,12 @@ func TestConditionsOnSealedColumnsFindWhatPlainOnesFind(t *testing.T) {
 		"scopes": func(t *testing.T, s side) []string {
 			return s.contacts(s.Scopes(func(db *gorm.DB) *gorm.DB { return db.Where("email = ?", mail(4)) }), t)
 		},
+		"generics": func(t *testing.T, s side) []string {
+			if s.sealed {
+				return generic[contact](t, s.DB)
+			}
+			return generic[plainContact](t, s.DB)
+		},
 		"group by": func(t *testing.T, s side) []string {
 			var got []map[string]any
 			return found(t, s.DB.Table(s.t("contacts")).Select("email, count(*) AS n, count(code) AS c").Group("email").Having("count(*) > ?", 2).Scan(&got), &got)
@@ -315,6 +321,20 @@ func TestConditionsOnSealedColumnsFindWhatPlainOnesFind(t *testing.T) {
 			l.mustHideCanariesIn(t, "contacts", "accounts", "logins")
 		})
 	}
+}
+
+// generic finds contacts by way of GORM's generics.
+func generic[T any](t *testing.T, db *gorm.DB) []string {
+	t.Helper()
+	ctx := db.Statement.Context
+	got, err := gorm.G[T](db).Where("email = ?", mail(1)).Or("email IN ?", []string{mail(2), mail(3)}).Find(ctx)
+	must(t, err)
+	one, err := gorm.G[T](db).Where(map[string]any{"email": mail(4)}).Order("id").First(ctx)
+	must(t, err)
+	n, err := gorm.G[T](db).Where("email = ? AND role = ?", mail(1), "role1").Update(ctx, "role", "role1")
+	must(t, err)
+	got = append(got, one)
+	return append(found(t, db, &got), fmt.Sprint(n))
 }
 
 func (l *lab) mustHideCanariesIn(t *testing.T, tables ...string) {

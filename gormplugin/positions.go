@@ -322,6 +322,16 @@ func (p *parser) rest() {
 			p.fail(column, ErrCondition, remedySearch)
 			return
 		}
+		meant, stands := p.stands(first)
+		switch {
+		case stands == standsPlain:
+			continue
+		case stands == standsSealed:
+			c = meant
+		case c.Search().Equality:
+			p.failAt(c, ErrCondition, remedyQualify)
+			return
+		}
 		if !p.equality(c, first, next) {
 			p.failAt(c, ErrCondition, remedyOf(c))
 			return

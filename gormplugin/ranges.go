@@ -47,25 +47,37 @@ func (p *parser) ranges(c *field.Column, name string, lo, hi int, operands []ope
 // expanded returns args with the ends of ranges in place of the terms that
 // stand for them.
 func (a *analysis) expanded(args []any) []any {
+	ranges := a.rangesOf()
 	out := make([]any, 0, len(args)+8)
 	for i, arg := range args {
-		out = a.appendTerms(out, i, arg)
+		out = appendTerms(out, ranges[i], arg)
 	}
 	return out
 }
 
-// appendTerms appends the parameter at param to out, with the ends of ranges
-// in place of a term that they stand for.
-func (a *analysis) appendTerms(out []any, param int, arg any) []any {
+// rangesOf returns the headers by parameter, of those whose term ranges stand
+// for.
+func (a *analysis) rangesOf() map[int][][]byte {
+	ranges := map[int][][]byte{}
+	for _, o := range a.operands {
+		if o.ranges != nil {
+			ranges[o.param] = o.ranges
+		}
+	}
+	return ranges
+}
+
+// appendTerms appends a parameter to out, with the ends of ranges in place of
+// a term that they stand for.
+func appendTerms(out []any, ranges [][]byte, arg any) []any {
 	if t, ok := arg.(twice); ok {
 		arg = t.term
 	}
-	at := slices.IndexFunc(a.operands, func(o operand) bool { return o.param == param && o.ranges != nil })
-	if at < 0 {
+	if ranges == nil {
 		return append(out, arg)
 	}
 	term, _ := arg.(sealed)
-	for _, prefix := range a.operands[at].ranges {
+	for _, prefix := range ranges {
 		if term == nil {
 			out = append(out, nil, nil) // compared with NULL
 			continue

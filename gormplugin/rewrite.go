@@ -65,38 +65,32 @@ func (p *parser) rewritten() string {
 	return b.String()
 }
 
-// countHolders counts how often each parameter stands in
-// the text.
-func (p *parser) countHolders() {
-	p.uses = map[int]int{}
+// single refuses a parameter that stands for a term in one place and for
+// something else, or another term, in another.
+func (p *parser) single() {
+	if len(p.operands) == 0 {
+		return
+	}
+	uses := map[int]int{}
 	for _, t := range p.tokens {
 		if t.kind == tokenParam {
-			p.uses[t.param]++
-			p.given = max(p.given, t.param+1)
+			uses[t.param]++
 		}
 	}
-}
-
-// single refuses a parameter that stands for a term in one place and for
-// something else in another.
-func (p *parser) single() {
-	terms := map[int]int{}
+	terms, of := map[int]int{}, map[int]operand{}
 	for _, o := range p.operands {
+		before, seen := of[o.param]
+		if o.param < 0 || (seen && (before.column != o.column || before.scope != o.scope)) {
+			p.failAt(o.column, ErrCondition, remedyOwn)
+		}
 		terms[o.param]++
+		of[o.param] = o
 	}
-	for _, o := range p.operands {
-		if o.param < 0 || p.uses[o.param] != terms[o.param] || !p.sameTerm(o) {
-			p.failAt(o.column, ErrCondition, "give the value as a parameter of its own")
+	for param, o := range of {
+		if uses[param] != terms[param] {
+			p.failAt(o.column, ErrCondition, remedyOwn)
 		}
 	}
 }
 
-// sameTerm says whether every place of o's parameter wants one term.
-func (p *parser) sameTerm(o operand) bool {
-	for _, other := range p.operands {
-		if other.param == o.param && (other.column != o.column || other.scope != o.scope) {
-			return false
-		}
-	}
-	return true
-}
+const remedyOwn = "give the value as a parameter of its own"

@@ -108,6 +108,12 @@ func TestEqualityIsRewritten(t *testing.T) {
 		{`SELECT * FROM members a JOIN orders o ON o.org_id = $1 WHERE a.email = $2`, `SELECT * FROM members a JOIN orders o ON o.org_id = $1 WHERE substr(a.email, 9, 16) = $2 | 1=email@context`},
 		{`INSERT INTO members (org_id, email) VALUES ($1, $2) ON CONFLICT (org_id, email) DO UPDATE SET email = excluded.email`, `INSERT INTO members (org_id, email) VALUES ($1, $2) ON CONFLICT (org_id, ` + term + `) DO UPDATE SET email = excluded.email`},
 		{`INSERT INTO accounts (mail) VALUES ($1) ON CONFLICT ("mail") DO NOTHING`, `INSERT INTO accounts (mail) VALUES ($1) ON CONFLICT (substr("mail", 9, 16)) DO NOTHING`},
+		{`WITH m AS (SELECT * FROM members) SELECT * FROM m WHERE m.email = $1`, `WITH m AS (SELECT * FROM members) SELECT * FROM m WHERE substr(m.email, 9, 16) = $1 | 0=email@context`},
+		{`SELECT * FROM (SELECT * FROM members) m WHERE email = $1`, `SELECT * FROM (SELECT * FROM members) m WHERE ` + term + ` = $1 | 0=email@context`},
+		{`SELECT * FROM members WHERE id IN (SELECT id FROM plain p WHERE p.email = $1)`, `SELECT * FROM members WHERE id IN (SELECT id FROM plain p WHERE p.email = $1)`},
+		{`SELECT * FROM members WHERE id IN (SELECT id FROM plain p WHERE members.email = $1)`, `SELECT * FROM members WHERE id IN (SELECT id FROM plain p WHERE substr(members.email, 9, 16) = $1) | 0=email@context`},
+		{`SELECT * FROM members p WHERE id IN (SELECT id FROM plain p WHERE p.email = $1)`, `SELECT * FROM members p WHERE id IN (SELECT id FROM plain p WHERE p.email = $1)`},
+		{`SELECT * FROM plain WHERE email = $1 AND id IN (SELECT id FROM members)`, `SELECT * FROM plain WHERE email = $1 AND id IN (SELECT id FROM members)`},
 		{`SELECT CASE WHEN email = $1 THEN 1 ELSE 2 END FROM members`, `SELECT CASE WHEN ` + term + ` = $1 THEN 1 ELSE 2 END FROM members | 0=email@context`},
 	} {
 		a := analyse(c.sql, dialect{dollars: true}, lookup)
@@ -124,6 +130,10 @@ func TestEqualityIsRefusedWhereItWouldNotHold(t *testing.T) {
 	for _, sql := range []string{
 		`SELECT * FROM members WHERE note = $1`,
 		`SELECT * FROM members WHERE email = 'literal'`,
+		`SELECT * FROM members WHERE id IN (SELECT id FROM plain WHERE email = $1)`,
+		`SELECT * FROM plain WHERE email = $1 AND EXISTS (SELECT 1 FROM members m WHERE m.email = plain.email)`,
+		`WITH m AS (SELECT id, 'x' AS email FROM plain) SELECT * FROM members WHERE id IN (SELECT id FROM m WHERE email = $1)`,
+		`WITH m AS (SELECT * FROM members) SELECT * FROM m ORDER BY m.email`,
 		`SELECT * FROM members WHERE email = $1::text`,
 		`SELECT * FROM members WHERE email = $1 || 'x'`,
 		`SELECT * FROM members WHERE email = $1 COLLATE "C"`,

@@ -211,9 +211,7 @@ func (s *scope) analysis(query string) *analysis {
 		}
 		return s.p.models.tables(name)
 	})
-	if len(query) <= longestCached {
-		s.p.texts.Add(key, a)
-	}
+	s.p.texts.Add(key, a)
 	return a
 }
 

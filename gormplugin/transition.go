@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -202,15 +203,22 @@ type doubtful struct {
 }
 
 // certain refuses rows in which a plain value may be missing.
-func (src *source) certain() error {
-	for _, row := range src.window {
-		for _, d := range src.doubts {
-			if row[d.at] == nil {
+func (src *source) certain(w *window) error {
+	for _, d := range src.doubts {
+		for i := range w.count {
+			if w.isNull(src, i, d.at) {
 				return unclear(d.column)
 			}
 		}
 	}
 	return nil
+}
+
+// isNull says whether the database gave NULL for a cell: the bytes of sealed
+// columns are kept aside.
+func (w *window) isNull(src *source, row, at int) bool {
+	rc := src.cols[at]
+	return w.row(row)[at] == nil && (rc == nil || w.raw[rc.sealed][row] == nil)
 }
 
 func unclear(c *field.Column) error {
@@ -257,8 +265,8 @@ func onlyPlace(names []string, name string) (at int, twice bool) {
 }
 
 // standIn puts the plain column's value in the place of a sealed one that is
-// NULL.
-func (src *source) standIn(g *group, rc *resultColumn, row []any) error {
+// NULL. place is where it is opened to.
+func (src *source) standIn(g *group, rc *resultColumn, row []any, place reflect.Value) error {
 	c := rc.moving
 	if c == nil || row[rc.at] != nil {
 		return nil
@@ -278,7 +286,7 @@ func (src *source) standIn(g *group, rc *resultColumn, row []any) error {
 	}
 	plain, err := encodeStored(c.Type(), value)
 	if err == nil {
-		into := rc.destination()
+		into := place.Addr().Interface()
 		if err = c.Type().Decode(plain, into); err == nil {
 			row[rc.at] = rc.result(into)
 		}

@@ -162,7 +162,7 @@ func (p *parser) eitherEqual(c *field.Column, first, next int) {
 		}
 	}
 	if op, param := p.reversedAt(first); op != "" && p.ends(next) && !p.counts(first, next) {
-		p.operand(c, first, param)
+		p.operand(c, param, p.tenancyOf(c, p.qualOf(first), first))
 		cmp.op, cmp.not = p.positive(op, next)
 		cmp.lo, cmp.hi, cmp.from, cmp.to = param, next, param, param+1
 		p.either(cmp)
@@ -287,9 +287,10 @@ func (a *analysis) sent(args []any, first int) ([]any, error) {
 	if a.numbered && len(args)-first != a.given {
 		return nil, fmt.Errorf("rowseal: the statement has %d parameters and %d were given", a.given, len(args)-first)
 	}
+	ranges := a.rangesOf()
 	out := make([]any, 0, 2*len(args))
 	for i, arg := range args {
-		out = a.appendTerms(out, i-first, arg)
+		out = appendTerms(out, ranges[i-first], arg)
 		for _, d := range a.doubles {
 			if !a.numbered && a.operands[d.to-1].param == i-first {
 				out = a.appendPlain(out, d, args[first:])
