@@ -57,6 +57,17 @@ func (t *Table) checkTransitions() error {
 	return nil
 }
 
+// noTransition refuses columns in transition where nothing reads and writes
+// their plain columns: values that are still there would be missing.
+func noTransition(columns []*Column) error {
+	for _, c := range columns {
+		if c.transition.Plain != "" {
+			return fmt.Errorf("column %s takes over from %s, which is not read and written here; use a table without `transition`, and both columns", c.name, c.transition.Plain)
+		}
+	}
+	return nil
+}
+
 // transition reads {plain: COL, write: both|sealed}.
 func (r *policyReader) transition(n *yamlNode) (t Transition) {
 	known := len(r.problems)

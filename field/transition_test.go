@@ -58,3 +58,16 @@ func TestWrongTransitionsAreRefused(t *testing.T) {
 		t.Error("a transition without plain column was accepted")
 	}
 }
+
+func TestStructsDoNotCarryTransitions(t *testing.T) {
+	type user struct {
+		Email string `db:"email" rowseal:"transition=email_clear"`
+	}
+	table, err := TableOf(user{}, StructConfig{Table: "users", Default: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = new(Cipher).SealStruct(t.Context(), table, user{}); err == nil || !strings.Contains(err.Error(), "takes over from email_clear") {
+		t.Error(err)
+	}
+}

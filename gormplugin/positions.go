@@ -214,7 +214,7 @@ func (p *parser) expression(lo, hi int) item {
 	if p.at(lo).is("count") && p.at(lo+1).is("(") {
 		if parts, next := p.chain(lo + 2); len(parts) > 0 && p.at(next).is(")") {
 			p.allowed[next-1] = true
-			if c := p.sealedColumn(split(parts)); moving(c) {
+			if c := p.sealedColumn(split(parts)); moving(c) && p.meansMoving(c, lo+2) {
 				p.countEither(c, lo+2, next)
 			}
 		}
@@ -313,7 +313,7 @@ func (p *parser) rest() {
 		}
 		first := last - 2*(len(parts)-1)
 		if p.isNull(first, next) {
-			if moving(c) {
+			if moving(c) && p.meansMoving(c, first) {
 				p.eitherNull(c, first, next)
 			}
 			continue

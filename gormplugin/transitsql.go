@@ -119,6 +119,16 @@ func (p *parser) groups() bool {
 	return p.at(p.until(p.listEnd, p.at(p.listEnd-1).depth, "group")).is("group")
 }
 
+// meansMoving says whether the name at i means c, which is in transition, and
+// refuses one that may mean another table's column.
+func (p *parser) meansMoving(c *field.Column, i int) bool {
+	_, stands := p.stands(i)
+	if stands == standsUnclear {
+		p.failMoving(c, remedyQualify)
+	}
+	return stands == standsSealed
+}
+
 // eitherNull has IS [NOT] NULL, behind the column c in [first, next), ask for
 // both columns.
 func (p *parser) eitherNull(c *field.Column, first, next int) {

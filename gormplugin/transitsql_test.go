@@ -58,6 +58,7 @@ func TestComparisonsAskForBothColumns(t *testing.T) {
 		{"postgres", `DELETE FROM users WHERE code IS DISTINCT FROM $1`, `DELETE FROM users WHERE NOT ((code IS NOT NULL AND substr(code, 9, 16) IS NOT DISTINCT FROM $1) OR (code IS NULL AND "co""de" IS NOT DISTINCT FROM CAST($2 AS bigint)))`},
 		{"postgres", `SELECT id FROM users WHERE note IS NULL OR NOT users.note IS NOT NULL`, `SELECT id FROM users WHERE (note IS NULL AND "note_clear" IS NULL) OR NOT (users.note IS NOT NULL OR users."note_clear" IS NOT NULL)`},
 		{"postgres", `SELECT id FROM users WHERE note ISNULL AND mail NOTNULL`, `SELECT id FROM users WHERE (note IS NULL AND "note_clear" IS NULL) AND (mail IS NOT NULL OR "mail_clear" IS NOT NULL)`},
+		{"postgres", `SELECT id FROM users WHERE EXISTS (SELECT 1 FROM orgs WHERE users.note IS NULL AND orgs.note IS NULL)`, `SELECT id FROM users WHERE EXISTS (SELECT 1 FROM orgs WHERE (users.note IS NULL AND users."note_clear" IS NULL) AND orgs.note IS NULL)`},
 		{"postgres", `SELECT count(note) FROM users HAVING count((mail)) > 1`, `SELECT count(CASE WHEN note IS NOT NULL OR "note_clear" IS NOT NULL THEN 1 END) FROM users HAVING count((CASE WHEN mail IS NOT NULL OR "mail_clear" IS NOT NULL THEN 1 END)) > 1`},
 		{"postgres", `SELECT u.mail AS m, id, note FROM users u WHERE id = $1`, `SELECT u.mail AS m, id, note, u."mail_clear" AS rowseal_plain_4, "note_clear" AS rowseal_plain_5 FROM users u WHERE id = $1`},
 		{"postgres", `UPDATE users SET mail = $1, mail_clear = $2 WHERE id = $3 RETURNING id, mail -- so`, `UPDATE users SET mail = $1, mail_clear = $2 WHERE id = $3 RETURNING id, mail, "mail_clear" AS rowseal_plain_3 -- so`},
@@ -138,6 +139,7 @@ func TestWhatCannotBeAskedOfBothColumnsIsRefused(t *testing.T) {
 		{"postgres", `INSERT INTO copy (id, note) SELECT id, note FROM users`},
 		{"postgres", `INSERT INTO copy (id, note, other) SELECT id, note, note_clear FROM users`},
 		{"sqlite", `SELECT id FROM users WHERE code = ?1`},
+		{"postgres", `SELECT id FROM users WHERE EXISTS (SELECT 1 FROM orgs WHERE note IS NULL)`},
 	} {
 		a := analyse(c.sql, dialectOf(c.d), lookup)
 		if a.err == nil || !(errors.Is(a.err, ErrTransition) && strings.Contains(a.err.Error(), "it takes over from ")) {
