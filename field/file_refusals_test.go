@@ -115,7 +115,7 @@ func TestWrongTablesAreRefused(t *testing.T) {
 		{"a tenant setting", "a: {tenant: {setting: x}, " + columns + "}", `f:1:23: tables.a.tenant.setting: unknown word "setting"; accepted: column, default`},
 		{"an empty row id", "a: {rowid: {column: ''}, " + columns + "}", "f:1:30: tables.a.rowid.column: is empty; write a value or remove the key"},
 		{"a column name that is too long", "a: {columns: {" + long + ": {type: text}}}", "f:1:24: tables.a.columns.(of 256 characters): has 256 bytes; accepted: 1 to 255 bytes of UTF-8"},
-		{"a column without value", "a: {columns: {b: }}", "f:1:24: tables.a.columns.b: has no value; accepted: type, key, wrap, reuse, pad, id, suite, search, scope, domain"},
+		{"a column without value", "a: {columns: {b: }}", "f:1:24: tables.a.columns.b: has no value; accepted: type, key, wrap, reuse, pad, id, suite, search, scope, domain, transition"},
 		{"public and bare, the other way round", "public.a: {" + columns + "}, a: {" + columns + "}", `f:1:50: tables.a: is the same table as "public.a" on line 1; keep one`},
 	} {
 		t.Run(tt.name, func(t *testing.T) { checkRefused(t, "tables: {"+tt.text+"}", tt.want) })

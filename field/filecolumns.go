@@ -11,12 +11,11 @@ import (
 // random nonces (2^32).
 const maxReuse = 1_000_000
 
-// laterWords are what columns will declare once terms are normalised, and
-// while they move from a plain column.
-var laterWords = []string{"normalize", "transition"}
+// laterWords are what columns will declare once terms are normalised.
+var laterWords = []string{"normalize"}
 
 var (
-	columnWords = words{accepted: []string{"type", "key", "wrap", "reuse", "pad", "id", "suite", "search", "scope", "domain"}, later: laterWords}
+	columnWords = words{accepted: []string{"type", "key", "wrap", "reuse", "pad", "id", "suite", "search", "scope", "domain", "transition"}, later: laterWords}
 	keyWords    = words{accepted: []string{"tenant", "row"}}
 	wrapWords   = words{accepted: []string{"kms"}}
 	reuseWords  = words{accepted: []string{"values", "age"}}
@@ -47,6 +46,9 @@ func (r *policyReader) column(e yamlEntry) ColumnConfig {
 	}
 	r.columnKey(values, &cfg)
 	r.columnSearch(values, &cfg)
+	if v := values["transition"]; v != nil {
+		cfg.Transition = r.transition(v)
+	}
 	return cfg
 }
 

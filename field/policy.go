@@ -42,10 +42,11 @@ type Column struct {
 	pad   int
 	field *envelope.Field
 
-	search Search
-	scope  Scope
-	domain string
-	index  blindindex.Name // of the key of its terms
+	search     Search
+	scope      Scope
+	domain     string
+	transition Transition
+	index      blindindex.Name // of the key of its terms
 
 	memo atomic.Pointer[ownedMemo] // a cache beside the policy, no part of it
 }
@@ -100,6 +101,9 @@ type ColumnConfig struct {
 	// Domain is a name whose columns share index keys, so that they can be
 	// compared and joined; "" gives the column its own. Only with Search.
 	Domain string
+	// Transition names a plain column that this one takes over from; the zero
+	// value names none.
+	Transition Transition
 }
 
 const (
@@ -155,6 +159,9 @@ func NewTable(cfg TableConfig) (*Table, error) {
 			return nil, fmt.Errorf("table %s: column %s is tenant or row id and cannot be sealed too", cfg.Name, plain)
 		}
 	}
+	if err := t.checkTransitions(); err != nil {
+		return nil, fmt.Errorf("table %s: %w", cfg.Name, err)
+	}
 	return t, nil
 }
 
@@ -187,6 +194,7 @@ func newColumn(t *Table, cfg *ColumnConfig) (*Column, error) {
 	c := &Column{
 		name: cfg.Name, table: t, typ: cfg.Type, code: cfg.Type.Code(), mode: cfg.Mode, suite: suiteOf(cfg),
 		reuse: cfg.Reuse, pad: cfg.Pad, field: f, search: cfg.Search, scope: cfg.Scope, domain: cfg.Domain,
+		transition: cfg.Transition,
 	}
 	c.index = c.indexName()
 	return c, nil

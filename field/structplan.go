@@ -50,6 +50,9 @@ func (c *Cipher) plan(table *Table, rt reflect.Type) (*structPlan, error) {
 	if err == nil && len(p.sealed) == 0 {
 		err = errors.New("no field has a sealed column of the table; name columns with `db:\"…\"` tags")
 	}
+	if err == nil {
+		err = noTransition(p.sealed)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("rowseal: table %s, %v: %w", table.name, rt, err)
 	}

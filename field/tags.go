@@ -29,7 +29,7 @@ const tagKey = "rowseal"
 
 var (
 	tagWords = words{
-		accepted: []string{"seal", "tenant", "rowid", "type", "key", "wrap", "reuse", "pad", "id", "suite", "search", "scope", "domain"},
+		accepted: []string{"seal", "tenant", "rowid", "type", "key", "wrap", "reuse", "pad", "id", "suite", "search", "scope", "domain", "transition"},
 		later:    laterWords,
 	}
 	tagSuites = words{accepted: []string{"hkdf"}}
@@ -49,6 +49,7 @@ var (
 //	search=KINDS    find it by these conditions, with | between them: equality
 //	scope=global    tenants share index keys (scope=tenant: they do not, the default)
 //	domain=NAME     columns of one domain share index keys and can be compared
+//	transition=COL  take over from the plain column COL; COL/both writes to both
 //	tenant          the field holds the row's tenant, and is not sealed
 //	rowid           the field holds the row's id, and is not sealed
 //
@@ -189,6 +190,8 @@ func (t *Tag) applyColumn(w tagWord) error {
 	case "suite":
 		problem = tagSuites.check(w.value)
 		t.Column.StrictFIPS = true
+	case "transition":
+		t.Column.Transition, problem = parseTransition(w.value)
 	default:
 		problem = t.applySearch(w)
 	}
@@ -247,6 +250,7 @@ func (t *Tag) contradiction(seen map[string]bool) error {
 var tagExamples = map[string]string{
 	"type": "type=varchar(45)", "key": "key=row", "wrap": "wrap=kms", "reuse": "reuse=100/1m", "pad": "pad=32",
 	"id": "id=ssn", "suite": "suite=hkdf", "search": "search=equality", "scope": "scope=global", "domain": "domain=ssn",
+	"transition": "transition=email_clear",
 }
 
 // parseReuse reads "100/1m" or "100".

@@ -47,7 +47,7 @@ func TestEveryWordOfATagTakesEffect(t *testing.T) {
 
 func TestWrongTagsAreRefused(t *testing.T) {
 	const (
-		accepted = "; accepted: seal, tenant, rowid, type, key, wrap, reuse, pad, id, suite, search, scope, domain"
+		accepted = "; accepted: seal, tenant, rowid, type, key, wrap, reuse, pad, id, suite, search, scope, domain, transition"
 		age      = "; accepted: a duration from 1s to 1h, such as 30s or 1m30s"
 	)
 	for _, tt := range []struct{ name, tag, want string }{
@@ -74,7 +74,9 @@ func TestWrongTagsAreRefused(t *testing.T) {
 		{"a domain that is too long", "search=equality,domain=" + strings.Repeat("x", 256), "domain: has 256 bytes; accepted: 1 to 255 bytes"},
 		{"search with wrap", "search=equality,key=row,wrap=kms", "search: needs index keys from a key store and does not go with wrap=kms; remove one of them"},
 		{"normalize", "normalize=nfc", `this version does not support "normalize"` + accepted},
-		{"transition", "transition=x", `this version does not support "transition"` + accepted},
+		{"a transition from nothing", "transition=/both", "transition: names no plain column, as in transition=email_clear/both"},
+		{"a transition that writes elsewhere", "transition=x/plain", `transition: unknown word "plain"; accepted: sealed, both`},
+		{"a transition without value", "transition", "transition: needs a value, as in transition=email_clear"},
 		{"a word twice", "pad=1,pad=2", `"pad" is written twice; keep one`},
 		{"a value for seal", "seal=true", "seal: takes no value"},
 		{"a value for tenant", "tenant=", "tenant: takes no value"},

@@ -110,5 +110,8 @@ func drawColumn(t *rapid.T) ColumnConfig {
 			c.Domain = anyName.Draw(t, "domain") + c.Scope.String() + strconv.Itoa(int(typ.Family()))
 		}
 	}
+	if rapid.Bool().Draw(t, "moving") {
+		c.Transition = Transition{Plain: anyName.Draw(t, "plain"), Both: rapid.Bool().Draw(t, "both")}
+	}
 	return c
 }

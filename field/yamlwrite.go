@@ -78,6 +78,7 @@ func (c *Column) yamlWords() []string {
 		w = append(w, "suite: hkdf")
 	}
 	w = append(w, c.searchWords()...)
+	w = append(w, c.transition.yaml()...)
 	if c.field.Column() != c.name {
 		w = append(w, "id: "+yamlScalar(c.field.Column()))
 	}

@@ -24,6 +24,10 @@ type analysis struct {
 	operands []operand     // parameters that stand for a sealed column's terms
 	shares   []shared      // columns whose terms are compared with each other
 	ranged   bool          // some operands stand for two parameters each, or more
+	doubles  []doubled     // comparisons that ask for a plain column too
+	transits bool          // a table's column is in transition
+	numbered bool          // parameters have numbers: $1
+	given    int           // how many parameters the text was given with
 	text     string        // the statement as it is sent
 }
 
@@ -41,6 +45,10 @@ type item struct {
 	qual   string // table name or alias; "" for none
 	column string
 	out    string // name of the result column; "" where the database chooses it
+	from   int    // tokens of a plain column's name
+	next   int
+	clear  int  // place of the plain column of one in transition, plus 1
+	hidden bool // it was added, as such a column
 }
 
 // tableRef is a table, with the name that it goes by, at a place of the text.
@@ -73,6 +81,8 @@ type parser struct {
 	edits    []edit
 	blocks   []int              // the query of each token; see blockOf
 	tablesIn map[int][]tableRef // the tables of each query
+	listEnd  int                // where the list ends that the statement returns; 0 for none
+	extra    int                // parameters that were added
 	analysis
 }
 
@@ -81,7 +91,7 @@ func analyse(sql string, d dialect, lookup tableLookup) *analysis {
 	tokens, ok := lex(sql, d)
 	p := &parser{
 		tokens: tokens, lookup: lookup, d: d, sql: sql, allowed: make([]bool, len(tokens)), table: make([]bool, len(tokens)),
-		rows: map[string]bool{}, analysis: analysis{refs: map[string][]*model{}, text: sql},
+		rows: map[string]bool{}, analysis: analysis{refs: map[string][]*model{}, text: sql, numbered: d.dollars},
 	}
 	p.read(ok)
 	a := p.analysis // without the tokens: it is kept
@@ -90,6 +100,11 @@ func analyse(sql string, d dialect, lookup tableLookup) *analysis {
 
 // read fills in the analysis; lexed says that all of the text has been split.
 func (p *parser) read(lexed bool) {
+	for _, t := range p.tokens {
+		if t.kind == tokenParam {
+			p.given = max(p.given, t.param+1)
+		}
+	}
 	if !p.mentionsTable() {
 		if lexed {
 			return
@@ -114,6 +129,7 @@ func (p *parser) read(lexed bool) {
 	p.nested()
 	p.statement()
 	p.single()
+	p.bring()
 	p.text = p.rewritten()
 }
 
@@ -386,10 +402,5 @@ func (p *parser) modelsOf(qual string) []*model {
 
 // sealedColumn returns the sealed column that a name may mean, or nil.
 func (p *parser) sealedColumn(qual, name string) *field.Column {
-	for _, m := range p.modelsOf(qual) {
-		if c := m.column(name); c != nil {
-			return c
-		}
-	}
-	return nil
+	return columnOf(p.modelsOf(qual), name)
 }

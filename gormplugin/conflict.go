@@ -24,7 +24,7 @@ func (p *Plugin) sealConflict(c clause.Clause, stmt *gorm.Statement) (clause.Cla
 	touches := false
 	for _, a := range set {
 		assigned[strings.ToLower(a.Column.Name)] = true
-		touches = touches || m.binds(a.Column.Name)
+		touches = touches || m.binds(a.Column.Name) || m.movingTo(a.Column.Name) != nil
 	}
 	if !touches {
 		return c, nil
@@ -32,7 +32,9 @@ func (p *Plugin) sealConflict(c clause.Clause, stmt *gorm.Statement) (clause.Cla
 	if err := p.sealAssigned(stmt, m, set); err != nil {
 		return c, err
 	}
-	conflict.DoUpdates = set
+	if conflict.DoUpdates, err = m.withPlain(conflict.DoUpdates, set); err != nil {
+		return c, err
+	}
 	if !m.allAssigned(assigned) {
 		// The row in the table keeps some of its values, so its tenant and id
 		// must be those of the row that was to be inserted.

@@ -35,6 +35,12 @@
 // Statements that do not go through GORM, such as those of db.DB(), are not
 // seen. Nor are statements inside of functions and triggers of the database.
 //
+// # Transition
+//
+// A column with `transition=COL` in its tag takes over from the plain column
+// COL of the same table: it is read where the sealed one is NULL, conditions
+// ask for both, and [Plugin.Remaining] counts what is left.
+//
 // # Compatibility
 //
 // Values are those of package field with the table's and columns' names as

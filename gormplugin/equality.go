@@ -19,6 +19,10 @@ func (p *parser) equality(c *field.Column, first, next int) bool {
 	if !c.Search().Equality {
 		return false
 	}
+	if moving(c) {
+		p.eitherEqual(c, first, next)
+		return true
+	}
 	return p.compared(c, first, next) || p.counted(c, first, next) || p.grouped(c, first, next) ||
 		p.conflicting(c, first, next)
 }
@@ -106,6 +110,10 @@ func (p *parser) right(c *field.Column, first, i int) (end int) {
 	if stands != standsSealed {
 		return 0
 	}
+	if moving(other) {
+		p.failMoving(other, remedyMoving)
+		return 0
+	}
 	if !c.Comparable(other) {
 		p.failAt(c, ErrCondition, "it has no terms in common with "+other.String()+"; declare the same domain and scope at both")
 		return 0
@@ -117,7 +125,9 @@ func (p *parser) right(c *field.Column, first, i int) (end int) {
 
 // listed reads (?, …) or (SELECT c …).
 func (p *parser) listed(c *field.Column, first, i int) (end int) {
-	end = p.closing(i)
+	if end = p.closing(i); end == len(p.tokens) {
+		return 0
+	}
 	if p.at(i + 1).is("select") {
 		if !p.selected(c, first, i+1) {
 			return 0
@@ -153,6 +163,9 @@ func (p *parser) selected(c *field.Column, first, i int) bool {
 		return false
 	}
 	other, stands := p.stands(i)
+	if stands == standsSealed && moving(other) {
+		p.failMoving(other, remedyMoving)
+	}
 	if stands != standsSealed || !c.Comparable(other) {
 		return false
 	}
@@ -166,17 +179,8 @@ func (p *parser) selected(c *field.Column, first, i int) bool {
 
 // reversed recognises ? = c.
 func (p *parser) reversed(c *field.Column, first, next int) bool {
-	op, symbol := first-1, "="
-	switch {
-	case p.at(op).is(">") && p.at(op-1).is("<"), p.at(op).is("=") && p.at(op-1).is("!"):
-		op, symbol = op-1, "<>"
-	case !p.at(op).is("="):
-		return false
-	case p.at(op - 1).is("="):
-		op--
-	}
-	param := op - 1
-	if p.at(param).kind != tokenParam || !p.begins(param) {
+	symbol, param := p.reversedAt(first)
+	if symbol == "" {
 		return false
 	}
 	p.operand(c, param, p.tenancyOf(c, p.qualOf(first), first))
@@ -187,6 +191,23 @@ func (p *parser) reversed(c *field.Column, first, next int) bool {
 	}
 	p.term(first, next)
 	return true
+}
+
+// reversedAt reads ? = in front of first; symbol is "" for anything else.
+func (p *parser) reversedAt(first int) (symbol string, param int) {
+	op, symbol := first-1, "="
+	switch {
+	case p.at(op).is(">") && p.at(op-1).is("<"), p.at(op).is("=") && p.at(op-1).is("!"):
+		op, symbol = op-1, "<>"
+	case !p.at(op).is("="):
+		return "", 0
+	case p.at(op - 1).is("="):
+		op--
+	}
+	if param = op - 1; p.at(param).kind != tokenParam || !p.begins(param) {
+		return "", 0
+	}
+	return symbol, param
 }
 
 // operand notes that the parameter at i is compared with c.
@@ -228,12 +249,12 @@ func (p *parser) ends(i int) bool {
 // counted recognises count(c), which counts values that are not NULL, and
 // count(DISTINCT c).
 func (p *parser) counted(c *field.Column, first, next int) bool {
-	i, end := first-1, next
-	for p.at(i).is("(") && p.at(end).is(")") && !p.at(i-1).is("count") {
-		i, end = i-1, end+1
-	}
-	if p.at(i).is("(") && p.at(end).is(")") && p.at(i-1).is("count") {
+	if p.counts(first, next) {
 		return true
+	}
+	i, end := first-1, next
+	for p.at(i).is("(") && p.at(end).is(")") {
+		i, end = i-1, end+1
 	}
 	if !p.at(i).is("distinct") || !p.at(i-1).is("(") || !p.at(i-2).is("count") || !p.at(end).is(")") {
 		return false
@@ -241,6 +262,15 @@ func (p *parser) counted(c *field.Column, first, next int) bool {
 	p.alone(c, first)
 	p.term(first, next)
 	return true
+}
+
+// counts says whether the name in [first, next) stands in count(…).
+func (p *parser) counts(first, next int) bool {
+	i, end := first-1, next
+	for p.at(i).is("(") && p.at(end).is(")") && !p.at(i-1).is("count") {
+		i, end = i-1, end+1
+	}
+	return p.at(i).is("(") && p.at(end).is(")") && p.at(i-1).is("count")
 }
 
 // conflicting recognises ON CONFLICT (c), which finds the unique index on c's

@@ -22,6 +22,9 @@ var (
 	// ErrManyRows: one sealed value would be written to several rows, or it is
 	// not known to how many.
 	ErrManyRows = errors.New("one sealed value must not be written to several rows")
+	// ErrTransition: a column takes over from a plain one, and what was asked
+	// cannot be done to both.
+	ErrTransition = errors.New("not while the column is in transition")
 	// ErrNotRegistered: a sealed field met a database without this plugin.
 	ErrNotRegistered = errors.New("this database is used without the plugin; register it with db.Use(gormplugin.New(cipher))")
 	// ErrMigration: a change of the schema would leave sealed values that do not

@@ -77,6 +77,9 @@ func newModel(s *schema.Schema, tenant string) (*model, error) {
 	}
 	m.table = table
 	for _, c := range table.Columns() {
+		if f := m.plainFieldOf(c); f != nil {
+			return nil, tagError(f, "its column is the plain one that "+c.Name()+" takes over from, which the plugin reads and writes; remove the field")
+		}
 		m.cols[strings.ToLower(c.Name())] = c
 		if err := checkIndexTags(m.fields[c.Name()], searchable(c)); err != nil {
 			return nil, err

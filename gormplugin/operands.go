@@ -86,7 +86,15 @@ func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) e
 		return err
 	}
 	for i, o := range a.operands {
-		args[o.param+first] = cell(terms[i].Bytes)
+		term := cell(terms[i].Bytes)
+		args[o.param+first] = term
+		if moving(o.column) {
+			both, err := o.twice(ctx, terms[i], term)
+			if err != nil {
+				return err
+			}
+			args[o.param+first] = both
+		}
 	}
 	return nil
 }

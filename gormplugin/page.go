@@ -232,6 +232,8 @@ func (src *source) open(w *window, g *group, page *openPage) error {
 			}
 			if b != nil {
 				page.rows[i].Sealed[j], page.rows[i].Into[j], found = b, page.places[j].Index(i).Addr().Interface(), true
+			} else if err := src.standIn(g, rc, w.row(i), page.places[j].Index(i)); err != nil {
+				return err
 			}
 		}
 		if found {

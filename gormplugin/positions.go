@@ -135,6 +135,7 @@ func (p *parser) returning(from int) {
 }
 
 func (p *parser) list(lo, hi, depth int, distinct bool) {
+	p.listEnd = hi
 	sealed := false
 	p.commas(lo, hi, depth, func(lo, hi int) {
 		it := p.item(lo, hi)
@@ -145,6 +146,9 @@ func (p *parser) list(lo, hi, depth int, distinct bool) {
 		}
 		if c := p.sealedColumn(it.qual, it.column); it.plain && c != nil {
 			sealed = true
+			if moving(c) {
+				p.failMoving(c, remedyMovingList)
+			}
 			if !c.Search().Equality {
 				p.failAt(c, ErrCondition, "DISTINCT would find no two values equal; "+remedySearch)
 			}
@@ -172,7 +176,7 @@ func (p *parser) item(lo, hi int) item {
 		return item{star: true, qual: parts[len(parts)-1]}
 	}
 	qual, column := split(parts)
-	it := item{plain: true, qual: qual, column: column, out: column}
+	it := item{plain: true, qual: qual, column: column, out: column, from: lo, next: next}
 	end := next
 	named := end < hi && p.at(end).is("as") // any word may follow
 	if named {
@@ -210,6 +214,9 @@ func (p *parser) expression(lo, hi int) item {
 	if p.at(lo).is("count") && p.at(lo+1).is("(") {
 		if parts, next := p.chain(lo + 2); len(parts) > 0 && p.at(next).is(")") {
 			p.allowed[next-1] = true
+			if c := p.sealedColumn(split(parts)); moving(c) && p.meansMoving(c, lo+2) {
+				p.countEither(c, lo+2, next)
+			}
 		}
 	}
 	for i := lo; i < hi; i++ {
@@ -306,6 +313,9 @@ func (p *parser) rest() {
 		}
 		first := last - 2*(len(parts)-1)
 		if p.isNull(first, next) {
+			if moving(c) && p.meansMoving(c, first) {
+				p.eitherNull(c, first, next)
+			}
 			continue
 		}
 		if c == nil {

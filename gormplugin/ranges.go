@@ -16,6 +16,16 @@ import (
 // byRange has ranges stand for the comparison op of c, in [lo, hi), with the
 // parameters of operands.
 func (p *parser) byRange(c *field.Column, name string, op string, lo, hi int, operands []operand) {
+	text := p.ranges(c, name, lo, hi, operands)
+	if op == "<>" || op == "not in" {
+		text = "NOT " + text
+	}
+	p.replace(lo, hi, text)
+}
+
+// ranges returns a condition that holds where c equals one of operands, which
+// stand in [lo, hi).
+func (p *parser) ranges(c *field.Column, name string, lo, hi int, operands []operand) string {
 	prefixes := c.Prefixes()
 	one := fmt.Sprintf("(%s >= ? AND %s < ?)", name, name)
 	var parts []string
@@ -30,38 +40,50 @@ func (p *parser) byRange(c *field.Column, name string, op string, lo, hi int, op
 			parts = append(parts, "NULL")
 		}
 	}
-	text := "(" + strings.Join(parts, " OR ") + ")"
-	if op == "<>" || op == "not in" {
-		text = "NOT " + text
-	}
-	p.replace(lo, hi, text)
 	p.analysis.ranged = true
+	return "(" + strings.Join(parts, " OR ") + ")"
 }
 
 // expanded returns args with the ends of ranges in place of the terms that
 // stand for them.
 func (a *analysis) expanded(args []any) []any {
+	ranges := a.rangesOf()
+	out := make([]any, 0, len(args)+8)
+	for i, arg := range args {
+		out = appendTerms(out, ranges[i], arg)
+	}
+	return out
+}
+
+// rangesOf returns the headers by parameter, of those whose term ranges stand
+// for.
+func (a *analysis) rangesOf() map[int][][]byte {
 	ranges := map[int][][]byte{}
 	for _, o := range a.operands {
 		if o.ranges != nil {
 			ranges[o.param] = o.ranges
 		}
 	}
-	out := make([]any, 0, len(args)+8)
-	for i, arg := range args {
-		if ranges[i] == nil {
-			out = append(out, arg)
+	return ranges
+}
+
+// appendTerms appends a parameter to out, with the ends of ranges in place of
+// a term that they stand for.
+func appendTerms(out []any, ranges [][]byte, arg any) []any {
+	if t, ok := arg.(twice); ok {
+		arg = t.term
+	}
+	if ranges == nil {
+		return append(out, arg)
+	}
+	term, _ := arg.(sealed)
+	for _, prefix := range ranges {
+		if term == nil {
+			out = append(out, nil, nil) // compared with NULL
 			continue
 		}
-		term, _ := arg.(sealed)
-		for _, prefix := range ranges[i] {
-			if term == nil {
-				out = append(out, nil, nil) // compared with NULL
-				continue
-			}
-			from := slices.Concat(prefix, term)
-			out = append(out, sealed(from), sealed(successor(from)))
-		}
+		from := slices.Concat(prefix, term)
+		out = append(out, sealed(from), sealed(successor(from)))
 	}
 	return out
 }

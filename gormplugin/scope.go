@@ -232,7 +232,7 @@ func (s *scope) admit(ctx context.Context, query string, args []any) (a *analysi
 		}
 	}
 	if err == nil {
-		err = s.check(ctx, a, out)
+		out, err = s.check(ctx, a, out)
 	}
 	if err != nil {
 		for i := range s.stmt.Vars {
@@ -240,25 +240,26 @@ func (s *scope) admit(ctx context.Context, query string, args []any) (a *analysi
 		}
 		return nil, "", nil, err
 	}
-	if a.ranged {
-		out = a.expanded(out)
-	}
 	s.show(a, query, out)
 	for i, arg := range out {
-		if v, ok := arg.(sealed); ok {
+		switch v := arg.(type) {
+		case sealed:
 			out[i] = []byte(v)
+		case veiled:
+			out[i] = v.value
 		}
 	}
 	return a, cmp.Or(a.text, query), out, nil
 }
 
-// check refuses a statement, or puts terms in the places of its operands.
-func (s *scope) check(ctx context.Context, a *analysis, args []any) error {
+// check refuses a statement, or returns its parameters as they are sent, with
+// terms in the places of its operands.
+func (s *scope) check(ctx context.Context, a *analysis, args []any) ([]any, error) {
 	if a.err != nil {
-		return a.err
+		return nil, a.err
 	}
 	if a.moves != nil && !builtByGORM(s.stmt) {
-		return &Error{
+		return nil, &Error{
 			Table: a.moves.Table().Name(), Column: a.moved, Err: ErrStatement,
 			Remedy: "sealed values belong to it and would not open any more; change it with Save, which seals them anew",
 		}
@@ -269,25 +270,25 @@ func (s *scope) check(ctx context.Context, a *analysis, args []any) error {
 	}
 	for _, use := range a.params {
 		if err := use.check(args, first); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := s.terms(ctx, a, args, first); err != nil {
-		return err
+		return nil, err
 	}
 	for _, arg := range args {
 		if _, ok := unwrapLogical(arg); ok {
-			return &Error{Table: s.stmt.Table, Err: ErrCondition, Remedy: remedySearch}
+			return nil, &Error{Table: s.stmt.Table, Err: ErrCondition, Remedy: remedySearch}
 		}
 	}
-	return nil
+	return a.sent(args, first)
 }
 
 // show has the log, and a dry run's caller, see the statement as it is sent.
 func (s *scope) show(a *analysis, query string, args []any) {
 	if len(s.stmt.Vars) == len(args) {
 		copy(s.stmt.Vars, args)
-	} else if a.ranged {
+	} else if a.ranged || len(a.doubles) > 0 {
 		s.stmt.Vars = slices.Clone(args)
 	}
 	if a.text != "" && a.text != query && s.stmt.SQL.String() == query {

@@ -20,6 +20,9 @@ type source struct {
 	s       *scope
 	rows    *sql.Rows
 	names   []string
+	shown   []int    // places of the columns that the caller sees; nil for all
+	visible []string // their names
+	doubts  []doubtful
 	types   []*sql.ColumnType
 	cols    []*resultColumn // by place; nil for columns that are not sealed
 	groups  []*group
@@ -47,6 +50,8 @@ type resultColumn struct {
 	candidates []*field.Column // that the statement's text leaves possible
 	optional   bool            // it may be a plain column of the same name
 	into       reflect.Type    // of the values to open into; nil for natural ones
+	moving     *field.Column   // where it is in transition
+	clear      int             // place of its plain column, plus 1; 0 where there is none
 	sealed     int             // its place in window.raw
 }
 
@@ -72,6 +77,7 @@ func (s *scope) newSource(ctx context.Context, a *analysis, rows *sql.Rows) (*so
 			src.sealed++
 		}
 	}
+	a.hide(src)
 	src.unknown = a.unknown(src)
 	if len(src.groups) == 0 && len(src.unknown) == 0 {
 		return nil, nil
@@ -95,7 +101,20 @@ func plainSource(rows *sql.Rows) *source {
 }
 
 // Columns returns the names of the result's columns.
-func (src *source) Columns() []string { return src.names }
+func (src *source) Columns() []string {
+	if src.shown != nil {
+		return src.visible
+	}
+	return src.names
+}
+
+// place returns where a column that the caller sees stands in the result.
+func (src *source) place(i int) int {
+	if src.shown != nil {
+		return src.shown[i]
+	}
+	return i
+}
 
 // Close closes the underlying rows.
 func (src *source) Close() error {
@@ -114,8 +133,8 @@ func (src *source) Next(dest []driver.Value) error {
 		}
 	}
 	row := src.now.row(src.now.at)
-	for i, v := range row {
-		dest[i] = v
+	for i := range dest {
+		dest[i] = row[src.place(i)]
 	}
 	clear(row)
 	src.now.at++
@@ -163,7 +182,7 @@ func (src *source) destination(stmt *gorm.Statement) (s *schema.Schema, direct b
 	if t.Kind() != reflect.Struct {
 		return nil, false
 	}
-	if len(src.names) == 1 {
+	if len(src.Columns()) == 1 {
 		if _, scans := reflect.New(t).Interface().(sql.Scanner); scans || t.ConvertibleTo(schema.TimeReflectType) {
 			return nil, false
 		}
@@ -175,21 +194,26 @@ func (src *source) destination(stmt *gorm.Statement) (s *schema.Schema, direct b
 }
 
 // ColumnTypeDatabaseTypeName is that of the stored column, as migrations need it.
-func (src *source) ColumnTypeDatabaseTypeName(i int) string { return src.types[i].DatabaseTypeName() }
+func (src *source) ColumnTypeDatabaseTypeName(i int) string {
+	return src.types[src.place(i)].DatabaseTypeName()
+}
 
 // ColumnTypeLength is that of the stored column.
-func (src *source) ColumnTypeLength(i int) (int64, bool) { return src.types[i].Length() }
+func (src *source) ColumnTypeLength(i int) (int64, bool) { return src.types[src.place(i)].Length() }
 
 // ColumnTypeNullable is that of the stored column.
-func (src *source) ColumnTypeNullable(i int) (nullable, ok bool) { return src.types[i].Nullable() }
+func (src *source) ColumnTypeNullable(i int) (nullable, ok bool) {
+	return src.types[src.place(i)].Nullable()
+}
 
 // ColumnTypePrecisionScale is that of the stored column.
 func (src *source) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool) {
-	return src.types[i].DecimalSize()
+	return src.types[src.place(i)].DecimalSize()
 }
 
 // ColumnTypeScanType is the stored column's, and any for opened columns.
 func (src *source) ColumnTypeScanType(i int) reflect.Type {
+	i = src.place(i)
 	if src.cols[i] != nil || src.types[i].ScanType() == nil {
 		return reflect.TypeFor[any]()
 	}

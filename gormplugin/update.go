@@ -30,7 +30,9 @@ func (p *Plugin) sealSet(c clause.Clause, stmt *gorm.Statement) (clause.Clause, 
 	if err := u.seal(); err != nil {
 		return c, err
 	}
-	c.Expression = u.set
+	if c.Expression, err = m.withPlain(set, u.set); err != nil {
+		return c, err
+	}
 	return c, nil
 }
 

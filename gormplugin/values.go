@@ -27,6 +27,9 @@ func (p *Plugin) sealValues(c clause.Clause, stmt *gorm.Statement) (clause.Claus
 		return c, err
 	}
 	page := &insertPage{m: m, values: values}
+	if err := page.refusePlain(); err != nil {
+		return c, err
+	}
 	columns, at := page.sealedColumns()
 	if len(columns) == 0 {
 		return c, nil
@@ -52,6 +55,9 @@ func (p *Plugin) sealValues(c clause.Clause, stmt *gorm.Statement) (clause.Claus
 		for j, k := range at {
 			page.values.Values[i][k] = cell(rows[i].Sealed[j])
 		}
+	}
+	if err := page.addPlain(columns, at, values.Values); err != nil {
+		return c, err
 	}
 	p.scopeOf(stmt).inserted = page
 	c.Expression = page.values

@@ -119,6 +119,9 @@ func (src *source) openAll(w *window) error {
 	if err := src.guard(w); err != nil {
 		return err
 	}
+	if err := src.certain(w); err != nil {
+		return err
+	}
 	for i, g := range src.groups {
 		if err := src.open(w, g, &w.pages[i]); err != nil {
 			return err

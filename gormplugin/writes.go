@@ -41,7 +41,7 @@ func (p *parser) insert(first int) {
 		return
 	}
 	p.conflict(i, depth)
-	p.items, p.star = nil, false // those of INSERT … SELECT
+	p.items, p.star, p.listEnd = nil, false, 0 // those of INSERT … SELECT
 	p.returning(first)
 }
 
@@ -129,8 +129,21 @@ func (p *parser) copied(i int, columns []string) {
 		case !strings.EqualFold(columns[n], from.Name()),
 			to != nil && to.Field().ID() != from.Field().ID():
 			p.failAt(from, ErrExpression, "sealed bytes open only in the column that they were sealed for; read the rows and create them anew")
+		case moving(from) && !p.copiesPlain(from, columns):
+			p.failMoving(from, "copy that column in the same statement, into one of the same name")
 		}
 	}
+}
+
+// copiesPlain says whether INSERT … SELECT copies c's plain column too.
+func (p *parser) copiesPlain(c *field.Column, columns []string) bool {
+	plain := c.Transition().Plain
+	for n, it := range p.items {
+		if it.plain && strings.EqualFold(it.column, plain) && strings.EqualFold(columns[n], plain) {
+			return true
+		}
+	}
+	return false
 }
 
 // simple says whether the SELECT at i reads tables and nothing else, so that
@@ -167,12 +180,11 @@ func (p *parser) sourceColumn(it item, selected int) *field.Column {
 }
 
 func columnOf(models []*model, name string) *field.Column {
+	var c *field.Column
 	for _, m := range models {
-		if c := m.column(name); c != nil {
-			return c
-		}
+		c = preferMoving(c, m.column(name))
 	}
-	return nil
+	return c
 }
 
 // conflict reads ON CONFLICT DO UPDATE SET … and ON DUPLICATE KEY UPDATE ….
@@ -216,6 +228,7 @@ func (p *parser) update(first int) {
 
 // assignments checks a = b, …: a sealed column gets a parameter or NULL.
 func (p *parser) assignments(lo, hi, depth int) {
+	var names []string
 	p.commas(lo, hi, depth, func(lo, hi int) {
 		if p.at(lo).is("(") {
 			p.tuple(lo)
@@ -229,12 +242,18 @@ func (p *parser) assignments(lo, hi, depth int) {
 			return
 		}
 		name := parts[len(parts)-1]
+		names = append(names, name)
 		if c := p.targetColumn(name); c != nil {
 			p.allowed[next-1] = true
 			p.value(c, next+1, hi)
 		}
 		p.moving(name)
 	})
+	for _, name := range names {
+		if c := p.targetColumn(name); moving(c) && !containsFold(names, c.Transition().Plain) {
+			p.failMoving(c, "assign that column in the same statement, for its old value would be read again")
+		}
+	}
 }
 
 // moving notes that a column is assigned which sealed values belong to.

@@ -1,0 +1,329 @@
+package gormplugin
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rowseal/rowseal/field"
+)
+
+// A column in transition has a plain column of the same table beside it, which
+// holds the values of rows that have no sealed one yet. This file has what is
+// changed in a statement's text for that.
+
+// hiddenPrefix begins the names of result columns that are added for plain
+// columns, and hidden from the application.
+const hiddenPrefix = "rowseal_plain_"
+
+// doubled is a comparison whose values are sent a second time, for the plain
+// column: those of operands[from:to], and then the tenant that its rows must
+// have where only the context or the model says it.
+type doubled struct {
+	from, to int
+	tenant   bool
+}
+
+// moving says whether c takes over from a plain column.
+func moving(c *field.Column) bool { return c != nil && c.Transition().Plain != "" }
+
+// preferMoving returns the column that is in transition, of two that one name
+// may mean.
+func preferMoving(a, b *field.Column) *field.Column {
+	if a == nil || (moving(b) && !moving(a)) {
+		return b
+	}
+	return a
+}
+
+// failMoving refuses what cannot be done to two columns at once.
+func (p *parser) failMoving(c *field.Column, remedy string) {
+	p.failAt(c, ErrTransition, "it takes over from "+c.Transition().Plain+"; "+remedy)
+}
+
+const (
+	remedyMoving     = "until that ends, only =, <>, IN, IS NULL and COUNT work on it, with values as parameters"
+	remedyMovingList = "until that ends, select it from the table itself, without UNION, GROUP BY and DISTINCT"
+)
+
+// plainText returns the plain column of c with the qualifier that c has, whose
+// name is the tokens [first, next).
+func (p *parser) plainText(c *field.Column, first, next int) string {
+	return p.beside(c.Transition().Plain, first, next)
+}
+
+// beside returns another column of the table whose column is named by the
+// tokens [first, next).
+func (p *parser) beside(column string, first, next int) string {
+	quote := `"`
+	if p.d.backslash {
+		quote = "`"
+	}
+	return p.sql[p.at(first).from:p.at(next-1).from] + quote + strings.ReplaceAll(column, quote, quote+quote) + quote
+}
+
+// bring has the statement return the plain column of each column in transition
+// that it returns. A star brings it by itself.
+func (p *parser) bring() {
+	if p.err != nil || p.listEnd == 0 {
+		return
+	}
+	if p.transits = moving(p.starMoving("")); !p.transits {
+		return
+	}
+	for i, it := range p.items[:len(p.items):len(p.items)] {
+		c := p.sealedColumn(it.qual, it.column)
+		if it.star {
+			c = p.starMoving(it.qual)
+		}
+		if !moving(c) || (!it.star && !it.plain) {
+			continue
+		}
+		if p.combining() || (!it.star && p.groups()) {
+			p.failMoving(c, remedyMovingList)
+			return
+		}
+		if it.star {
+			continue
+		}
+		p.items[i].clear = len(p.items) + 1
+		name := hiddenPrefix + strconv.Itoa(p.items[i].clear)
+		at := p.at(p.listEnd - 1).to
+		p.edits = append(p.edits, edit{from: at, to: at, text: ", " + p.plainText(c, it.from, it.next) + " AS " + name})
+		p.items = append(p.items, item{out: name, hidden: true})
+	}
+}
+
+// starMoving returns a column in transition that a star brings, if any.
+func (p *parser) starMoving(qual string) (c *field.Column) {
+	for _, m := range p.modelsOf(qual) {
+		for _, of := range m.cols {
+			c = preferMoving(c, of)
+		}
+	}
+	return c
+}
+
+// combining says whether several SELECTs make one result.
+func (p *parser) combining() bool {
+	for _, t := range p.tokens {
+		if t.is("union") || t.is("intersect") || t.is("except") {
+			return true
+		}
+	}
+	return false
+}
+
+// groups says whether GROUP BY follows the list that the statement returns.
+func (p *parser) groups() bool {
+	return p.at(p.until(p.listEnd, p.at(p.listEnd-1).depth, "group")).is("group")
+}
+
+// meansMoving says whether the name at i means c, which is in transition, and
+// refuses one that may mean another table's column.
+func (p *parser) meansMoving(c *field.Column, i int) bool {
+	_, stands := p.stands(i)
+	if stands == standsUnclear {
+		p.failMoving(c, remedyQualify)
+	}
+	return stands == standsSealed
+}
+
+// eitherNull has IS [NOT] NULL, behind the column c in [first, next), ask for
+// both columns.
+func (p *parser) eitherNull(c *field.Column, first, next int) {
+	not, end := p.at(next).is("notnull"), next+1
+	if p.at(next).is("is") {
+		if not = p.at(next + 1).is("not"); not {
+			end++
+		}
+		end++
+	}
+	name, plain := p.textOf(first, next), p.plainText(c, first, next)
+	text := fmt.Sprintf("(%s IS NULL AND %s IS NULL)", name, plain)
+	if not {
+		text = fmt.Sprintf("(%s IS NOT NULL OR %s IS NOT NULL)", name, plain)
+	}
+	p.replace(first, end, text)
+}
+
+// countEither has count(c) count the rows that have a value in either column.
+func (p *parser) countEither(c *field.Column, first, next int) {
+	p.allowed[next-1] = true
+	p.replace(first, next, fmt.Sprintf("CASE WHEN %s IS NOT NULL OR %s IS NOT NULL THEN 1 END",
+		p.textOf(first, next), p.plainText(c, first, next)))
+}
+
+// eitherEqual has a comparison of c, whose name stands in [first, next), ask
+// for both columns. It leaves an error where it finds no such comparison.
+func (p *parser) eitherEqual(c *field.Column, first, next int) {
+	n := len(p.operands)
+	cmp := comparison{column: c, first: first, next: next, operands: n}
+	if p.begins(first) {
+		if op, at := p.operator(next); op != "" && p.isValues(at) {
+			end := p.right(c, first, at)
+			if end > 0 && p.ends(end) {
+				cmp.op, cmp.not = p.positive(op, next)
+				cmp.lo, cmp.hi, cmp.from, cmp.to = first, end, at, end
+				p.either(cmp)
+				return
+			}
+			p.operands = p.operands[:n]
+		}
+	}
+	if op, param := p.reversedAt(first); op != "" && p.ends(next) && !p.counts(first, next) {
+		p.operand(c, param, p.tenancyOf(c, p.qualOf(first), first))
+		cmp.op, cmp.not = p.positive(op, next)
+		cmp.lo, cmp.hi, cmp.from, cmp.to = param, next, param, param+1
+		p.either(cmp)
+		return
+	}
+	if p.counts(first, next) {
+		p.countEither(c, first, next)
+		return
+	}
+	p.failMoving(c, remedyMoving)
+}
+
+// isValues says whether a parameter or a list stands at i.
+func (p *parser) isValues(i int) bool {
+	return p.at(i).kind == tokenParam || (p.at(i).is("(") && !p.at(i+1).is("select"))
+}
+
+// positive returns the operator of which op, behind the column at next, may be
+// the negation.
+func (p *parser) positive(op string, next int) (positive string, not bool) {
+	switch op {
+	case "<>":
+		return "=", true
+	case "not in":
+		return "IN", true
+	case "is":
+		not = p.at(next + 1).is("not")
+		for i := next + 1; i < next+4; i++ {
+			if p.at(i).is("distinct") {
+				return "IS NOT DISTINCT FROM", !not
+			}
+		}
+		return "IS", not
+	}
+	return strings.ToUpper(op), false
+}
+
+// comparison is one of a column in transition with parameters.
+type comparison struct {
+	column      *field.Column
+	first, next int // tokens of the column's name
+	op          string
+	not         bool
+	lo, hi      int // tokens of all of it
+	from, to    int // tokens of the values
+	operands    int // the first of its operands
+}
+
+// either writes a comparison so that one of two sides holds for each row, by
+// whether the sealed column is NULL. Each side is what it would be for one
+// column, so that conditions around it see true, false and NULL as ever, and
+// an index on either column serves its side.
+func (p *parser) either(k comparison) {
+	p.allowed[k.next-1] = true
+	name := p.textOf(k.first, k.next)
+	sealed := termOf(name) + " " + k.op + " " + p.textOf(k.from, k.to)
+	if p.d.prefixes && k.op != "<=>" {
+		sealed = p.ranges(k.column, name, k.from, k.to, p.operands[k.operands:])
+	}
+	d := doubled{from: k.operands, to: len(p.operands)}
+	plain := p.plainText(k.column, k.first, k.next) + " " + k.op + " " + p.again(k)
+	if d.to > d.from {
+		if s := p.operands[d.from].scope; s.model != nil && s.param < 0 && s.text == "" {
+			d.tenant = true
+			plain += " AND " + p.beside(s.model.tenant.DBName, k.first, k.next) + " = " + p.placeholder()
+		}
+		p.doubles = append(p.doubles, d)
+	}
+	text := fmt.Sprintf("((%s IS NOT NULL AND %s) OR (%s IS NULL AND %s))", name, sealed, name, plain)
+	if k.not {
+		text = "NOT " + text
+	}
+	p.replace(k.lo, k.hi, text)
+}
+
+// again returns the values of a comparison for the plain column. PostgreSQL
+// gives a parameter one type, so that these are others there.
+func (p *parser) again(k comparison) string {
+	var b strings.Builder
+	for i := k.from; i < k.to; i++ {
+		switch t := p.at(i); {
+		case t.kind != tokenParam:
+			b.WriteString(p.textOf(i, i+1) + " ")
+			continue
+		case !p.d.dollars && p.textOf(i, i+1) != "?":
+			p.failMoving(k.column, "until that ends, write ? for the value, without number or name")
+		}
+		value := p.placeholder()
+		if kind := k.column.Type().String(); p.d.dollars && (kind == "int2" || kind == "int4") {
+			value = "CAST(" + value + " AS bigint)" // a value may be beyond the column's range
+		}
+		b.WriteString(value)
+	}
+	return b.String()
+}
+
+// placeholder returns one for a parameter that the statement did not have.
+func (p *parser) placeholder() string {
+	if !p.d.dollars {
+		return "?"
+	}
+	p.extra++
+	return "$" + strconv.Itoa(p.given+p.extra)
+}
+
+// twice is a parameter of a doubled comparison: what is sent for each column.
+type twice struct {
+	term, plain any
+	tenant      any // that rows with a plain value must have; see doubled
+}
+
+// sent returns the parameters as the statement's text wants them: with ranges
+// in place of terms, and the values for plain columns. first is the place of
+// the first parameter.
+func (a *analysis) sent(args []any, first int) ([]any, error) {
+	switch {
+	case len(a.doubles) == 0 && a.ranged:
+		return a.expanded(args), nil
+	case len(a.doubles) == 0:
+		return args, nil
+	}
+	if a.numbered && len(args)-first != a.given {
+		return nil, fmt.Errorf("rowseal: the statement has %d parameters and %d were given", a.given, len(args)-first)
+	}
+	ranges := a.rangesOf()
+	out := make([]any, 0, 2*len(args))
+	for i, arg := range args {
+		out = appendTerms(out, ranges[i-first], arg)
+		for _, d := range a.doubles {
+			if !a.numbered && a.operands[d.to-1].param == i-first {
+				out = a.appendPlain(out, d, args[first:])
+			}
+		}
+	}
+	for _, d := range a.doubles {
+		if a.numbered {
+			out = a.appendPlain(out, d, args[first:])
+		}
+	}
+	return out, nil
+}
+
+// appendPlain appends the values of d for the plain column.
+func (a *analysis) appendPlain(out []any, d doubled, args []any) []any {
+	var tenant any
+	for _, o := range a.operands[d.from:d.to] {
+		t, _ := args[o.param].(twice)
+		out, tenant = append(out, t.plain), t.tenant
+	}
+	if d.tenant {
+		out = append(out, tenant)
+	}
+	return out
+}
