@@ -143,10 +143,11 @@ func (e *errUnfit) Error() string { return e.what }
 // never committed or are cut to fit.
 func requireMySQL(ctx context.Context, db *sql.DB) error {
 	var engine sql.NullString
-	var autocommit, strict bool
-	err := db.QueryRowContext(ctx, `SELECT @@autocommit, @@sql_mode LIKE '%STRICT\_%', (
+	var autocommit, strict, utf8 bool
+	err := db.QueryRowContext(ctx, `SELECT @@autocommit, @@sql_mode REGEXP 'STRICT_',
+		@@character_set_client = 'utf8mb4' AND @@character_set_connection = 'utf8mb4', (
 		SELECT max(engine) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'rowseal_keys')`).
-		Scan(&autocommit, &strict, &engine)
+		Scan(&autocommit, &strict, &utf8, &engine)
 	switch {
 	case err != nil:
 		return err
@@ -154,6 +155,8 @@ func requireMySQL(ctx context.Context, db *sql.DB) error {
 		return &errUnfit{"the table's engine is " + engine.String, "run ALTER TABLE rowseal_keys ENGINE=InnoDB"}
 	case !autocommit:
 		return &errUnfit{"the connection does not commit by itself", "connect with autocommit=1"}
+	case !utf8:
+		return &errUnfit{"the connection's character set is not utf8mb4", "connect with charset=utf8mb4, which is the driver's default"}
 	case !strict:
 		return &errUnfit{"the connection's sql_mode is not strict", "connect with sql_mode='STRICT_ALL_TABLES'"}
 	}
