@@ -24,6 +24,9 @@ func (p *parser) statement() {
 		}
 		return
 	}
+	if p.d.backslash {
+		p.mysqlOnly(first, verb)
+	}
 	switch {
 	case verb.is("select"), verb.is("insert"), verb.is("update"), verb.is("delete"):
 		p.onlyReferenced()

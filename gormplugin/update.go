@@ -290,7 +290,7 @@ func equalIDs(a, b any) bool {
 // has no condition at all and may do without, it gets one for this run.
 func (u *updated) guard(f *schema.Field, value any) {
 	s := u.p.scopeOf(u.stmt)
-	s.guards = append(s.guards, clause.Eq{Column: clause.Column{Table: u.stmt.Table, Name: f.DBName}, Value: value})
+	s.guards = append(s.guards, exactly(u.stmt, clause.Eq{Column: clause.Column{Table: u.stmt.Table, Name: f.DBName}, Value: value}))
 	if _, ok := u.stmt.Clauses["WHERE"]; !ok && u.stmt.AllowGlobalUpdate {
 		u.stmt.AddClause(clause.Where{})
 		s.addedAny = true
