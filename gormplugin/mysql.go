@@ -2,6 +2,7 @@ package gormplugin
 
 import (
 	"database/sql/driver"
+	"errors"
 	"reflect"
 	"strings"
 
@@ -64,12 +65,20 @@ func (p *Plugin) onlyOwn(stmt *gorm.Statement, m *model, set clause.Set) (clause
 		return nil, m.refuse("", ErrStatement, "INSERT IGNORE would ignore that a row is another tenant's; leave IGNORE out")
 	}
 	var first clause.Set
-	for f, mismatch := range map[*schema.Field]error{m.tenant: field.ErrTenantMismatch, m.rowID: field.ErrRowMismatch} {
-		if f == nil {
+	var mismatch error
+	column := ""
+	for _, own := range []struct {
+		field *schema.Field
+		err   error
+	}{{m.rowID, field.ErrRowMismatch}, {m.tenant, field.ErrTenantMismatch}} {
+		if own.field == nil {
 			continue
 		}
-		first = append(first, clause.Assignment{Column: clause.Column{Name: f.DBName}, Value: sameOrFail{f.DBName}})
-		p.scopeOf(stmt).ifMixed = m.refuse(f.DBName, mismatch,
+		column, mismatch = own.field.DBName, errors.Join(own.err, mismatch)
+		first = append(first, clause.Assignment{Column: clause.Column{Name: column}, Value: sameOrFail{column}})
+	}
+	if mismatch != nil {
+		p.scopeOf(stmt).ifMixed = m.refuse(column, mismatch,
 			"the row that stands is another one's; replace all sealed values in the same statement, or choose another key")
 	}
 	return append(first, set...), nil
@@ -83,7 +92,7 @@ type sameOrFail struct{ column string }
 // Build writes the expression.
 func (s sameOrFail) Build(b clause.Builder) {
 	old := clause.Column{Table: clause.CurrentTable, Name: s.column}
-	new := clause.Column{Name: s.column}
+	inserted := clause.Column{Name: s.column}
 	write := func(parts ...any) {
 		for _, part := range parts {
 			if text, ok := part.(string); ok {
@@ -93,14 +102,22 @@ func (s sameOrFail) Build(b clause.Builder) {
 			b.WriteQuoted(part)
 		}
 	}
-	write("IF(CAST(", old, " AS BINARY) <=> CAST(VALUES(", new, ") AS BINARY), ", old, ", ~0 + (1 + ISNULL(", old, ")))")
+	write("IF(CAST(", old, " AS BINARY) <=> CAST(VALUES(", inserted, ") AS BINARY), ", old, ", ~0 + (1 + ISNULL(", old, ")))")
 }
 
-// outOfRange is the server's error for sameOrFail, in its text, because a
-// driver's type would be a dependency.
-const outOfRange = "Error 1690"
+// isMixed recognises the server's error for sameOrFail, 1690, which quotes the
+// expression. It reads the text, because a driver's type would be a dependency.
+func isMixed(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "Error 1690") && strings.Contains(err.Error(), "~")
+}
 
-func isMixed(err error) bool { return err != nil && strings.Contains(err.Error(), outOfRange) }
+// noReturning refuses what MySQL and MariaDB do not have.
+func noReturning(stmt *gorm.Statement, m *model) error {
+	if _, ok := stmt.Clauses["RETURNING"]; ok && isMySQL(stmt) {
+		return m.refuse("", ErrStatement, "this database has no UPDATE … RETURNING; read the rows afterwards")
+	}
+	return nil
+}
 
 // mysqlOnly refuses shapes of statements that MySQL alone has and in which the
 // parser would not find the table that is written to.

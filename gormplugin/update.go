@@ -20,6 +20,9 @@ func (p *Plugin) sealSet(c clause.Clause, stmt *gorm.Statement) (clause.Clause, 
 	if err != nil || m == nil || !ok {
 		return c, err
 	}
+	if err := noReturning(stmt, m); err != nil {
+		return c, err
+	}
 	u := &updated{p: p, m: m, stmt: stmt, set: slices.Clone(set), assigned: map[string]any{}}
 	if err := u.read(); err != nil {
 		return c, err
