@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/fips140"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -275,4 +276,32 @@ func TestAMySQLKeyIsMadeBesideTheApplicationsTransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameRecord(t, one(t, s, r.ID), r)
+}
+
+// TestAMySQLPasswordWhereSHA1IsForbidden runs in both worlds: where only
+// approved cryptography may be used, the driver would panic.
+func TestAMySQLPasswordWhereSHA1IsForbidden(t *testing.T) {
+	connection := testmysql.URL(t)
+	s := initialized(t, connection)
+	account := "rs_" + newID().String()
+	mustExec(t, s.db, "CREATE USER "+account+"@'%' IDENTIFIED BY 'secret'")
+	t.Cleanup(func() {
+		if _, err := s.db.ExecContext(context.Background(), "DROP USER "+account+"@'%'"); err != nil {
+			t.Error(err)
+		}
+	})
+	mustExec(t, s.db, "GRANT ALL ON *.* TO "+account+"@'%'")
+	u, err := url.Parse(connection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(account, "secret")
+	err = open(t, u.String()).Check(t.Context())
+	if !fips140.Enforced() {
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	wantRemedy(t, err, "forbids SHA-1")
 }
