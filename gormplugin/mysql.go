@@ -119,25 +119,22 @@ func noReturning(stmt *gorm.Statement, m *model) error {
 	return nil
 }
 
-// mysqlOnly refuses shapes of statements that MySQL alone has and in which the
-// parser would not find the table that is written to.
+// mysqlOnly refuses shapes of statements that MySQL and MariaDB alone have and
+// in which the parser would not find what is written, or where.
 func (p *parser) mysqlOnly(first int, verb token) {
-	for _, t := range p.tokens {
-		if t.is("{") {
+	for i, t := range p.tokens {
+		switch {
+		case t.is("{"):
 			p.fail("", ErrStatement, "write the join without {OJ …}")
+		case t.is("row") && p.at(i+1).is("(") && verb.is("insert"):
+			p.fail("", ErrStatement, "write VALUES (…) without ROW")
+		case (i == 0 || p.at(i-1).is(";")) && runsOthers[t.text] && p.writesLater(i):
+			p.fail("", ErrStatement, "write to this table with a statement of its own")
 		}
 	}
-	next := p.at(first + 1)
 	switch {
 	case verb.is("update"):
-		if next.is("low_priority") || next.is("ignore") {
-			p.fail("", ErrStatement, "write UPDATE and the table's name")
-		}
-		for i := first; i < p.until(first, verb.depth, "set"); i++ {
-			if t := p.at(i); t.is(",") || t.is("join") || t.is("straight_join") {
-				p.fail("", ErrStatement, "update one table in a statement")
-			}
-		}
+		p.mysqlUpdate(first, verb.depth)
 	case verb.is("insert"):
 		i := first + 1
 		for p.at(i).is("low_priority") || p.at(i).is("delayed") || p.at(i).is("high_priority") || p.at(i).is("ignore") {
@@ -145,6 +142,33 @@ func (p *parser) mysqlOnly(first int, verb token) {
 		}
 		if !p.at(i).is("into") {
 			p.fail("", ErrStatement, "write INSERT INTO and the table's name")
+		}
+	}
+}
+
+// runsOthers begin statements that carry no rows' values elsewhere and in
+// MariaDB may run another one: ANALYZE UPDATE …, SET STATEMENT … FOR UPDATE …,
+// BEGIN NOT ATOMIC ….
+var runsOthers = wordSet("analyze set begin")
+
+func (p *parser) writesLater(i int) bool {
+	for _, t := range p.tokens[i:] {
+		if t.is("insert") || t.is("update") || t.is("delete") || t.is("replace") || t.is("load") {
+			return true
+		}
+	}
+	return false
+}
+
+// mysqlUpdate refuses an UPDATE whose table is not the first word behind it, or
+// that has several.
+func (p *parser) mysqlUpdate(first, depth int) {
+	if next := p.at(first + 1); next.is("low_priority") || next.is("ignore") {
+		p.fail("", ErrStatement, "write UPDATE and the table's name")
+	}
+	for i := first; i < p.until(first, depth, "set"); i++ {
+		if t := p.at(i); t.is(",") || t.is("join") || t.is("straight_join") {
+			p.fail("", ErrStatement, "update one table in a statement")
 		}
 	}
 }

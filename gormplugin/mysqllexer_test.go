@@ -20,6 +20,9 @@ func TestMySQLsTextsThatTheAnalysisTellsApart(t *testing.T) {
 		{`SELECT 1 FROM vault WHERE note = 'a\nb''c'`, false},
 		{"SELECT 1 FROM vault WHERE note = 0x7661 AND other = 1e5 AND x'61' = b'1'", false},
 		{"SELECT note FROM vault WHERE note = _utf8'x'", false},
+		{"ANALYZE TABLE vault", false},
+		{"SELECT secret FROM vault WHERE id = ? FOR UPDATE", false},
+		{"ALTER TABLE vault ADD COLUMN x bigint, ADD FOREIGN KEY (x) REFERENCES other (id) ON UPDATE CASCADE", false},
 		{"SELECT 1 FROM my$vault$x WHERE secret = 1", false},
 
 		{"SELECT 1 FROM vault # it's\n WHERE secret = 1 # '", true},
@@ -56,6 +59,18 @@ func TestMySQLsTextsThatTheAnalysisTellsApart(t *testing.T) {
 		{"PREPARE s FROM 'UPDATE vault SET secret = 1'", true},
 		{"EXECUTE IMMEDIATE 'UPDATE vault SET secret = 1'", true},
 		{"HANDLER vault OPEN", true},
+		{"INSERT INTO vault (secret) VALUES ROW('x')", true},
+		{"INSERT INTO vault (secret) VALUES (?), ROW('x')", true},
+		{"INSERT INTO vault PARTITION (p0) (secret) VALUES ('x')", true},
+		{"INSERT INTO vault (secret) TABLE other", true},
+		{"ANALYZE UPDATE vault SET secret = 'x'", true},
+		{"ANALYZE FORMAT=JSON INSERT INTO vault (secret) VALUES ('x')", true},
+		{"SET STATEMENT max_statement_time = 1 FOR UPDATE vault SET secret = 'x'", true},
+		{"SET @x = 1; SET STATEMENT max_statement_time = 1 FOR REPLACE INTO vault (secret) VALUES ('x')", true},
+		{"BEGIN NOT ATOMIC UPDATE vault SET secret = 'x'; END", true},
+		{"IF true THEN UPDATE vault SET secret = 'x'; END IF", true},
+		{"UPDATE (vault) SET secret = 'x'", true},
+		{"SELECT @x := secret FROM vault", true},
 		{"SELECT secret <=> 'x' FROM vault", true},
 	}
 	for _, c := range cases {

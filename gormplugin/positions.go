@@ -18,14 +18,14 @@ var schemaWords = wordSet(`create alter drop truncate comment pragma vacuum anal
 // statement checks the statement by what it begins with.
 func (p *parser) statement() {
 	first, verb := p.verb()
+	if p.d.backslash {
+		p.mysqlOnly(first, verb)
+	}
 	if p.several() {
 		if !p.allSchema() {
 			p.fail("", ErrStatement, "send statements that name this table one at a time")
 		}
 		return
-	}
-	if p.d.backslash {
-		p.mysqlOnly(first, verb)
 	}
 	switch {
 	case verb.is("select"), verb.is("insert"), verb.is("update"), verb.is("delete"):
