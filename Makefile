@@ -35,6 +35,12 @@ demo: ## seal, rotate and open 10,000 people in a PostgreSQL of its own
 	@scripts/ensure.sh postgresql
 	@$(GO) run ./cmd/rowseal demo
 
+.PHONY: gorm-matrix
+gorm-matrix: ## every operation of GORM on each database: ok, or refused and why
+	@scripts/ensure.sh postgresql
+	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
+	$(WITHPG) $(GO) test ./gormplugin -count=1 -run '^TestMatrix$$' -matrix "$$out" && code=0 || code=$$?; cat "$$out"; exit $$code
+
 .PHONY: bench
 bench: ## benchmarks (BENCH=regexp BENCHTIME=1s COUNT=1 PACKAGES=./...)
 	@scripts/ensure.sh postgresql mysql

@@ -37,7 +37,9 @@
 //   - Text for a timestamptz must have a zone, since there is no session here whose zone could be meant.
 //
 // Different inputs that mean the same value of a type make the same bytes, but equality in SQL reaches further than
-// that: 1.0 and 1.00 are different numerics here, as they are on the server until they are compared.
+// that: 1.0 and 1.00 are different numerics here, as they are on the server until they are compared. For comparing
+// there are canonical forms, which are equal bytes exactly where the server says equal: [Type.Canonical] of a stored
+// value, [Type.Comparand] of the operand that is compared with it.
 //
 // # Errors
 //
@@ -48,6 +50,6 @@
 // # What stays
 //
 // Two things are written into sealed values and will not change: the codes of [Type.Code], and the binary forms,
-// which are PostgreSQL's. A value that any released version encoded is decoded by every later one. Codes for new
+// which are PostgreSQL's. Nor will the canonical forms, from which search terms are made. A value that any released version encoded is decoded by every later one. Codes for new
 // types may be added.
 package codec

@@ -14,7 +14,7 @@ var ErrNull = errors.New("codec: NULL does not fit the destination")
 type Error struct {
 	Type     Type   // the logical type; the zero Type where there was none
 	GoType   string // the Go type of the value or destination, "text" or "binary" for wire forms
-	Op       string // "encode" or "decode"
+	Op       string // "encode", "decode" or "compare"
 	SQLState string // what PostgreSQL would answer, for example "22001" or "22003"
 	Reason   string // what is wrong and what is permitted
 
@@ -24,8 +24,11 @@ type Error struct {
 // Error gives the parts of e in one line.
 func (e *Error) Error() string {
 	link := " as "
-	if e.Op == opDecode {
+	switch e.Op {
+	case opDecode:
 		link = " from "
+	case opCompare:
+		link = " with "
 	}
 	return "codec: " + e.Op + " " + e.GoType + link + e.Type.String() + ": " + e.Reason + " (SQLSTATE " + e.SQLState + ")"
 }
@@ -34,8 +37,9 @@ func (e *Error) Error() string {
 func (e *Error) Is(target error) bool { return target == ErrNull && e.null }
 
 const (
-	opEncode = "encode"
-	opDecode = "decode"
+	opEncode  = "encode"
+	opDecode  = "decode"
+	opCompare = "compare"
 )
 
 // SQLSTATE codes, as PostgreSQL gives them (appendix A of its manual).
@@ -54,6 +58,7 @@ const (
 	stateUntranslated = "22P05" // untranslatable_character
 	stateSubscript    = "2202E" // array_subscript_error
 	stateMismatch     = "42804" // datatype_mismatch
+	stateUndefined    = "42883" // undefined_function
 	stateLimit        = "54000" // program_limit_exceeded
 	stateTooComplex   = "54001" // statement_too_complex
 )

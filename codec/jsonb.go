@@ -32,13 +32,19 @@ func normaliseJSON(dst, doc []byte) ([]byte, *fault) {
 // normaliseWithin bounds the size of the document and of its result, which numbers with exponents can make much
 // larger.
 func normaliseWithin(limit int, dst, doc []byte) ([]byte, *fault) {
-	if len(doc) > limit {
+	p := jsonParser{limit: limit, in: doc}
+	return p.normalise(dst)
+}
+
+// normalise appends the whole of p.in.
+func (p *jsonParser) normalise(dst []byte) ([]byte, *fault) {
+	if len(p.in) > p.limit {
 		return dst, documentTooLong()
 	}
-	if !utf8.Valid(doc) {
+	if !utf8.Valid(p.in) {
 		return dst, &fault{state: stateCharacters, reason: "a JSON document is valid UTF-8"}
 	}
-	p := jsonParser{limit: limit, in: doc, pool: make([]byte, 0, len(doc)+len(doc)/8)}
+	p.pool = make([]byte, 0, len(p.in)+len(p.in)/8)
 	p.skipSpace()
 	if f := p.value(0); f != nil {
 		return dst, f
@@ -48,7 +54,7 @@ func normaliseWithin(limit int, dst, doc []byte) ([]byte, *fault) {
 	}
 	p.flush()
 	out := p.emit(dst, 0, len(p.tape))
-	if len(out)-len(dst) > limit {
+	if len(out)-len(dst) > p.limit {
 		return dst, documentTooLong()
 	}
 	return out, nil
@@ -75,13 +81,14 @@ const (
 )
 
 type jsonParser struct {
-	limit    int
-	in       []byte
-	pos      int
-	pool     []byte // finished text outside of objects' own braces, keys and commas
-	keys     []byte // decoded keys
-	tape     []piece
-	runStart int // where in pool the run begins that is not on the tape yet
+	limit        int
+	in           []byte
+	shortNumbers bool // numbers without zeros at the end of their fraction
+	pos          int
+	pool         []byte // finished text outside of objects' own braces, keys and commas
+	keys         []byte // decoded keys
+	tape         []piece
+	runStart     int // where in pool the run begins that is not on the tape yet
 }
 
 // emit writes the pieces tape[from:to].

@@ -192,6 +192,9 @@ func (p *jsonParser) number() *fault {
 	if !d.fits() {
 		return numericOverflow(Type{kind: kindNumeric})
 	}
+	if p.shortNumbers {
+		d = d.shortest()
+	}
 	p.pool = d.appendText(p.pool)
 	return nil
 }

@@ -76,7 +76,8 @@ const (
 // Mode returns the key mode that f holds.
 func (f Flags) Mode() Mode { return Mode(f & flagMode >> flagModeShift) }
 
-func (m Mode) flags() Flags { return Flags(m) << flagModeShift }
+// Flags returns the flags byte of a value of key mode m that has nothing else.
+func (m Mode) Flags() Flags { return Flags(m) << flagModeShift }
 
 // KeyID names a tenant key: 8 random bytes, unique in its key store.
 type KeyID [KeyIDSize]byte
@@ -288,7 +289,7 @@ func (h *Header) check() error {
 
 func appendHeader(dst []byte, h *Header, s Suite, m Mode) []byte {
 	dst = append(dst, Magic, h.Column[0], h.Column[1], h.Column[2], h.Column[3],
-		h.Type, byte(s), byte(h.flags()|m.flags()))
+		h.Type, byte(s), byte(h.flags()|m.Flags()))
 	dst = append(dst, h.Equality...)
 	dst = append(dst, h.Second...)
 	if h.HasTerms {

@@ -65,6 +65,16 @@ func (s Suite) wrapSuite() Suite {
 	return SuiteXAES
 }
 
+// Suites returns the suites that values of key mode m may have.
+func (m Mode) Suites() (list []Suite) {
+	for s := SuiteRow; s < suiteChunked; s++ {
+		if s.fits(m) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // fits reports whether values of s may have key mode m.
 func (s Suite) fits(m Mode) bool {
 	switch m {

@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/fips140"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -55,6 +56,14 @@ type vector struct {
 	WrapNonce hexBytes `json:"wrap_nonce,omitempty"`
 	RootKey   string   `json:"root_key_id,omitempty"`
 	KMSBlob   hexBytes `json:"kms_wrapped_key,omitempty"`
+
+	// Where the equality term is derived, and not given.
+	IndexRecordKey hexBytes `json:"index_record_key,omitempty"` // the 32 bytes of the index record's key
+	IndexDomain    string   `json:"index_domain,omitempty"`
+	Canonical      hexBytes `json:"canonical,omitempty"`
+	IndexPRK       hexBytes `json:"index_prk,omitempty"`
+	IndexInfo      hexBytes `json:"index_key_info,omitempty"`
+	IndexKey       hexBytes `json:"index_key,omitempty"`
 
 	ColumnID    hexBytes `json:"column_id"`
 	PRK         hexBytes `json:"prk,omitempty"`
@@ -160,6 +169,7 @@ func (v *vector) build(t testing.TB) {
 		v.PRK = prk
 		v.Commitment = v.expand(t, v.info("commit", 0, "", ""), 32)
 	}
+	v.deriveTerm(t)
 	v.Header = v.header()
 	keyRef := v.keyRef(t)
 	bound := v.Header
@@ -178,6 +188,28 @@ func (v *vector) build(t testing.TB) {
 	v.Value = append(bytes.Clone(v.Header), keyRef...)
 	v.Value = append(v.Value, v.Nonce...)
 	v.Value = append(v.Value, refSeal(t, v.DataKey, gcmNonce, v.Plaintext, v.AD)...)
+}
+
+// deriveTerm computes the equality term from the index record's key.
+func (v *vector) deriveTerm(t testing.TB) {
+	t.Helper()
+	if v.IndexRecordKey == nil {
+		return
+	}
+	var err error
+	if v.IndexPRK, err = hkdf.Extract(sha256.New, v.IndexRecordKey, nil); err != nil {
+		t.Fatal(err)
+	}
+	v.IndexInfo = lp([]byte("rowseal/derive/v1"), []byte("index"), []byte("equality"), []byte(v.Table), []byte(v.Column))
+	if v.IndexDomain != "" {
+		v.IndexInfo = lp([]byte("rowseal/derive/v1"), []byte("index-domain"), []byte("equality"), []byte(v.IndexDomain))
+	}
+	if v.IndexKey, err = hkdf.Expand(sha256.New, v.IndexPRK, string(v.IndexInfo), 32); err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha256.New, v.IndexKey)
+	mac.Write(v.Canonical)
+	v.Equality = mac.Sum(nil)[:16]
 }
 
 func (v *vector) header() []byte {
@@ -307,7 +339,24 @@ func vectorInputs() (list []vector) {
 		f.set(&v)
 		list = append(list, v.named(f.name))
 	}
-	return list
+	return append(list, termInputs(base)...)
+}
+
+// termInputs derive their equality terms. What the canonical bytes mean does
+// not matter here.
+func termInputs(base vector) (list []vector) {
+	base.Suite, base.Mode = SuiteXAES, ModeTenant
+	base.IndexRecordKey = fill("index record", 32)
+	base.Canonical = append([]byte{1}, base.Data...)
+	column, domain, row, empty := base, base, base, base
+	domain.IndexDomain = "ssn"
+	row.Suite, row.Mode = SuiteRow, ModeRow
+	row.Claim, row.Pad = []byte{0, 0, 0, 0, 0, 0, 0x30, 0x39}, 32
+	empty.Table, empty.Column, empty.Data, empty.Canonical = "Kunden", "straße", []byte{}, []byte{1}
+	return append(list, column.named("derived equality term of a column"),
+		domain.named("derived equality term of a domain"),
+		row.named("derived equality term, row key, row claim, padded"),
+		empty.named("derived equality term of an empty text"))
 }
 
 func loadVectors(t testing.TB) []vector {
@@ -435,8 +484,24 @@ func checkPlaintext(t *testing.T, v *vector, parsed *Value, got []byte) {
 	}
 }
 
+func checkIndexKey(t *testing.T, v *vector) {
+	t.Helper()
+	if v.IndexRecordKey == nil {
+		return
+	}
+	tk := mustTenantKey(t, v.IndexRecordKey)
+	got, err := tk.IndexKey("equality", v.Table, v.Column)
+	if v.IndexDomain != "" {
+		got, err = tk.DomainIndexKey("equality", v.IndexDomain)
+	}
+	if err != nil || !bytes.Equal(got, v.IndexKey) {
+		t.Errorf("index key %x, %v; want %x", got, err, v.IndexKey)
+	}
+}
+
 func checkDerivation(t *testing.T, v *vector, f *Field) {
 	t.Helper()
+	checkIndexKey(t, v)
 	if v.Mode == ModeKMS {
 		return
 	}

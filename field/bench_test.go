@@ -85,6 +85,31 @@ func BenchmarkSeal(b *testing.B) {
 	}
 }
 
+// What an equality term adds to a value whose keys are at hand, beside the same
+// column without one.
+func BenchmarkSealEquality(b *testing.B) {
+	for name, n := range map[string]int{"last key": 1, "another cached key": 64} {
+		b.Run(name, func(b *testing.B) {
+			f := newFixture(b)
+			plain, found := users(b).Column("ssn"), users(b, searchable("ssn")).Column("ssn")
+			rows, _ := tenants(b, f, plain, n)
+			_, _ = tenants(b, f, found, n)
+			ctx, dst, text, i := b.Context(), make([]byte, 0, 256), benchText, 0
+			seal := func(col *field.Column) func(int) {
+				return func(ops int) {
+					for range ops {
+						i++
+						if _, err := f.Seal(ctx, dst, col, rows[i%n], &text); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			}
+			ratio.Report(b, seal(plain), seal(found))
+		})
+	}
+}
+
 func BenchmarkOpen(b *testing.B) {
 	for name, n := range map[string]int{"last key": 1, "another cached key": 64} {
 		b.Run(name, func(b *testing.B) {
@@ -144,6 +169,16 @@ func BenchmarkAllocations(b *testing.B) {
 		text := benchText
 		for b.Loop() {
 			if _, err := f.Seal(ctx, dst, col, acme, text); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("Seal with an equality term", func(b *testing.B) {
+		col, text := users(b, searchable("ssn")).Column("ssn"), benchText
+		mustSeal(b, f.Cipher, col, acme, text)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := f.Seal(ctx, dst, col, acme, &text); err != nil {
 				b.Fatal(err)
 			}
 		}

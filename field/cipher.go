@@ -6,13 +6,14 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/rowseal/rowseal/blindindex"
 	"github.com/rowseal/rowseal/envelope"
 )
 
 // Keyring is where a Cipher gets its keys; package keyring has it. A Keyring
 // that also has a method Namespace() string must agree with Config.Namespace.
 //
-// Both methods answer each request in the slice's place, with a key or with an
+// The methods answer each request in the slice's place, with a key or with an
 // error in it, and load all that is missing side by side.
 type Keyring interface {
 	// SealKeys gives keys to seal new values with. For ModeRow it is a key
@@ -20,6 +21,9 @@ type Keyring interface {
 	SealKeys(ctx context.Context, uses []envelope.Use, grants []envelope.Grant)
 	// OpenKeys gives the keys that stored values name.
 	OpenKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant)
+	// IndexKeys gives keys to make search terms with. They are not those of
+	// SealKeys: who has them can neither seal nor open.
+	IndexKeys(ctx context.Context, uses []blindindex.Use, grants []blindindex.Grant)
 }
 
 // Config is what a Cipher needs.
@@ -36,6 +40,7 @@ type Cipher struct {
 	keyring   Keyring
 	namespace string
 	memos     sync.Map // *Column -> *memo, for columns that another Cipher owns
+	plans     sync.Map // structKey -> *structPlan
 }
 
 // New returns a Cipher.

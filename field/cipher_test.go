@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,17 @@ func users(t testing.TB, change ...func(*field.TableConfig)) *field.Table {
 		t.Fatal(err)
 	}
 	return table
+}
+
+// searchable declares equality on columns of users.
+func searchable(names ...string) func(*field.TableConfig) {
+	return func(cfg *field.TableConfig) {
+		for i := range cfg.Columns {
+			if slices.Contains(names, cfg.Columns[i].Name) {
+				cfg.Columns[i].Search.Equality = true
+			}
+		}
+	}
 }
 
 type fixture struct {

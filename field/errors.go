@@ -19,6 +19,10 @@ var (
 	ErrRowMismatch = errors.New("value belongs to another row")
 	// ErrWrongColumn: the value was sealed for another column.
 	ErrWrongColumn = errors.New("value belongs to another column")
+	// ErrNoEquality: a condition compares a column whose values carry no
+	// equality terms.
+	ErrNoEquality = errors.New("column cannot be searched by equality; declare `search: [equality]` " +
+		"(in a struct tag search=equality) and reseal the values that it has")
 	// ErrWrongType: the value was sealed as another logical type than the
 	// policy declares now.
 	ErrWrongType = errors.New("value was sealed as another type; reseal the column after changing its type")
@@ -27,7 +31,7 @@ var (
 // Error says which column failed, and in a page which row. It never holds the
 // value.
 type Error struct {
-	Op     string // "seal" or "open"
+	Op     string // "seal", "open" or "search"
 	Table  string
 	Column string
 	Row    int // index into the page; -1 for a single value

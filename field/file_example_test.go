@@ -16,6 +16,6 @@ func ExampleParseFile() {
 `))
 	fmt.Println(err)
 	// Output:
-	// rowseal.yaml:5:26: tables.users.columns.ssn.kye: unknown word "kye", did you mean "key"?; accepted: type, key, wrap, reuse, pad, id, suite
+	// rowseal.yaml:5:26: tables.users.columns.ssn.kye: unknown word "kye", did you mean "key"?; accepted: type, key, wrap, reuse, pad, id, suite, search, scope, domain
 	// rowseal.yaml:6:38: tables.users.columns.name.pad: is negative; accepted: 0 to 65536
 }

@@ -29,6 +29,7 @@ func FuzzParseFile(f *testing.F) {
 	for _, s := range []string{
 		"{}", "tables: {}", "---\nnamespace: a\n...\n", "\ufeffnamespace: \"\\x41\\u00e9\\U0001F600\"\r\n",
 		"tables: {a: {tenant: {column: b, default: c}, columns: {d: {type: \"int4[]\", reuse: {values: 1, age: 1d}}}}}",
+		"tables: {a: {columns: {b: {type: text, search: [equality], scope: global, domain: \"c d\"}}}}",
 		"a: [b, {c: d}]\n", "? a\n: b\n", "a: &x 1\nb: *x\n<<: *x\n", "a: |\n  b\n", strings.Repeat("[", 40), strings.Repeat("- ", 40),
 	} {
 		f.Add([]byte(s))

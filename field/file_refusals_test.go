@@ -57,6 +57,15 @@ func TestWrongKeysAreRefused(t *testing.T) {
 	}
 }
 
+func TestSearchOfAColumnWithoutEqualityIsRefused(t *testing.T) {
+	checkRefused(t, "tables: {a: {columns: {b: {type: json, search: [equality]}}}}",
+		"f:1:48: tables.a.columns.b.search: type json has no equality that terms could follow; remove `search` or take type jsonb")
+	checkRefused(t, "tables: {a: {columns: {b: {type: 'json[]', search: [equality]}}}}",
+		"f:1:52: tables.a.columns.b.search: type json[] has no equality that terms could follow; remove `search` or take type jsonb[]")
+	checkRefused(t, "tables: {a: {columns: {b: {type: text, search: [equality], domain: d}, c: {type: text, search: [equality], domain: d, scope: global}}}}",
+		"f:1:10: tables.a: columns a.b and a.c declare domain d with different scopes (tenant and global); give both the same `scope`")
+}
+
 func TestWrongColumnsAreRefused(t *testing.T) {
 	long := strings.Repeat("x", 256)
 	for _, tt := range []struct{ name, text, want string }{
@@ -68,6 +77,23 @@ func TestWrongColumnsAreRefused(t *testing.T) {
 		{
 			"reuse for longer than keys are held", "key: row, wrap: kms, reuse: {values: 5, age: 61m}",
 			"f:1:90: tables.a.columns.b.reuse.age: is too long; accepted: a duration from 1s to 1h, such as 30s or 1m30s",
+		},
+		{"search as a word", "search: equality", "f:1:53: tables.a.columns.b.search: is text, not a list; write [equality]; accepted in it: equality"},
+		{"search for nothing", "search: []", "f:1:53: tables.a.columns.b.search: lists no kind of search; accepted: equality"},
+		{"a number as a kind", "search: [1]", "f:1:54: tables.a.columns.b.search[0]: is a number, not text; write it in quotes"},
+		{"prefixes", "search: [equality, prefix(3..8)]", `f:1:64: tables.a.columns.b.search[1]: this version does not support "prefix"; accepted: equality`},
+		{"contains", "search: [contains]", `f:1:54: tables.a.columns.b.search[0]: this version does not support "contains"; accepted: equality`},
+		{"ranges", "search: [range]", `f:1:54: tables.a.columns.b.search[0]: this version does not support "range"; accepted: equality`},
+		{"folded equality", "search: [equality(fold)]", `f:1:54: tables.a.columns.b.search[0]: this version does not support parameters of "equality"; accepted: equality`},
+		{"partitions", "search: [equality(partitions=4)]", `f:1:54: tables.a.columns.b.search[0]: this version does not support parameters of "equality"; accepted: equality`},
+		{"a kind twice", "search: [equality, equality]", `f:1:64: tables.a.columns.b.search[1]: "equality" is written twice; keep one`},
+		{"an unknown scope", "search: [equality], scope: all", `f:1:72: tables.a.columns.b.scope: unknown word "all"; accepted: tenant, global`},
+		{"scope without search", "scope: tenant", "f:1:52: tables.a.columns.b.scope: goes with `search` only; add `search: [equality]` or remove `scope`"},
+		{"domain without search", "domain: d", "f:1:53: tables.a.columns.b.domain: goes with `search` only; add `search: [equality]` or remove `domain`"},
+		{"a domain that is too long", "search: [equality], domain: " + long, "f:1:73: tables.a.columns.b.domain: has 256 bytes; accepted: 1 to 255 bytes of UTF-8"},
+		{
+			"search with wrap", "key: row, wrap: kms, search: [equality]",
+			"f:1:74: tables.a.columns.b.search: needs index keys from a key store and does not go with `wrap: kms`; remove one of them",
 		},
 		{"an id that is too long", "id: " + long, "f:1:49: tables.a.columns.b.id: has 256 bytes; accepted: 1 to 255 bytes of UTF-8"},
 		{"an empty id", "id: ''", "f:1:49: tables.a.columns.b.id: is empty; write a value or remove the key"},
@@ -89,7 +115,7 @@ func TestWrongTablesAreRefused(t *testing.T) {
 		{"a tenant setting", "a: {tenant: {setting: x}, " + columns + "}", `f:1:23: tables.a.tenant.setting: unknown word "setting"; accepted: column, default`},
 		{"an empty row id", "a: {rowid: {column: ''}, " + columns + "}", "f:1:30: tables.a.rowid.column: is empty; write a value or remove the key"},
 		{"a column name that is too long", "a: {columns: {" + long + ": {type: text}}}", "f:1:24: tables.a.columns.(of 256 characters): has 256 bytes; accepted: 1 to 255 bytes of UTF-8"},
-		{"a column without value", "a: {columns: {b: }}", "f:1:24: tables.a.columns.b: has no value; accepted: type, key, wrap, reuse, pad, id, suite"},
+		{"a column without value", "a: {columns: {b: }}", "f:1:24: tables.a.columns.b: has no value; accepted: type, key, wrap, reuse, pad, id, suite, search, scope, domain"},
 		{"public and bare, the other way round", "public.a: {" + columns + "}, a: {" + columns + "}", `f:1:50: tables.a: is the same table as "public.a" on line 1; keep one`},
 	} {
 		t.Run(tt.name, func(t *testing.T) { checkRefused(t, "tables: {"+tt.text+"}", tt.want) })

@@ -11,12 +11,12 @@ import (
 // random nonces (2^32).
 const maxReuse = 1_000_000
 
-// laterWords are what columns will declare once there is search, and while
-// they move from a plain column.
-var laterWords = []string{"search", "scope", "domain", "normalize", "transition"}
+// laterWords are what columns will declare once terms are normalised, and
+// while they move from a plain column.
+var laterWords = []string{"normalize", "transition"}
 
 var (
-	columnWords = words{accepted: []string{"type", "key", "wrap", "reuse", "pad", "id", "suite"}, later: laterWords}
+	columnWords = words{accepted: []string{"type", "key", "wrap", "reuse", "pad", "id", "suite", "search", "scope", "domain"}, later: laterWords}
 	keyWords    = words{accepted: []string{"tenant", "row"}}
 	wrapWords   = words{accepted: []string{"kms"}}
 	reuseWords  = words{accepted: []string{"values", "age"}}
@@ -46,6 +46,7 @@ func (r *policyReader) column(e yamlEntry) ColumnConfig {
 		cfg.Pad = r.integer(v, 0, maxPad)
 	}
 	r.columnKey(values, &cfg)
+	r.columnSearch(values, &cfg)
 	return cfg
 }
 

@@ -173,9 +173,9 @@ func sealTenant(ctx context.Context, t *Table, row Row) (string, error) {
 	return row.Tenant, nil
 }
 
-// openTenant returns the tenant that a value must have; "" if nothing says.
-func openTenant(ctx context.Context, row Row) (string, error) {
-	bound := TenantFrom(ctx)
+// openTenant returns the tenant that a value must have, given the context's;
+// "" if nothing says.
+func openTenant(bound string, row Row) (string, error) {
 	if bound != "" && row.Tenant != "" && bound != row.Tenant {
 		return "", ErrTenantMismatch
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"sync/atomic"
 
+	"github.com/rowseal/rowseal/blindindex"
 	"github.com/rowseal/rowseal/envelope"
 )
 
@@ -15,8 +16,9 @@ const memoSlots = 256
 // needs no look-up in the keyring. It holds leases, not keys: what the
 // keyring's cache drops is gone here too.
 type memo struct {
-	writers memoTable[string]   // by tenant
-	readers memoTable[saltedID] // by key id and salt
+	writers memoTable[string, envelope.Key, envelope.Lease]     // by tenant
+	readers memoTable[saltedID, envelope.Key, envelope.Lease]   // by key id and salt
+	indexes memoTable[string, blindindex.Key, blindindex.Lease] // by tenant
 }
 
 // saltedID is a value's key id and salt, with its suite: what names the
@@ -51,19 +53,22 @@ func tenantHash(tenant string) uint64 {
 // memoTable is a small direct-mapped table. A key takes another's slot when it
 // is missed there twice in a row: values whose keys all differ then leave the
 // table alone, and cost it nothing.
-type memoTable[K comparable] [memoSlots]struct {
-	entry atomic.Pointer[memoEntry[K]]
+type memoTable[K comparable, V any, L leaseOf[V]] [memoSlots]struct {
+	entry atomic.Pointer[memoEntry[K, V, L]]
 	last  atomic.Uint64 // hash of the key last missed here
 }
 
-type memoEntry[K comparable] struct {
+// leaseOf is a hold on a key that its cache may take back.
+type leaseOf[V any] interface{ Value() *V }
+
+type memoEntry[K comparable, V any, L leaseOf[V]] struct {
 	name  K
-	lease envelope.Lease
+	lease L
 	ad    []byte // associated data that the key's values have in common
 }
 
 // get returns the entry kept under name, or nil.
-func (t *memoTable[K]) get(name K, hash uint64) *memoEntry[K] {
+func (t *memoTable[K, V, L]) get(name K, hash uint64) *memoEntry[K, V, L] {
 	e := t[hash%memoSlots].entry.Load()
 	if e == nil || e.name != name {
 		return nil
@@ -73,7 +78,7 @@ func (t *memoTable[K]) get(name K, hash uint64) *memoEntry[K] {
 
 // place returns where an entry for name goes: its slot if that is free, or if
 // name was missed there twice in a row; else nil.
-func (t *memoTable[K]) place(hash uint64) *atomic.Pointer[memoEntry[K]] {
+func (t *memoTable[K, V, L]) place(hash uint64) *atomic.Pointer[memoEntry[K, V, L]] {
 	slot := &t[hash%memoSlots]
 	if e := slot.entry.Load(); e != nil && e.lease.Value() != nil && slot.last.Swap(hash) != hash {
 		return nil
@@ -127,7 +132,25 @@ func (m *memo) keepSealKey(b *envelope.Binding, lease envelope.Lease, value []by
 		return
 	}
 	if slot := m.writers.place(tenantHash(b.Tenant)); slot != nil {
-		slot.Store(&memoEntry[string]{name: b.Tenant, lease: lease, ad: commonAD(b, value)})
+		slot.Store(&memoEntry[string, envelope.Key, envelope.Lease]{name: b.Tenant, lease: lease, ad: commonAD(b, value)})
+	}
+}
+
+// indexKey returns the remembered index key for a tenant, or nil.
+func (m *memo) indexKey(tenant string) *blindindex.Key {
+	if e := m.indexes.get(tenant, tenantHash(tenant)); e != nil {
+		return e.lease.Value()
+	}
+	return nil
+}
+
+// keepIndexKey remembers the lease of an index key that was just asked for.
+func (m *memo) keepIndexKey(tenant string, lease blindindex.Lease) {
+	if lease == nil {
+		return
+	}
+	if slot := m.indexes.place(tenantHash(tenant)); slot != nil {
+		slot.Store(&memoEntry[string, blindindex.Key, blindindex.Lease]{name: tenant, lease: lease})
 	}
 }
 
@@ -151,7 +174,7 @@ func (m *memo) keepOpenKey(b *envelope.Binding, lease envelope.Lease, v *envelop
 	}
 	id := saltedIDOf(v)
 	if slot := m.readers.place(id.hash()); slot != nil {
-		slot.Store(&memoEntry[saltedID]{name: id, lease: lease, ad: commonAD(b, v.Bytes())})
+		slot.Store(&memoEntry[saltedID, envelope.Key, envelope.Lease]{name: id, lease: lease, ad: commonAD(b, v.Bytes())})
 	}
 }
 

@@ -40,7 +40,7 @@ func (c *Cipher) open(ctx context.Context, dst []byte, col *Column, row Row, sea
 	if err := parseFor(&v, col, sealed); err != nil {
 		return nil, nil, err
 	}
-	tenant, err := openTenant(ctx, row)
+	tenant, err := openTenant(TenantFrom(ctx), row)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rowseal/rowseal/blindindex"
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
 )
@@ -40,7 +41,13 @@ type Column struct {
 	reuse envelope.Reuse
 	pad   int
 	field *envelope.Field
-	memo  atomic.Pointer[ownedMemo] // a cache beside the policy, no part of it
+
+	search Search
+	scope  Scope
+	domain string
+	index  blindindex.Name // of the key of its terms
+
+	memo atomic.Pointer[ownedMemo] // a cache beside the policy, no part of it
 }
 
 // TenantSource says where a row's tenant comes from.
@@ -85,6 +92,14 @@ type ColumnConfig struct {
 	// Pad rounds the plaintext's length up to a multiple, to hide it; 0 does
 	// not pad, 65,536 is the most.
 	Pad int
+	// Search says by which conditions the column is found; the zero value by
+	// none. It does not go with ModeKMS.
+	Search Search
+	// Scope says whether tenants share index keys; only with Search.
+	Scope Scope
+	// Domain is a name whose columns share index keys, so that they can be
+	// compared and joined; "" gives the column its own. Only with Search.
+	Domain string
 }
 
 const (
@@ -121,8 +136,12 @@ func NewTable(cfg TableConfig) (*Table, error) {
 			return nil, fmt.Errorf("table %s: default tenant: %w", cfg.Name, err)
 		}
 	}
+	shared := domains{}
 	for i := range cfg.Columns {
 		c, err := newColumn(t, &cfg.Columns[i])
+		if err == nil {
+			err = shared.add(c)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("table %s: %w", cfg.Name, err)
 		}
@@ -162,10 +181,15 @@ func newColumn(t *Table, cfg *ColumnConfig) (*Column, error) {
 	case cfg.Reuse.Values < 0 || cfg.Reuse.Age < 0 || cfg.Reuse.Age > 0 && cfg.Reuse.Age < minReuseAge:
 		return nil, fmt.Errorf("column %s: reuse takes a number of values, and an age of %v or more", cfg.Name, minReuseAge)
 	}
-	return &Column{
+	if err := cfg.checkSearch(); err != nil {
+		return nil, err
+	}
+	c := &Column{
 		name: cfg.Name, table: t, typ: cfg.Type, code: cfg.Type.Code(), mode: cfg.Mode, suite: suiteOf(cfg),
-		reuse: cfg.Reuse, pad: cfg.Pad, field: f,
-	}, nil
+		reuse: cfg.Reuse, pad: cfg.Pad, field: f, search: cfg.Search, scope: cfg.Scope, domain: cfg.Domain,
+	}
+	c.index = c.indexName()
+	return c, nil
 }
 
 func suiteOf(cfg *ColumnConfig) envelope.Suite {
@@ -182,11 +206,11 @@ func suiteOf(cfg *ColumnConfig) envelope.Suite {
 	return envelope.SuiteXAES
 }
 
-// NewPolicy joins tables. Two columns with one column id, or two tables with
-// one name, are refused.
+// NewPolicy joins tables. Two columns with one column id, two tables with one
+// name, and columns of one domain whose types or scopes differ are refused.
 func NewPolicy(tables ...*Table) (*Policy, error) {
 	p := &Policy{tables: slices.Clone(tables), byName: map[string]*Table{}}
-	ids := map[envelope.ColumnID]*Column{}
+	ids, shared := map[envelope.ColumnID]*Column{}, domains{}
 	for _, t := range tables {
 		if p.Table(t.name) != nil {
 			return nil, fmt.Errorf("table %s is declared twice", t.name)
@@ -197,6 +221,9 @@ func NewPolicy(tables ...*Table) (*Policy, error) {
 				return nil, fmt.Errorf("columns %v and %v have the same column id; give one of them another `id`", other, c)
 			}
 			ids[c.field.ID()] = c
+			if err := shared.add(c); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return p, nil

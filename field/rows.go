@@ -27,9 +27,13 @@ func (c *Cipher) SealRows(ctx context.Context, columns []*Column, rows []SealRow
 	}
 	p.grants = make([]envelope.Grant, len(p.uses))
 	c.keyring.SealKeys(ctx, p.uses, p.grants)
+	p.terms.fetch(ctx, c, columns, p.tenants)
 	w := workspaces.Get().(*workspace)
 	defer w.release()
+	values := make([][]byte, len(rows)*len(columns))
 	for i := range rows {
+		lo, hi := i*len(columns), (i+1)*len(columns)
+		rows[i].Sealed = values[lo:hi:hi]
 		if err := p.sealRow(w, i); err != nil {
 			return err
 		}
@@ -48,7 +52,18 @@ type sealPage struct {
 	uses    []envelope.Use
 	grants  []envelope.Grant
 	rowKeys []rowKey // of the row at hand
+	terms   pageTerms
+	sealed  []byte // room for coming values
 }
+
+// The short values of pages of at least minTogether lie together in pieces of
+// sealedRoom, which is what a caller keeps that keeps one of them. Values with
+// a plaintext above maxTogether lie by themselves.
+const (
+	sealedRoom  = 8 << 10
+	minTogether = 8
+	maxTogether = 512
+)
 
 // rowKey is a row's key under one of the page's wrapping keys.
 type rowKey struct{ wrap, key *envelope.Key }
@@ -98,7 +113,6 @@ func (p *sealPage) place(seen map[envelope.Use]int, i, j int, col *Column) int {
 
 func (p *sealPage) sealRow(w *workspace, i int) error {
 	r := &p.rows[i]
-	r.Sealed = make([][]byte, len(p.columns))
 	p.rowKeys = p.rowKeys[:0]
 	for j, col := range p.columns {
 		null, err := w.encode(col, r.Row, r.Values[j])
@@ -120,8 +134,24 @@ func (p *sealPage) sealCell(w *workspace, i, j int, col *Column) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
+	term, err := p.terms.make(w, i, j)
+	if err != nil {
+		return nil, err
+	}
 	b := p.c.binding(col, p.tenants[i], nil)
-	return sealPlain(nil, col, w.plain, key, &b)
+	if len(w.plain) > maxTogether || len(p.places) < minTogether {
+		return sealPlain(nil, col, w.plain, term, key, &b)
+	}
+	if cap(p.sealed)-len(p.sealed) < 2*maxTogether {
+		p.sealed = make([]byte, 0, sealedRoom)
+	}
+	from := len(p.sealed)
+	out, err := sealPlain(p.sealed, col, w.plain, term, key, &b)
+	if err != nil {
+		return nil, err
+	}
+	p.sealed = out
+	return out[from:len(out):len(out)], nil
 }
 
 // take returns the key granted at a place and counts its use, asking for a
@@ -161,15 +191,16 @@ type OpenRow struct {
 // OpenRows opens the values of columns in every row. All keys that the page
 // needs are fetched at once. On an error some destinations may be set.
 func (c *Cipher) OpenRows(ctx context.Context, columns []*Column, rows []OpenRow) error {
-	cells, err := parsePage(columns, rows)
-	if err != nil {
+	w := workspaces.Get().(*workspace)
+	defer w.release()
+	cells := w.takeCells(len(columns) * len(rows))
+	if err := parsePage(cells, columns, rows); err != nil {
 		return err
 	}
 	c.fetchOpenKeys(ctx, columns, cells)
-	w := workspaces.Get().(*workspace)
-	defer w.release()
+	bound := TenantFrom(ctx)
 	for i := range rows {
-		tenant, err := openTenant(ctx, rows[i].Row)
+		tenant, err := openTenant(bound, rows[i].Row)
 		if err != nil {
 			return columns[0].fail("open", i, err)
 		}
@@ -195,8 +226,8 @@ type cell struct {
 	err   error
 }
 
-func parsePage(columns []*Column, rows []OpenRow) ([]cell, error) {
-	cells := make([]cell, len(columns)*len(rows))
+// parsePage parses every value into its cell, row by row.
+func parsePage(cells []cell, columns []*Column, rows []OpenRow) error {
 	for i := range rows {
 		for j, col := range columns {
 			if rows[i].Sealed[j] == nil || rows[i].Into[j] == nil {
@@ -204,12 +235,12 @@ func parsePage(columns []*Column, rows []OpenRow) ([]cell, error) {
 			}
 			cell := &cells[i*len(columns)+j]
 			if err := parseFor(&cell.value, col, rows[i].Sealed[j]); err != nil {
-				return nil, col.fail("open", i, err)
+				return col.fail("open", i, err)
 			}
 			cell.set = true
 		}
 	}
-	return cells, nil
+	return nil
 }
 
 // fetchOpenKeys sets the keys of all cells, from the memo or at once from the

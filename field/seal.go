@@ -41,8 +41,14 @@ func (c *Cipher) Seal(ctx context.Context, dst []byte, col *Column, row Row, v a
 			return nil, col.fail("seal", -1, err)
 		}
 	}
+	var term []byte
+	if col.search.Equality {
+		if term, err = c.term(ctx, w, m, col, tenant); err != nil {
+			return nil, col.fail("seal", -1, err)
+		}
+	}
 	b := c.binding(col, tenant, ad)
-	out, err := sealPlain(dst, col, w.plain, key, &b)
+	out, err := sealPlain(dst, col, w.plain, term, key, &b)
 	if err != nil {
 		return nil, col.fail("seal", -1, err)
 	}
@@ -77,7 +83,8 @@ func (c *Column) use(tenant string) envelope.Use {
 }
 
 // encode writes the plaintext of v, with row claim and padding as the policy
-// says, into w.plain. null reports SQL NULL, which is not sealed.
+// says, into w.plain, and its canonical form into w.canonical where the column
+// has equality terms. null reports SQL NULL, which is not sealed.
 func (w *workspace) encode(col *Column, row Row, v any) (null bool, err error) {
 	plain := w.plain[:0]
 	if col.table.rowID != "" {
@@ -93,17 +100,24 @@ func (w *workspace) encode(col *Column, row Row, v any) (null bool, err error) {
 		w.used = cap(w.plain) // an encoder that failed may have written anywhere
 		return false, err
 	}
-	if !null && col.pad > 0 {
-		plain = envelope.Pad(plain, from, col.pad)
-	}
 	w.keep(plain)
+	if !null && col.search.Equality {
+		canonical, err := col.typ.Canonical(w.canonical[:0], plain[from:])
+		if w.keepCanonical(canonical, err); err != nil {
+			return false, err
+		}
+	}
+	if !null && col.pad > 0 {
+		w.keep(envelope.Pad(plain, from, col.pad))
+	}
 	return null, nil
 }
 
-// sealPlain is where every value is sealed.
-func sealPlain(dst []byte, col *Column, plain []byte, key *envelope.Key, b *envelope.Binding) ([]byte, error) {
+// sealPlain is where every value is sealed. term is its equality term, nil
+// where the column has none.
+func sealPlain(dst []byte, col *Column, plain, term []byte, key *envelope.Key, b *envelope.Binding) ([]byte, error) {
 	h := envelope.Header{
-		Column: col.field.ID(), Type: col.code,
+		Column: col.field.ID(), Type: col.code, Equality: term,
 		Claim: col.table.rowID != "", Padded: col.pad > 0,
 	}
 	return envelope.Seal(dst, &h, key, b, plain)

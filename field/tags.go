@@ -29,7 +29,7 @@ const tagKey = "rowseal"
 
 var (
 	tagWords = words{
-		accepted: []string{"seal", "tenant", "rowid", "type", "key", "wrap", "reuse", "pad", "id", "suite"},
+		accepted: []string{"seal", "tenant", "rowid", "type", "key", "wrap", "reuse", "pad", "id", "suite", "search", "scope", "domain"},
 		later:    laterWords,
 	}
 	tagSuites = words{accepted: []string{"hkdf"}}
@@ -46,6 +46,9 @@ var (
 //	pad=N           round the length up to a multiple of N bytes
 //	id=NAME         the stable name bound into values; default the column's
 //	suite=hkdf      derive keys with HKDF-SHA256 instead of XAES-256-GCM's way
+//	search=KINDS    find it by these conditions, with | between them: equality
+//	scope=global    tenants share index keys (scope=tenant: they do not, the default)
+//	domain=NAME     columns of one domain share index keys and can be compared
 //	tenant          the field holds the row's tenant, and is not sealed
 //	rowid           the field holds the row's id, and is not sealed
 //
@@ -186,11 +189,32 @@ func (t *Tag) applyColumn(w tagWord) error {
 	case "suite":
 		problem = tagSuites.check(w.value)
 		t.Column.StrictFIPS = true
+	default:
+		problem = t.applySearch(w)
 	}
 	if problem != "" {
 		return errors.New(problem)
 	}
 	return nil
+}
+
+// applySearch takes the words that say how the column is found.
+func (t *Tag) applySearch(w tagWord) (problem string) {
+	switch w.key {
+	case "search":
+		t.Column.Search, problem = parseSearch(w.value)
+	case "scope":
+		problem = scopeWords.check(w.value)
+		if w.value == "global" {
+			t.Column.Scope = ScopeGlobal
+		}
+	case "domain":
+		t.Column.Domain = w.value
+		if len(w.value) > maxID {
+			problem = fmt.Sprintf("has %d bytes; accepted: 1 to %d bytes", len(w.value), maxID)
+		}
+	}
+	return problem
 }
 
 // contradiction refuses words that exclude each other, and takes wrap=kms into
@@ -205,6 +229,12 @@ func (t *Tag) contradiction(seen map[string]bool) error {
 		return errors.New("wrap: goes with key=row only; add that or remove wrap")
 	case seen["reuse"] && !seen["wrap"]:
 		return errors.New("reuse: goes with key=row,wrap=kms only; add these or remove reuse")
+	case seen["search"] && seen["wrap"]:
+		return errors.New("search: needs index keys from a key store and does not go with wrap=kms; remove one of them")
+	case seen["scope"] && !seen["search"]:
+		return errors.New("scope: goes with search only; add search=equality or remove scope")
+	case seen["domain"] && !seen["search"]:
+		return errors.New("domain: goes with search only; add search=equality or remove domain")
 	case seen["suite"] && seen["wrap"]:
 		return errors.New("suite: does not go with wrap=kms, whose values have one suite only; remove suite")
 	}
@@ -216,7 +246,7 @@ func (t *Tag) contradiction(seen map[string]bool) error {
 
 var tagExamples = map[string]string{
 	"type": "type=varchar(45)", "key": "key=row", "wrap": "wrap=kms", "reuse": "reuse=100/1m", "pad": "pad=32",
-	"id": "id=ssn", "suite": "suite=hkdf",
+	"id": "id=ssn", "suite": "suite=hkdf", "search": "search=equality", "scope": "scope=global", "domain": "domain=ssn",
 }
 
 // parseReuse reads "100/1m" or "100".

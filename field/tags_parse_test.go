@@ -13,20 +13,25 @@ import (
 func TestEveryWordOfATagTakesEffect(t *testing.T) {
 	numeric := mustType(t, "numeric(10,2)")
 	for tag, want := range map[string]Tag{
-		"seal":                {Seal: true},
-		"tenant":              {Tenant: true},
-		"rowid":               {RowID: true},
-		"tenant,rowid":        {Tenant: true, RowID: true},
-		"type=numeric(10,2)":  {Seal: true, Column: ColumnConfig{Type: numeric}},
-		"type=character(3)":   {Seal: true, Column: ColumnConfig{Type: mustType(t, "char(3)")}},
-		"seal, key = row ":    {Seal: true, Column: ColumnConfig{Mode: envelope.ModeRow}},
-		"key=tenant":          {Seal: true},
-		"pad=32":              {Seal: true, Column: ColumnConfig{Pad: 32}},
-		"id=remarks":          {Seal: true, Column: ColumnConfig{ID: "remarks"}},
-		"suite=hkdf":          {Seal: true, Column: ColumnConfig{StrictFIPS: true}},
-		"key=row,suite=hkdf":  {Seal: true, Column: ColumnConfig{Mode: envelope.ModeRow, StrictFIPS: true}},
-		"wrap=kms,key=row":    {Seal: true, Column: ColumnConfig{Mode: envelope.ModeKMS}},
-		"type=timestamp(3)[]": {Seal: true, Column: ColumnConfig{Type: mustType(t, "timestamp(3)[]")}},
+		"seal":                         {Seal: true},
+		"tenant":                       {Tenant: true},
+		"rowid":                        {RowID: true},
+		"tenant,rowid":                 {Tenant: true, RowID: true},
+		"type=numeric(10,2)":           {Seal: true, Column: ColumnConfig{Type: numeric}},
+		"type=character(3)":            {Seal: true, Column: ColumnConfig{Type: mustType(t, "char(3)")}},
+		"seal, key = row ":             {Seal: true, Column: ColumnConfig{Mode: envelope.ModeRow}},
+		"key=tenant":                   {Seal: true},
+		"pad=32":                       {Seal: true, Column: ColumnConfig{Pad: 32}},
+		"id=remarks":                   {Seal: true, Column: ColumnConfig{ID: "remarks"}},
+		"suite=hkdf":                   {Seal: true, Column: ColumnConfig{StrictFIPS: true}},
+		"key=row,suite=hkdf":           {Seal: true, Column: ColumnConfig{Mode: envelope.ModeRow, StrictFIPS: true}},
+		"wrap=kms,key=row":             {Seal: true, Column: ColumnConfig{Mode: envelope.ModeKMS}},
+		"type=timestamp(3)[]":          {Seal: true, Column: ColumnConfig{Type: mustType(t, "timestamp(3)[]")}},
+		"search=equality":              {Seal: true, Column: ColumnConfig{Search: Search{Equality: true}}},
+		"search=equality,scope=tenant": {Seal: true, Column: ColumnConfig{Search: Search{Equality: true}}},
+		"key=row, search = equality ,scope=global,domain=ssn": {Seal: true, Column: ColumnConfig{
+			Mode: envelope.ModeRow, Search: Search{Equality: true}, Scope: ScopeGlobal, Domain: "ssn",
+		}},
 		"key=row,wrap=kms,reuse=100": {Seal: true, Column: ColumnConfig{
 			Mode: envelope.ModeKMS, Reuse: envelope.Reuse{Values: 100},
 		}},
@@ -42,7 +47,7 @@ func TestEveryWordOfATagTakesEffect(t *testing.T) {
 
 func TestWrongTagsAreRefused(t *testing.T) {
 	const (
-		accepted = "; accepted: seal, tenant, rowid, type, key, wrap, reuse, pad, id, suite"
+		accepted = "; accepted: seal, tenant, rowid, type, key, wrap, reuse, pad, id, suite, search, scope, domain"
 		age      = "; accepted: a duration from 1s to 1h, such as 30s or 1m30s"
 	)
 	for _, tt := range []struct{ name, tag, want string }{
@@ -52,9 +57,22 @@ func TestWrongTagsAreRefused(t *testing.T) {
 		{"a slip", "sael", `unknown word "sael", did you mean "seal"?` + accepted},
 		{"capitals", "Seal", `unknown word "Seal", did you mean "seal"?` + accepted},
 		{"an empty word", "seal,", `unknown word ""` + accepted},
-		{"search", "seal,search=equality|prefix(3..8)", `this version does not support "search"` + accepted},
-		{"scope", "scope=global", `this version does not support "scope"` + accepted},
-		{"domain", "domain=ssn", `this version does not support "domain"` + accepted},
+		{"prefixes", "seal,search=equality|prefix(3..8)", `search: this version does not support "prefix"; accepted: equality`},
+		{"contains", "search=contains", `search: this version does not support "contains"; accepted: equality`},
+		{"ranges", "search=range|equality", `search: this version does not support "range"; accepted: equality`},
+		{"folded equality", "search=equality(fold)", `search: this version does not support parameters of "equality"; accepted: equality`},
+		{"partitions", "search=equality(partitions=4)", `search: this version does not support parameters of "equality"; accepted: equality`},
+		{"a kind twice", "search=equality|equality", `search: "equality" is written twice; keep one`},
+		{"a slip in a kind", "search=equalty", `search: unknown word "equalty", did you mean "equality"?; accepted: equality`},
+		{"an empty kind", "search=equality|", `search: unknown word ""; accepted: equality`},
+		{"no kind", "search=", "search: needs a value, as in search=equality"},
+		{"an unknown scope", "search=equality,scope=all", `scope: unknown word "all"; accepted: tenant, global`},
+		{"scope without search", "scope=global", "scope: goes with search only; add search=equality or remove scope"},
+		{"the default scope without search", "scope=tenant", "scope: goes with search only; add search=equality or remove scope"},
+		{"domain without search", "domain=ssn", "domain: goes with search only; add search=equality or remove domain"},
+		{"no domain", "search=equality,domain", "domain: needs a value, as in domain=ssn"},
+		{"a domain that is too long", "search=equality,domain=" + strings.Repeat("x", 256), "domain: has 256 bytes; accepted: 1 to 255 bytes"},
+		{"search with wrap", "search=equality,key=row,wrap=kms", "search: needs index keys from a key store and does not go with wrap=kms; remove one of them"},
 		{"normalize", "normalize=nfc", `this version does not support "normalize"` + accepted},
 		{"transition", "transition=x", `this version does not support "transition"` + accepted},
 		{"a word twice", "pad=1,pad=2", `"pad" is written twice; keep one`},
@@ -140,7 +158,7 @@ func TestATagDoesNotGiveAColumnThatItDoesNotSeal(t *testing.T) {
 func FuzzParseTag(f *testing.F) {
 	for _, s := range []string{
 		"seal", "tenant,rowid", "type=numeric(10,2),key=row", "key=row,wrap=kms,reuse=100/1m", "pad=32,id=x,suite=hkdf",
-		"search=equality|prefix(3..8)", "type=(((", ",", "=", "reuse=1/1d",
+		"search=equality|prefix(3..8)", "search=equality,scope=global,domain=ssn", "type=(((", ",", "=", "reuse=1/1d",
 	} {
 		f.Add(s)
 	}

@@ -147,7 +147,7 @@ func TestStructsThatDescribeNoTableAreRefused(t *testing.T) {
 		}{}, "A (string): struct tag: tenant: a tenant column cannot be sealed too; keep tenant alone"},
 		{"an unknown word", struct {
 			A string `rowseal:"sael"`
-		}{}, `A (string): struct tag: unknown word "sael", did you mean "seal"?; accepted: seal, tenant, rowid, type, key, wrap, reuse, pad, id, suite`},
+		}{}, `A (string): struct tag: unknown word "sael", did you mean "seal"?; accepted: seal, tenant, rowid, type, key, wrap, reuse, pad, id, suite, search, scope, domain`},
 		{"a malformed tag", reflect.Zero(reflect.StructOf([]reflect.StructField{
 			// Written as a struct, it would not pass go vet.
 			{Name: "A", Type: reflect.TypeFor[string](), Tag: `rowseal: "seal"`},

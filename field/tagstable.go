@@ -13,7 +13,8 @@ type StructConfig struct {
 	// ID is the stable name bound into every value; "" means Table without
 	// "public.".
 	ID string
-	// ColumnName gives a field's column; nil means GORM's default, snake case.
+	// ColumnName gives a field's column; nil means the name in its `db` tag,
+	// else GORM's default, snake case.
 	ColumnName func(reflect.StructField) string
 	// Default is the tenant where no field is tagged as one; "" for none.
 	Default string
@@ -38,7 +39,7 @@ func TableOf(model any, cfg StructConfig) (*Table, error) {
 		return nil, fmt.Errorf("rowseal: %s: StructConfig.Table is empty; set it to the table's name", rt)
 	}
 	if cfg.ColumnName == nil {
-		cfg.ColumnName = func(f reflect.StructField) string { return snakeCase(f.Name) }
+		cfg.ColumnName = columnName
 	}
 	r := structReader{
 		cfg: cfg, table: TableConfig{Name: cfg.Table, ID: cfg.ID},
@@ -121,7 +122,7 @@ func (r *structReader) field(f reflect.StructField) error {
 	if err != nil {
 		return fmt.Errorf("struct tag: %w", err)
 	}
-	return r.apply(tag, name, f.Type)
+	return r.apply(tag, name, insideSecret(f.Type))
 }
 
 // structUnder returns the struct that rt is or points to, or nil.

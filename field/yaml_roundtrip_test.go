@@ -102,5 +102,13 @@ func drawColumn(t *rapid.T) ColumnConfig {
 		c.Reuse.Values = rapid.IntRange(1, maxReuse).Draw(t, "values")
 		c.Reuse.Age = time.Duration(rapid.Int64Range(0, int64(maxHeld)).Draw(t, "age"))
 	}
+	if c.Mode != envelope.ModeKMS && typ.HasEquality() && rapid.Bool().Draw(t, "searched") {
+		c.Search.Equality = true
+		c.Scope = rapid.SampledFrom([]Scope{ScopeTenant, ScopeGlobal}).Draw(t, "scope")
+		if rapid.Bool().Draw(t, "shared") {
+			// No two columns of a domain may differ in these.
+			c.Domain = anyName.Draw(t, "domain") + c.Scope.String() + strconv.Itoa(int(typ.Family()))
+		}
+	}
 	return c
 }

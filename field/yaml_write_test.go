@@ -41,6 +41,8 @@ func TestNamesThatYAMLWouldMisreadAreQuoted(t *testing.T) {
 	p := mustPolicy(t, TableConfig{
 		Name: "null", ID: "a: b", Tenant: TenantSource{Column: "no", Default: "42"}, RowID: "tab\there",
 		Columns: []ColumnConfig{
+			{Name: "found", Type: mustType(t, "text"), Search: Search{Equality: true}},
+			{Name: "shared", Type: mustType(t, "text"), ID: "s", Search: Search{Equality: true}, Scope: ScopeGlobal, Domain: "a, b"},
 			{Name: "1e3", ID: "quote\"back\\slash", Type: mustType(t, "bpchar")},
 			{Name: "naïve\u2028\U0001F600\U000E0001", Type: mustType(t, "text"), Mode: envelope.ModeKMS, Reuse: envelope.Reuse{Values: 2}},
 		},
@@ -51,6 +53,8 @@ func TestNamesThatYAMLWouldMisreadAreQuoted(t *testing.T) {
     tenant: {column: "no", default: "42"}
     rowid: {column: "tab\u0009here"}
     columns:
+      found: {type: text, search: [equality]}
+      shared: {type: text, search: [equality], scope: global, domain: "a, b", id: s}
       "1e3": {type: bpchar, id: "quote\"back\\slash"}
       "naïve\u2028😀\U000e0001": {type: text, key: row, wrap: kms, reuse: {values: 2}}
 `

@@ -77,8 +77,23 @@ func (c *Column) yamlWords() []string {
 	if c.suite == envelope.SuiteHKDF || c.suite == envelope.SuiteRowHKDF {
 		w = append(w, "suite: hkdf")
 	}
+	w = append(w, c.searchWords()...)
 	if c.field.Column() != c.name {
 		w = append(w, "id: "+yamlScalar(c.field.Column()))
+	}
+	return w
+}
+
+// searchWords are how the column is found, without defaults.
+func (c *Column) searchWords() (w []string) {
+	if kinds := c.search.words(); kinds != nil {
+		w = append(w, "search: ["+strings.Join(kinds, ", ")+"]")
+	}
+	if c.scope != ScopeTenant {
+		w = append(w, "scope: "+c.scope.String())
+	}
+	if c.domain != "" {
+		w = append(w, "domain: "+yamlScalar(c.domain))
 	}
 	return w
 }

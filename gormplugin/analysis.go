@@ -21,6 +21,10 @@ type analysis struct {
 	refs     map[string][]*model
 	moves    *field.Column // a sealed column of a table whose tenant or row id is assigned
 	moved    string        // that tenant or row id column
+	operands []operand     // parameters that stand for a sealed column's terms
+	shares   []shared      // columns whose terms are compared with each other
+	ranged   bool          // some operands stand for two parameters each, or more
+	text     string        // the statement as it is sent
 }
 
 // paramUse is a parameter that is written to a sealed column.
@@ -52,18 +56,23 @@ type tableLookup func(name string) []*model
 // parser reads a statement. It does not understand SQL; it knows the places in
 // which a sealed column is harmless, and everything else is refused.
 type parser struct {
-	tokens  []token
-	lookup  tableLookup
-	allowed []bool // tokens that name a sealed column in a harmless place
-	table   []bool // tokens that name a table or its alias
-	aliases []string
-	models  []*model
-	target  []*model // of INSERT and UPDATE; "excluded" means it too
-	upsert  bool     // inside ON CONFLICT, where excluded is the inserted row
-	texted  bool     // a table's name stands in single quotes
-	tables  []tableRef
-	rows    map[string]bool // sub-queries whose rows have all of a table's columns
-	d       dialect
+	tokens   []token
+	lookup   tableLookup
+	allowed  []bool // tokens that name a sealed column in a harmless place
+	table    []bool // tokens that name a table or its alias
+	aliases  []string
+	models   []*model
+	target   []*model // of INSERT and UPDATE; "excluded" means it too
+	upsert   bool     // inside ON CONFLICT, where excluded is the inserted row
+	texted   bool     // a table's name stands in single quotes
+	strange  bool     // a function goes by a table's name
+	tables   []tableRef
+	rows     map[string]bool // sub-queries whose rows have all of a table's columns
+	d        dialect
+	sql      string
+	edits    []edit
+	blocks   []int              // the query of each token; see blockOf
+	tablesIn map[int][]tableRef // the tables of each query
 	analysis
 }
 
@@ -71,33 +80,41 @@ type parser struct {
 func analyse(sql string, d dialect, lookup tableLookup) *analysis {
 	tokens, ok := lex(sql, d)
 	p := &parser{
-		tokens: tokens, lookup: lookup, d: d, allowed: make([]bool, len(tokens)), table: make([]bool, len(tokens)),
-		rows: map[string]bool{}, analysis: analysis{refs: map[string][]*model{}},
+		tokens: tokens, lookup: lookup, d: d, sql: sql, allowed: make([]bool, len(tokens)), table: make([]bool, len(tokens)),
+		rows: map[string]bool{}, analysis: analysis{refs: map[string][]*model{}, text: sql},
 	}
+	p.read(ok)
+	a := p.analysis // without the tokens: it is kept
+	return &a
+}
+
+// read fills in the analysis; lexed says that all of the text has been split.
+func (p *parser) read(lexed bool) {
 	if !p.mentionsTable() {
-		if ok {
-			return &p.analysis
+		if lexed {
+			return
 		}
 		// What cannot be read may name anything; it is the database's to
 		// refuse, unless a table's name stands in it.
-		p.models = p.buried(sql)
+		p.models = p.buried(p.sql)
 	}
 	if p.sealed = len(p.models) > 0; !p.sealed {
-		return &p.analysis
+		return
 	}
-	if !ok {
+	if !lexed {
 		p.fail("", ErrStatement, "it has an unfinished literal or comment, or names written with escapes")
-		return &p.analysis
+		return
 	}
 	if p.texted {
 		p.fail("", ErrStatement, "write the table's name without quotes, or in double quotes")
-		return &p.analysis
+		return
 	}
 	p.findRows()
 	p.findTables()
 	p.nested()
 	p.statement()
-	return &p.analysis
+	p.single()
+	p.text = p.rewritten()
 }
 
 func (p *parser) fail(column string, err error, remedy string) {
@@ -169,7 +186,7 @@ func (p *parser) buried(text string) (found []*model) {
 // onlyReferenced leaves out the models whose table's name stands only where
 // it is no table's, such as a column of another table.
 func (p *parser) onlyReferenced() {
-	if len(p.refs) == 0 {
+	if len(p.refs) == 0 || p.strange {
 		return
 	}
 	p.models = nil
@@ -269,7 +286,11 @@ func (p *parser) findTables() {
 			if t.text == "update" && p.at(at).is("or") {
 				at += 2 // UPDATE OR IGNORE
 			}
-			p.tableList(at, t.text == "from" || t.text == "using")
+			if before := p.at(i - 1); t.text == "from" || t.text == "using" || (t.text == "update" && !before.is("key") && !before.is("do")) {
+				p.tableList(at)
+			} else {
+				p.tableAt(at)
+			}
 			if t.text != "into" {
 				p.columnAliases(at)
 			}
@@ -277,55 +298,71 @@ func (p *parser) findTables() {
 	}
 }
 
-func (p *parser) tableList(i int, many bool) {
-	for {
-		if p.at(i).is("only") || p.at(i).is("lateral") {
-			i++
+// tableList reads the tables from i on to the end of their FROM: the first, and
+// each behind a comma. What stands between them is not understood.
+func (p *parser) tableList(i int) {
+	depth := p.at(i).depth
+	end := p.until(i, depth, "where", "group", "having", "order", "limit", "offset", "fetch", "window", "union",
+		"intersect", "except", "returning", "conflict", "duplicate", "set", "into")
+	p.tableAt(i)
+	for ; i < end; i++ {
+		if p.at(i).depth == depth && p.at(i).is(",") {
+			p.tableAt(i + 1)
 		}
-		if p.at(i).is("(") {
-			if inner := p.at(i + 1); inner.isName() {
-				p.tableList(i+1, true) // FROM (a CROSS JOIN b)
-			}
-			i = p.closing(i) + 1
-			i = p.alias(i, "", nil)
-		} else {
-			parts, next := p.chain(i)
-			if len(parts) == 0 {
-				return
-			}
-			found := p.lookup(strings.Join(parts, "."))
-			for j := i; j < next; j++ {
-				p.table[j] = true
-			}
-			i = p.alias(next, parts[len(parts)-1], found)
-		}
-		if !many || !p.at(i).is(",") {
-			return
-		}
-		i++
 	}
 }
 
+// tableAt reads the table, function or parentheses at i, and the alias.
+func (p *parser) tableAt(i int) {
+	into := p.at(i - 1).is("into")
+	for p.at(i).is("only") || p.at(i).is("lateral") {
+		i++
+	}
+	if p.at(i).is("(") {
+		if inner := p.at(i + 1); inner.isName() || inner.is("(") {
+			p.tableList(i + 1) // FROM (a CROSS JOIN b)
+		}
+		end := p.closing(i) + 1
+		p.stranger(end)
+		p.alias(end, "", nil)
+		return
+	}
+	parts, next := p.chain(i)
+	if len(parts) == 0 || p.table[i] {
+		return
+	}
+	found := p.lookup(strings.Join(parts, "."))
+	for j := i; j < next; j++ {
+		p.table[j] = true
+	}
+	if p.at(next).is("(") && !into { // a function
+		next, found = p.closing(next)+1, nil
+		p.stranger(next)
+	}
+	p.alias(next, parts[len(parts)-1], found)
+}
+
 // alias records what [AS] name after a table stands for.
-func (p *parser) alias(i int, table string, found []*model) int {
+func (p *parser) alias(i int, table string, found []*model) {
 	if p.at(i).is("as") {
 		i++
 	}
-	if p.at(i).isName() {
-		p.table[i] = true
-		if p.at(i).text == "excluded" {
-			p.fail("", ErrStatement, "excluded means the row of an INSERT; give the table another alias")
-		}
+	if !p.at(i).isName() {
 		if table != "" {
-			p.refer(i, p.at(i).text, found)
-			p.rows[p.at(i).text] = p.rows[p.at(i).text] || p.rows[table]
+			p.refer(i-1, table, found)
 		}
-		return i + 1
+		return
+	}
+	p.table[i] = true
+	if p.at(i).text == "excluded" {
+		p.fail("", ErrStatement, "excluded means the row of an INSERT; give the table another alias")
 	}
 	if table != "" {
-		p.refer(i-1, table, found)
+		p.refer(i, p.at(i).text, found)
+		p.rows[p.at(i).text] = p.rows[p.at(i).text] || p.rows[table]
+		return
 	}
-	return i
+	p.tables = append(p.tables, tableRef{at: i, name: p.at(i).text}) // a sub-query's or function's
 }
 
 // refer records what a name stands for. One that stands for two tables, as in
@@ -341,7 +378,7 @@ func (p *parser) modelsOf(qual string) []*model {
 	if qual == "excluded" && len(p.target) > 0 {
 		return p.target
 	}
-	if found, ok := p.refs[qual]; ok && qual != "" {
+	if found, ok := p.refs[qual]; ok && qual != "" && !p.rows[qual] {
 		return found
 	}
 	return p.models

@@ -2,11 +2,15 @@ package gormplugin
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"database/sql/driver"
 	"fmt"
 	"io"
 	"log/slog"
 	"reflect"
+	"sync"
 
 	"gorm.io/gorm/schema"
 
@@ -26,10 +30,26 @@ var _ schema.SerializerInterface = carrier{}
 
 // Value wraps the field's value for the clause builders of this package.
 func (carrier) Value(_ context.Context, _ *schema.Field, _ reflect.Value, value any) (any, error) {
-	if value == nil {
-		return nil, nil
+	if isNull(value) {
+		return nil, nil // GORM then writes IS NULL
 	}
 	return logical{value}, nil
+}
+
+// isNull says whether a value is SQL NULL.
+func isNull(value any) bool {
+	if value == nil {
+		return true
+	}
+	if rv := reflect.ValueOf(value); rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return true
+	}
+	valuer, ok := value.(driver.Valuer)
+	if !ok {
+		return false
+	}
+	v, err := valuer.Value()
+	return err == nil && v == nil
 }
 
 // Scan sets the field to what the plugin opened: a pointer to the field's type
@@ -41,7 +61,7 @@ func (carrier) Scan(ctx context.Context, f *schema.Field, dst reflect.Value, val
 		return nil
 	}
 	opened := reflect.ValueOf(value)
-	if opened.Type() == reflect.PointerTo(f.FieldType) {
+	if opened.Kind() == reflect.Pointer && opened.Type().Elem() == f.FieldType {
 		rv.Set(opened.Elem())
 		return nil
 	}
@@ -99,15 +119,47 @@ func (logical) MarshalJSON() ([]byte, error) { return nil, ErrNotRegistered }
 // MarshalText refuses, for drivers that take any text.
 func (logical) MarshalText() ([]byte, error) { return nil, ErrNotRegistered }
 
-// Format prints no value. There is no String method on purpose: pgx would
-// write its text to a column.
-func (logical) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hidden) }
+// Format prints what tells values apart and says nothing of them. GORM matches
+// the rows of an association by the text of their keys, which may be sealed.
+// There is no String method on purpose: pgx would write its text to a column.
+func (l logical) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hiddenAs(l.value)) }
 
 // LogValue prints no value.
 func (logical) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // hidden stands in logs for what must not be shown.
 const hidden = "[sealed]"
+
+// fingerprintKey is new in every process: fingerprints mean nothing outside.
+var fingerprintKey = sync.OnceValue(func() []byte {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // it never fails
+	return key
+})
+
+// hiddenAs is hidden with a fingerprint of the value: 16 bytes of HMAC-SHA256
+// (RFC 2104) over what fmt prints of it.
+func hiddenAs(value any) string {
+	rv := reflect.ValueOf(value)
+	for rv.IsValid() && rv.Kind() == reflect.Pointer && !rv.IsNil() {
+		rv = rv.Elem()
+	}
+	if !rv.IsValid() {
+		return hidden
+	}
+	mac := hmac.New(sha256.New, fingerprintKey())
+	switch { // past methods that hide or shorten a value
+	case rv.Kind() == reflect.String:
+		_, _ = io.WriteString(mac, rv.String())
+	case rv.CanInt():
+		_, _ = fmt.Fprint(mac, rv.Int())
+	case rv.CanUint():
+		_, _ = fmt.Fprint(mac, rv.Uint())
+	default:
+		_, _ = fmt.Fprint(mac, rv.Interface())
+	}
+	return fmt.Sprintf("[sealed %x]", mac.Sum(nil)[:16])
+}
 
 // sealed is a sealed value in a statement's parameters. It tells the check in
 // front of the driver that these bytes came from the cipher, and logs that

@@ -24,6 +24,9 @@ var (
 	ErrManyRows = errors.New("one sealed value must not be written to several rows")
 	// ErrNotRegistered: a sealed field met a database without this plugin.
 	ErrNotRegistered = errors.New("this database is used without the plugin; register it with db.Use(gormplugin.New(cipher))")
+	// ErrMigration: a change of the schema would leave sealed values that do not
+	// open, or plaintexts in a sealed column.
+	ErrMigration = errors.New("the migration would break the column's values")
 	// ErrStatement: a statement that touches a table with sealed columns has a
 	// shape that is not understood.
 	ErrStatement = errors.New("the statement is not understood")

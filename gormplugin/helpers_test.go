@@ -145,6 +145,14 @@ func newLab(t testing.TB, kind string, change ...func(*gorm.Config)) *lab {
 	return l
 }
 
+// withoutGuards makes the tables anew as a program without the plugin would, so
+// that a test can put other bytes into sealed columns.
+func (l *lab) withoutGuards(t testing.TB) {
+	t.Helper()
+	must(t, l.stock.Migrator().DropTable(models()...))
+	must(t, l.stock.AutoMigrate(models()...))
+}
+
 // databases runs a test on each database.
 func databases(t *testing.T, test func(t *testing.T, l *lab)) {
 	t.Helper()
@@ -190,6 +198,12 @@ func (c *capture) add(s string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.text.WriteString(s + "\n")
+}
+
+func (c *capture) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text.Reset()
 }
 
 func (c *capture) String() string {

@@ -17,25 +17,46 @@ func (p *Plugin) dropUnmatched(db *gorm.DB) {
 	if db.Error != nil || stmt.Schema == nil || len(stmt.Joins) == 0 {
 		return
 	}
-	for _, join := range stmt.Joins {
-		if len(join.Selects)+len(join.Omits) > 0 {
-			continue // the primary key may not have been read
-		}
-		path := strings.Split(join.Name, ".")
+	paths, partial := joinedPaths(stmt)
+	for _, path := range paths {
 		switch rv := reflect.Indirect(stmt.ReflectValue); rv.Kind() {
 		case reflect.Slice, reflect.Array:
 			for i := range rv.Len() {
-				p.dropIn(stmt.Context, stmt.Schema, rv.Index(i), path)
+				p.dropIn(stmt.Context, stmt.Schema, rv.Index(i), path, partial)
 			}
 		case reflect.Struct:
-			p.dropIn(stmt.Context, stmt.Schema, rv, path)
+			p.dropIn(stmt.Context, stmt.Schema, rv, path, partial)
 		}
 	}
 }
 
+// joinedPaths returns the associations that a query may have read by joins;
+// partial says that not all of their columns were. A join written by hand may
+// have read any of them, as columns named Association__column.
+func joinedPaths(stmt *gorm.Statement) (paths [][]string, partial bool) {
+	byHand := false
+	for _, join := range stmt.Joins {
+		partial = partial || len(join.Selects)+len(join.Omits) > 0
+		path := strings.Split(join.Name, ".")
+		if stmt.Schema.Relationships.Relations[path[0]] == nil {
+			byHand = true
+			continue
+		}
+		paths = append(paths, path)
+	}
+	if byHand {
+		for name, rel := range stmt.Schema.Relationships.Relations {
+			if rel.Type == schema.BelongsTo || rel.Type == schema.HasOne {
+				paths = append(paths, []string{name})
+			}
+		}
+	}
+	return paths, partial || byHand
+}
+
 // dropIn follows path from a struct of schema s to the first association that
-// has no primary key.
-func (p *Plugin) dropIn(ctx context.Context, s *schema.Schema, rv reflect.Value, path []string) {
+// has no primary key, nor, where that may not have been read, anything else.
+func (p *Plugin) dropIn(ctx context.Context, s *schema.Schema, rv reflect.Value, path []string, partial bool) {
 	for _, name := range path {
 		rel := s.Relationships.Relations[name]
 		rv = reflect.Indirect(rv)
@@ -48,7 +69,7 @@ func (p *Plugin) dropIn(ctx context.Context, s *schema.Schema, rv reflect.Value,
 			if found.IsNil() {
 				return
 			}
-			if m, err := p.models.model(s, p.defaultTenant()); err == nil && m.seals() && !hasKey(ctx, s, found) {
+			if m, err := p.models.model(s, p.defaultTenant()); err == nil && m.seals() && !hasKey(ctx, s, found) && !(partial && hasValue(ctx, s, found)) {
 				found.SetZero()
 				return
 			}
@@ -64,4 +85,13 @@ func hasKey(ctx context.Context, s *schema.Schema, rv reflect.Value) bool {
 		}
 	}
 	return len(s.PrimaryFields) == 0
+}
+
+func hasValue(ctx context.Context, s *schema.Schema, rv reflect.Value) bool {
+	for _, f := range s.FieldsByDBName {
+		if _, zero := f.ValueOf(ctx, rv); !zero {
+			return true
+		}
+	}
+	return false
 }

@@ -23,6 +23,8 @@ type token struct {
 	text  string
 	param int // index of the parameter; -1 for a named one
 	depth int // parentheses around it
+	from  int // where it stands in the text, in bytes
+	to    int
 }
 
 // isName says whether t can name a column or table.
@@ -40,6 +42,7 @@ type dialect struct {
 	dollars   bool // $1 and $tag$…$tag$ (PostgreSQL); else ? is a placeholder
 	brackets  bool // [name] (SQLite, SQL Server)
 	backslash bool // MySQL: '\'' and all else in mysqllexer.go
+	prefixes  bool // indexes on the first bytes of a column, and none on expressions (MySQL)
 }
 
 func dialectOf(name string) dialect {
@@ -47,7 +50,7 @@ func dialectOf(name string) dialect {
 	case "postgres":
 		return dialect{dollars: true}
 	case "mysql":
-		return dialect{backslash: true}
+		return dialect{backslash: true, prefixes: true}
 	}
 	return dialect{brackets: true}
 }
@@ -69,7 +72,11 @@ type lexer struct {
 func lex(src string, d dialect) (tokens []token, ok bool) {
 	l := lexer{src: src, d: d, tokens: make([]token, 0, len(src)/5+4)}
 	for l.pos < len(src) && !l.broken {
+		from, n := l.pos, len(l.tokens)
 		l.next()
+		if len(l.tokens) > n {
+			l.tokens[n].from, l.tokens[n].to = from, l.pos
+		}
 	}
 	return l.tokens, !l.broken
 }

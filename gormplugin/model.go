@@ -78,6 +78,9 @@ func newModel(s *schema.Schema, tenant string) (*model, error) {
 	m.table = table
 	for _, c := range table.Columns() {
 		m.cols[strings.ToLower(c.Name())] = c
+		if err := checkIndexTags(m.fields[c.Name()], searchable(c)); err != nil {
+			return nil, err
+		}
 	}
 	return m, nil
 }
@@ -144,18 +147,13 @@ func checkSealedTag(f *schema.Field, carried bool) error {
 		return tagError(f, "a primary key cannot be sealed")
 	}
 	for setting, why := range map[string]string{
-		"DEFAULT":     "a default would stand in the database's schema in clear; set the value in a BeforeCreate hook",
-		"GENERATED":   "the database cannot compute a sealed value",
-		"UNIQUE":      "sealed values of equal plaintexts differ, so nothing would be unique",
-		"UNIQUEINDEX": "sealed values of equal plaintexts differ, so nothing would be unique",
-		"CHECK":       "the database cannot check a sealed value; check it in a BeforeSave hook",
+		"DEFAULT":   "a default would stand in the database's schema in clear; set the value in a BeforeCreate hook",
+		"GENERATED": "the database cannot compute a sealed value",
+		"CHECK":     "the database cannot check a sealed value; check it in a BeforeSave hook",
 	} {
 		if _, ok := f.TagSettings[setting]; ok {
 			return tagError(f, fmt.Sprintf("remove `%s` from the gorm tag: %s", strings.ToLower(setting), why))
 		}
-	}
-	if strings.Contains(strings.ToLower(f.TagSettings["INDEX"]), "unique") {
-		return tagError(f, "remove `unique` from the index: sealed values of equal plaintexts differ, so nothing would be unique")
 	}
 	return nil
 }

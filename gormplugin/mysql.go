@@ -46,7 +46,7 @@ func isText(v any) bool {
 // therefore leaves out: it has neither a target nor a condition.
 func (m *model) duplicate(conflict clause.OnConflict) error {
 	for _, c := range conflict.Columns {
-		if m.column(c.Name) != nil {
+		if sealed := m.column(c.Name); sealed != nil && !sealed.Search().Equality {
 			return m.refuse(c.Name, ErrCondition, "no two sealed values are equal; use a unique index on other columns")
 		}
 	}

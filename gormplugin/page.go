@@ -1,6 +1,7 @@
 package gormplugin
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
 	"slices"
@@ -142,8 +143,9 @@ func (a *analysis) unknown(src *source) (places []int) {
 
 // guard refuses sealed bytes of a known column in places where none should be:
 // they would be handed out as they are.
-func (src *source) guard() error {
-	for _, row := range src.window {
+func (src *source) guard(w *window) error {
+	for i := range w.count {
+		row := w.row(i)
 		for _, at := range src.unknown {
 			b, ok := row[at].([]byte)
 			if !ok || len(b) == 0 || b[0] != envelope.Magic {
@@ -181,59 +183,85 @@ func (a *analysis) find(names []string, qual, column string) int {
 	return at
 }
 
+// openPage is what a window hands to the cipher for one group. It holds sealed
+// bytes and the places to open into, no values.
+type openPage struct {
+	columns []*field.Column
+	rows    []field.OpenRow
+	cells   [][]byte
+	into    []any
+	places  []reflect.Value // of each column, a slice
+}
+
+// reset makes room for so many empty rows. The page is empty.
+func (p *openPage) reset(rows, columns int) {
+	n := rows * columns
+	p.columns = slices.Grow(p.columns, columns)[:columns]
+	p.places = slices.Grow(p.places, columns)[:columns]
+	p.rows = slices.Grow(p.rows, rows)[:rows]
+	p.cells, p.into = slices.Grow(p.cells, n)[:n], slices.Grow(p.into, n)[:n]
+	for i := range p.rows {
+		lo, hi := i*columns, (i+1)*columns
+		p.rows[i] = field.OpenRow{Sealed: p.cells[lo:hi:hi], Into: p.into[lo:hi:hi]}
+	}
+}
+
+// empty makes the page refer to nothing.
+func (p *openPage) empty() {
+	clear(p.columns)
+	clear(p.places)
+	clear(p.rows)
+	clear(p.cells)
+	clear(p.into)
+	p.columns, p.places, p.rows, p.cells, p.into = p.columns[:0], p.places[:0], p.rows[:0], p.cells[:0], p.into[:0]
+}
+
 // open opens one table's sealed values in the window: one call of the cipher,
 // so that all keys are fetched at once.
-func (src *source) open(g *group) error {
-	columns := make([]*field.Column, len(g.cols))
+func (src *source) open(w *window, g *group, page *openPage) error {
+	page.reset(w.count, len(g.cols))
 	for j, rc := range g.cols {
-		columns[j] = src.choose(rc)
+		page.columns[j], page.places[j] = rc.choose(w.raw[rc.sealed]), rc.makePlaces(w.count)
 	}
-	rows := make([]field.OpenRow, len(src.window))
-	cells := make([][]byte, len(rows)*len(columns))
-	into := make([]any, len(cells))
-	for i, row := range src.window {
-		lo, hi := i*len(columns), (i+1)*len(columns)
-		rows[i] = field.OpenRow{Sealed: cells[lo:hi:hi], Into: into[lo:hi:hi]}
+	for i := range page.rows {
 		found := false
 		for j, rc := range g.cols {
-			b, err := src.sealedCell(rc, columns[j], row[rc.at])
+			b, err := w.sealedCell(rc, page.columns[j], i)
 			if err != nil {
 				return err
 			}
 			if b != nil {
-				rows[i].Sealed[j], rows[i].Into[j], found = b, rc.destination(), true
+				page.rows[i].Sealed[j], page.rows[i].Into[j], found = b, page.places[j].Index(i).Addr().Interface(), true
 			}
 		}
 		if found {
-			if err := src.identify(g, columns[0], row, &rows[i].Row); err != nil {
+			if err := src.identify(g, page.columns[0], w.row(i), &page.rows[i].Row); err != nil {
 				return err
 			}
 		}
 	}
-	if err := src.s.p.cipher.OpenRows(src.ctx, columns, rows); err != nil {
+	if err := src.s.p.cipher.OpenRows(src.ctx, page.columns, page.rows); err != nil {
 		return err
 	}
-	for i, row := range src.window {
+	for i := range page.rows {
+		row := w.row(i)
 		for j, rc := range g.cols {
-			if p := rows[i].Into[j]; p != nil {
+			if p := page.rows[i].Into[j]; p != nil {
 				row[rc.at] = rc.result(p)
 			}
 		}
 	}
+	page.empty()
 	return nil
 }
 
 // choose returns which of the possible columns a result column is: the one
 // that the first value's header names.
-func (src *source) choose(rc *resultColumn) *field.Column {
+func (rc *resultColumn) choose(raw [][]byte) *field.Column {
 	if len(rc.candidates) == 1 {
 		return rc.candidates[0]
 	}
-	for _, row := range src.window {
-		b, ok := row[rc.at].([]byte)
-		if !ok {
-			continue
-		}
+	for _, b := range raw {
 		v, err := envelope.Parse(b)
 		if err != nil {
 			continue
@@ -247,15 +275,18 @@ func (src *source) choose(rc *resultColumn) *field.Column {
 	return rc.candidates[0]
 }
 
-// sealedCell returns the bytes to open; nil for NULL, and for values that are
-// another table's plain column of the same name.
-func (src *source) sealedCell(rc *resultColumn, c *field.Column, v any) ([]byte, error) {
-	b, ok := v.([]byte)
+// sealedCell returns the bytes to open of row i; nil for NULL, and for values
+// that are another table's plain column of the same name.
+func (w *window) sealedCell(rc *resultColumn, c *field.Column, i int) ([]byte, error) {
+	b, other := w.raw[rc.sealed][i], &w.row(i)[rc.at]
 	switch {
-	case v == nil:
+	case b == nil && *other == nil:
 		return nil, nil
 	case rc.optional:
-		if !ok || len(b) == 0 || b[0] != envelope.Magic {
+		if len(b) == 0 || b[0] != envelope.Magic {
+			if b != nil {
+				*other = bytes.Clone(b)
+			}
 			return nil, nil
 		}
 		if parsed, err := envelope.Parse(b); err != nil || parsed.Column != c.Field().ID() {
@@ -264,10 +295,8 @@ func (src *source) sealedCell(rc *resultColumn, c *field.Column, v any) ([]byte,
 				Remedy: "a result column of that name may be another table's, and holds other sealed bytes; select the columns one by one",
 			}
 		}
-	case !ok:
-		return nil, &Error{Table: c.Table().Name(), Column: c.Name(), Err: ErrUnsealed, Remedy: "seal the rows that were written before the column was sealed"}
 	case b == nil:
-		b = []byte{}
+		return nil, &Error{Table: c.Table().Name(), Column: c.Name(), Err: ErrUnsealed, Remedy: "seal the rows that were written before the column was sealed"}
 	}
 	return b, nil
 }
@@ -287,12 +316,14 @@ func (src *source) identify(g *group, c *field.Column, row []any, known *field.R
 	return nil
 }
 
-// destination returns a new place for a value.
-func (rc *resultColumn) destination() any {
-	if rc.into != nil {
-		return reflect.New(rc.into).Interface()
+// makePlaces makes a slice with a place for each of n values. It is a new one
+// for every window: what a place was handed out for may keep it.
+func (rc *resultColumn) makePlaces(n int) reflect.Value {
+	t := rc.into
+	if t == nil {
+		t = reflect.TypeFor[any]()
 	}
-	return new(any)
+	return reflect.MakeSlice(reflect.SliceOf(t), n, n)
 }
 
 // result returns what database/sql hands on: the place itself where its type

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"runtime"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
@@ -36,19 +35,12 @@ type Plugin struct {
 
 	cipher  *field.Cipher
 	models  registry
-	texts   *lru.Cache[textKey, *analysis]
+	texts   *texts
 	opener  *sql.DB
 	initErr error
 }
 
 var _ gorm.Plugin = (*Plugin)(nil)
-
-// cachedTexts bounds the statements whose analysis is remembered, and
-// longestCached the length of each.
-const (
-	cachedTexts   = 1024
-	longestCached = 8 << 10
-)
 
 // New returns a plugin that seals and opens with cipher. It makes the word
 // rowseal known as a GORM serializer.
@@ -57,7 +49,7 @@ func New(cipher *field.Cipher) *Plugin {
 	p := &Plugin{cipher: cipher, opener: sql.OpenDB(openerConnector{})}
 	p.opener.SetMaxIdleConns(8)
 	runtime.AddCleanup(p, func(db *sql.DB) { _ = db.Close() }, p.opener)
-	p.texts, p.initErr = lru.New[textKey, *analysis](cachedTexts)
+	p.texts, p.initErr = newTexts()
 	if cipher == nil {
 		p.initErr = fmt.Errorf("rowseal: gormplugin.New needs a cipher; make one with field.New")
 	}
@@ -88,6 +80,7 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 			return err
 		}
 	}
+	p.migrations(db)
 	p.build(db, "VALUES", p.sealValues)
 	p.build(db, "SET", p.sealSet)
 	p.build(db, "ON CONFLICT", p.sealConflict)

@@ -326,39 +326,6 @@ func TestGenericsSealAndOpen(t *testing.T) {
 	})
 }
 
-func TestFindInBatchesAndEmbeddedStructs(t *testing.T) {
-	databases(t, func(t *testing.T, l *lab) {
-		must(t, l.AutoMigrate(&parcel{}))
-		for i := range 7 {
-			must(t, l.Create(&parcel{To: address{Street: fmt.Sprint(canary, i)}, From: &address{Street: canary}}).Error)
-		}
-		var batch []parcel
-		seen := 0
-		must(t, l.FindInBatches(&batch, 3, func(tx *gorm.DB, _ int) error {
-			for _, p := range batch {
-				if p.To.Street != fmt.Sprint(canary, seen) || p.From.Street != canary {
-					t.Errorf("got %+v", p)
-				}
-				seen++
-			}
-			return tx.Transaction(func(*gorm.DB) error { return nil })
-		}).Error)
-		if seen != 7 || bytes.Contains(l.dump(t, "parcels"), []byte(canary)) {
-			t.Errorf("%d parcels, or a plaintext in the table", seen)
-		}
-	})
-}
-
-type address struct {
-	Street string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
-}
-
-type parcel struct {
-	ID   uint
-	To   address  `gorm:"embedded;embeddedPrefix:to_"`
-	From *address `gorm:"embedded;embeddedPrefix:from_"`
-}
-
 // bareMember is another model of the table members, without tags.
 type bareMember struct {
 	ID    uint

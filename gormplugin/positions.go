@@ -2,12 +2,15 @@ package gormplugin
 
 import (
 	"strings"
+
+	"github.com/rowseal/rowseal/field"
 )
 
 const (
-	remedySearch = "filter, sort and group by other columns, or after reading; only IS NULL and IS NOT NULL work on it"
-	remedySelect = "select the column itself and compute with it after reading"
-	remedyValue  = "give it a value through a model or a map of GORM's, so that it is sealed"
+	remedySearch   = "declare search=equality in its rowseal tag to compare, join and group by it; else only IS NULL and IS NOT NULL work on it"
+	remedyEquality = "only =, <>, IN, IS NULL, joins on it, GROUP BY, DISTINCT and COUNT work on it, with values as parameters; do the rest after reading"
+	remedySelect   = "select the column itself and compute with it after reading"
+	remedyValue    = "give it a value through a model or a map of GORM's, so that it is sealed"
 )
 
 // schemaWords begin statements that carry no rows' values.
@@ -117,9 +120,8 @@ func (p *parser) selectList(i int) {
 	if p.at(i).is("all") {
 		i++
 	} else if p.at(i).is("distinct") {
-		distinct = true
 		i++
-		if p.at(i).is("on") {
+		if distinct = !p.at(i).is("on"); !distinct {
 			i = p.closing(i+1) + 1
 		}
 	}
@@ -136,6 +138,7 @@ func (p *parser) returning(from int) {
 }
 
 func (p *parser) list(lo, hi, depth int, distinct bool) {
+	sealed := false
 	p.commas(lo, hi, depth, func(lo, hi int) {
 		it := p.item(lo, hi)
 		p.items = append(p.items, it)
@@ -144,12 +147,18 @@ func (p *parser) list(lo, hi, depth int, distinct bool) {
 			return
 		}
 		if c := p.sealedColumn(it.qual, it.column); it.plain && c != nil {
-			p.failAt(c, ErrCondition, "DISTINCT would find no two values equal; "+remedySearch)
+			sealed = true
+			if !c.Search().Equality {
+				p.failAt(c, ErrCondition, "DISTINCT would find no two values equal; "+remedySearch)
+			}
 		}
 		if it.star {
-			p.fail("", ErrCondition, "DISTINCT would find no two rows equal; select the columns that are not sealed")
+			p.fail("", ErrCondition, "DISTINCT would find no two rows equal; name the columns")
 		}
 	})
+	if sealed && p.err == nil {
+		p.distinct(lo, hi, depth)
+	}
 }
 
 // item reads one element: a star, a column with or without an alias, or an
@@ -262,7 +271,7 @@ func (p *parser) ordinal(t token) {
 	}
 	it := p.items[n-1]
 	if c := p.sealedColumn(it.qual, it.column); it.plain && c != nil {
-		p.failAt(c, ErrCondition, remedySearch)
+		p.failAt(c, ErrCondition, remedyOf(c))
 	}
 }
 
@@ -298,16 +307,37 @@ func (p *parser) rest() {
 		if c == nil && !(qual == "" && containsFold(p.aliases, column)) {
 			continue
 		}
-		if p.isNull(last-2*(len(parts)-1), next) {
+		first := last - 2*(len(parts)-1)
+		if p.isNull(first, next) {
 			continue
 		}
 		if c == nil {
 			p.fail(column, ErrCondition, remedySearch)
 			return
 		}
-		p.failAt(c, ErrCondition, remedySearch)
-		return
+		meant, stands := p.stands(first)
+		switch {
+		case stands == standsPlain:
+			continue
+		case stands == standsSealed:
+			c = meant
+		case c.Search().Equality:
+			p.failAt(c, ErrCondition, remedyQualify)
+			return
+		}
+		if !p.equality(c, first, next) {
+			p.failAt(c, ErrCondition, remedyOf(c))
+			return
+		}
 	}
+}
+
+// remedyOf says what works on a sealed column.
+func remedyOf(c *field.Column) string {
+	if c.Search().Equality {
+		return remedyEquality
+	}
+	return remedySearch
 }
 
 // loose refuses what is a sealed column although it is no name: a reserved

@@ -24,6 +24,21 @@ func (p *parser) findRows() {
 	}
 }
 
+// stranger looks at the name behind a function in FROM, or behind parentheses
+// that may hold one. If it is a table's, any column of the result may hold
+// sealed values, and so may the name in place of a column.
+func (p *parser) stranger(i int) {
+	if p.at(i).is("with") {
+		i += 2 // WITH ORDINALITY
+	}
+	if p.at(i).is("as") {
+		i++
+	}
+	if t := p.at(i); t.isName() && len(p.lookup(t.text)) > 0 {
+		p.strange, p.rows[t.text] = true, true
+	}
+}
+
 // rowsName returns the place of the name that the parentheses from i to end go
 // by, in FROM (…) AS name or WITH name AS (…), and whether a list of columns
 // follows it; -1 where they have none.
@@ -84,7 +99,7 @@ func (p *parser) columnAliases(from int) {
 		if ref.at < from || len(ref.found) == 0 || !p.table[ref.at] || !p.at(ref.at+1).is("(") {
 			continue
 		}
-		if before := p.at(ref.at - 1); before.is("as") || p.table[ref.at-1] {
+		if before := p.at(ref.at - 1); before.is("as") || (p.table[ref.at-1] && !before.is(".")) {
 			p.fail("", ErrStatement, remedyColumns)
 		}
 	}

@@ -1,10 +1,12 @@
 package gormplugin
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -102,7 +104,9 @@ func (p *Plugin) leave(db *gorm.DB) {
 	if !s.sent && s.stmt.SQL.Len() > 0 {
 		// A dry run, or an error: the text and its parameters are looked at
 		// and logged all the same.
-		if _, _, err := s.admit(s.stmt.SQL.String(), s.stmt.Vars); err != nil && db.Error == nil {
+		if s.subquery() {
+			s.suspend()
+		} else if _, _, _, err := s.admit(s.stmt.Context, s.stmt.SQL.String(), s.stmt.Vars); err != nil && db.Error == nil {
 			_ = db.AddError(err)
 		}
 	}
@@ -135,7 +139,7 @@ func (p *Plugin) scopeOf(stmt *gorm.Statement) *scope {
 
 // ExecContext checks a statement and runs it.
 func (s *scope) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	_, args, err := s.admit(query, args)
+	_, query, args, err := s.admit(ctx, query, args)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +148,7 @@ func (s *scope) ExecContext(ctx context.Context, query string, args ...any) (sql
 
 // QueryContext checks a statement, runs it, and opens its rows as they are read.
 func (s *scope) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	a, args, err := s.admit(query, args)
+	a, query, args, err := s.admit(ctx, query, args)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +168,7 @@ func (s *scope) QueryContext(ctx context.Context, query string, args ...any) (*s
 
 // QueryRowContext is QueryContext for one row.
 func (s *scope) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	a, args, err := s.admit(query, args)
+	a, query, args, err := s.admit(ctx, query, args)
 	if err != nil {
 		return s.p.errorRow(err)
 	}
@@ -211,59 +215,89 @@ func (s *scope) analysis(query string) *analysis {
 		}
 		return s.p.models.tables(name)
 	})
-	if len(query) <= longestCached {
-		s.p.texts.Add(key, a)
-	}
+	s.p.texts.Add(key, a)
 	return a
 }
 
-// admit checks a statement in front of the driver, and takes the sealed
-// parameters out of their wrapping. The parameters of a refused statement are
-// gone, so that nothing logs them.
-func (s *scope) admit(query string, args []any) (*analysis, []any, error) {
+// admit checks a statement in front of the driver, and returns it as it is to
+// be sent: with terms in the place of values that sealed columns are compared
+// with, and sealed parameters out of their wrapping. What logs show is changed
+// with it; of a refused statement they show no parameter.
+func (s *scope) admit(ctx context.Context, query string, args []any) (a *analysis, text string, out []any, err error) {
 	s.sent = true
-	a := s.analysis(query)
-	err := a.err
-	first := 0
-	if len(args) > 0 && reflect.TypeOf(args[0]) != nil && reflect.TypeOf(args[0]).String() == "pgx.QueryExecMode" {
-		first = 1 // an option of pgx in the first parameter's place
-	}
-	if err == nil && a.moves != nil && !builtByGORM(s.stmt) {
-		err = &Error{
-			Table: a.moves.Table().Name(), Column: a.moved, Err: ErrStatement,
-			Remedy: "sealed values belong to it and would not open any more; change it with Save, which seals them anew",
-		}
-	}
-	for _, use := range a.params {
-		if err == nil {
-			err = use.check(args, first)
-		}
-	}
-	out := args
-	for i, arg := range args {
+	a = s.analysis(query)
+	out = slices.Clone(args)
+	for i, arg := range out {
 		switch v := arg.(type) {
-		case sealed:
-			if &out[0] == &args[0] {
-				out = append([]any(nil), args...)
-			}
-			out[i] = []byte(v)
+		case pending:
+			out[i] = v.value
 		case redacted:
-			if err == nil {
-				err = v.err
-			}
-		default:
-			if _, ok := unwrapLogical(arg); ok && err == nil {
-				err = &Error{Table: s.stmt.Table, Err: ErrCondition, Remedy: remedySearch}
-			}
+			err = errors.Join(err, v.err)
 		}
+	}
+	if err == nil {
+		err = s.check(ctx, a, out)
 	}
 	if err != nil {
 		for i := range s.stmt.Vars {
 			s.stmt.Vars[i] = redacted{err}
 		}
-		return nil, nil, err
+		return nil, "", nil, err
 	}
-	return a, out, nil
+	if a.ranged {
+		out = a.expanded(out)
+	}
+	s.show(a, query, out)
+	for i, arg := range out {
+		if v, ok := arg.(sealed); ok {
+			out[i] = []byte(v)
+		}
+	}
+	return a, cmp.Or(a.text, query), out, nil
+}
+
+// check refuses a statement, or puts terms in the places of its operands.
+func (s *scope) check(ctx context.Context, a *analysis, args []any) error {
+	if a.err != nil {
+		return a.err
+	}
+	if a.moves != nil && !builtByGORM(s.stmt) {
+		return &Error{
+			Table: a.moves.Table().Name(), Column: a.moved, Err: ErrStatement,
+			Remedy: "sealed values belong to it and would not open any more; change it with Save, which seals them anew",
+		}
+	}
+	first := 0
+	if len(args) > 0 && reflect.TypeOf(args[0]) != nil && reflect.TypeOf(args[0]).String() == "pgx.QueryExecMode" {
+		first = 1 // an option of pgx in the first parameter's place
+	}
+	for _, use := range a.params {
+		if err := use.check(args, first); err != nil {
+			return err
+		}
+	}
+	if err := s.terms(ctx, a, args, first); err != nil {
+		return err
+	}
+	for _, arg := range args {
+		if _, ok := unwrapLogical(arg); ok {
+			return &Error{Table: s.stmt.Table, Err: ErrCondition, Remedy: remedySearch}
+		}
+	}
+	return nil
+}
+
+// show has the log, and a dry run's caller, see the statement as it is sent.
+func (s *scope) show(a *analysis, query string, args []any) {
+	if len(s.stmt.Vars) == len(args) {
+		copy(s.stmt.Vars, args)
+	} else if a.ranged {
+		s.stmt.Vars = slices.Clone(args)
+	}
+	if a.text != "" && a.text != query && s.stmt.SQL.String() == query {
+		s.stmt.SQL.Reset()
+		s.stmt.SQL.WriteString(a.text)
+	}
 }
 
 // builtByGORM says whether GORM assembled the assignments of a statement, so

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"io"
 	"reflect"
 	"strings"
 
@@ -13,13 +12,6 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/rowseal/rowseal/field"
-)
-
-// The window: so many rows are read ahead, so that their keys are fetched at
-// once, and no more are held.
-const (
-	windowRows  = 256
-	windowBytes = 1 << 20
 )
 
 // source is a result whose sealed columns are opened, a window at a time.
@@ -31,12 +23,13 @@ type source struct {
 	types   []*sql.ColumnType
 	cols    []*resultColumn // by place; nil for columns that are not sealed
 	groups  []*group
-	unknown []int // places of columns that may be anything
-	window  [][]any
-	into    []any
-	spare   []any // cells for coming rows
-	at      int
-	done    bool
+	unknown []int   // places of columns that may be anything
+	sealed  int     // how many columns are
+	movers  []mover // of plain columns, by place; nil for values handed out as they are
+
+	into []any   // a *scanner for every column
+	now  *window // nil before the first row, and when closed
+	done bool    // no rows are left to read
 }
 
 var (
@@ -54,6 +47,7 @@ type resultColumn struct {
 	candidates []*field.Column // that the statement's text leaves possible
 	optional   bool            // it may be a plain column of the same name
 	into       reflect.Type    // of the values to open into; nil for natural ones
+	sealed     int             // its place in window.raw
 }
 
 // group is the sealed columns of one table in the result.
@@ -72,6 +66,12 @@ func (s *scope) newSource(ctx context.Context, a *analysis, rows *sql.Rows) (*so
 	}
 	src := &source{ctx: ctx, s: s, rows: rows, names: names, cols: make([]*resultColumn, len(names))}
 	a.resolve(src)
+	for _, rc := range src.cols {
+		if rc != nil {
+			rc.sealed = src.sealed
+			src.sealed++
+		}
+	}
 	src.unknown = a.unknown(src)
 	if len(src.groups) == 0 && len(src.unknown) == 0 {
 		return nil, nil
@@ -98,88 +98,28 @@ func plainSource(rows *sql.Rows) *source {
 func (src *source) Columns() []string { return src.names }
 
 // Close closes the underlying rows.
-func (src *source) Close() error { return src.rows.Close() }
+func (src *source) Close() error {
+	if src.now != nil {
+		src.now.giveBack()
+		src.now, src.into, src.done = nil, nil, true
+	}
+	return src.rows.Close()
+}
 
 // Next gives the next row.
 func (src *source) Next(dest []driver.Value) error {
-	if src.at >= len(src.window) {
+	if src.now == nil || src.now.at >= src.now.count {
 		if err := src.fill(); err != nil {
 			return err
 		}
 	}
-	for i, v := range src.window[src.at] {
+	row := src.now.row(src.now.at)
+	for i, v := range row {
 		dest[i] = v
 	}
-	src.window[src.at] = nil
-	src.at++
+	clear(row)
+	src.now.at++
 	return nil
-}
-
-// fill reads the next window and opens it.
-func (src *source) fill() error {
-	src.window, src.at = src.window[:0], 0
-	if src.done {
-		return io.EOF
-	}
-	for size := 0; len(src.window) < windowRows && size < windowBytes; {
-		if !src.rows.Next() {
-			src.done = true
-			break
-		}
-		row := src.row()
-		for i := range row {
-			src.into[i] = &row[i]
-		}
-		if err := src.rows.Scan(src.into...); err != nil {
-			return err
-		}
-		for _, v := range row {
-			size += sizeOf(v)
-		}
-		src.window = append(src.window, row)
-	}
-	if src.done {
-		if err := src.rows.Err(); err != nil {
-			return err
-		}
-	}
-	if len(src.window) == 0 {
-		return io.EOF
-	}
-	if err := src.guard(); err != nil {
-		return err
-	}
-	for _, g := range src.groups {
-		if err := src.open(g); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// row returns cells for one row. They are made for more rows at a time the
-// more rows there are.
-func (src *source) row() []any {
-	n := len(src.names)
-	if len(src.spare) < n {
-		src.spare = make([]any, n*min(64, 1+len(src.window)))
-	}
-	if src.into == nil {
-		src.into = make([]any, n)
-	}
-	row := src.spare[:n:n]
-	src.spare = src.spare[n:]
-	return row
-}
-
-func sizeOf(v any) int {
-	switch v := v.(type) {
-	case []byte:
-		return len(v)
-	case string:
-		return len(v)
-	}
-	return 16
 }
 
 // destinations finds the Go types that a query's rows are read into, so that
@@ -188,6 +128,9 @@ func destinations(stmt *gorm.Statement, src *source) {
 	s, direct := src.destination(stmt)
 	if s == nil {
 		return
+	}
+	if !direct {
+		src.plainDestinations(stmt, s)
 	}
 	for _, c := range src.cols {
 		if c == nil {

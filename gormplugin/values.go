@@ -31,10 +31,7 @@ func (p *Plugin) sealValues(c clause.Clause, stmt *gorm.Statement) (clause.Claus
 	if len(columns) == 0 {
 		return c, nil
 	}
-	page.values.Values = slices.Clone(values.Values)
-	for i := range page.values.Values {
-		page.values.Values[i] = slices.Clone(page.values.Values[i])
-	}
+	page.values.Values = cloneRows(values.Values)
 	if err := page.identify(stmt); err != nil {
 		return c, err
 	}
@@ -59,6 +56,21 @@ func (p *Plugin) sealValues(c clause.Clause, stmt *gorm.Statement) (clause.Claus
 	p.scopeOf(stmt).inserted = page
 	c.Expression = page.values
 	return c, nil
+}
+
+// cloneRows returns rows that can be changed, their cells side by side.
+func cloneRows(rows [][]any) [][]any {
+	n := 0
+	for _, row := range rows {
+		n += len(row)
+	}
+	out, cells := make([][]any, len(rows)), make([]any, 0, n)
+	for i, row := range rows {
+		lo := len(cells)
+		cells = append(cells, row...)
+		out[i] = cells[lo:len(cells):len(cells)]
+	}
+	return out
 }
 
 // cell returns sealed bytes as a statement's parameter; nil stays NULL.

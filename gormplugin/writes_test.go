@@ -26,6 +26,10 @@ func TestNoStatementWritesWhatIsNotSealed(t *testing.T) {
 		{"a FROM list in single quotes", `SELECT secret FROM old, 'vault'`, "sqlite", true},
 		{"a literal that is the table's name", `SELECT id FROM vault WHERE kind IN ('x', 'vault')`, "sqlite", false},
 
+		{"an UPDATE of several tables", `UPDATE old o, vault v SET v.secret = 'x'`, "mysql", true},
+		{"an UPDATE of joined tables", `UPDATE old o JOIN vault v ON v.id = o.id SET v.secret = 'x'`, "mysql", true},
+		{"an upsert beside a table's name", `INSERT INTO vault (id, kind) VALUES (1, 2) ON DUPLICATE KEY UPDATE kind = 1, secret = 'x'`, "mysql", true},
+
 		{"an INSERT inside WITH", `WITH x AS (INSERT INTO vault VALUES (1, 'x') RETURNING id) SELECT id FROM x`, "postgres", true},
 		{"an UPDATE inside WITH", `WITH x AS (UPDATE vault SET secret = 'x' RETURNING id) SELECT id FROM x`, "postgres", true},
 		{"a lock", `SELECT id FROM vault FOR NO KEY UPDATE`, "postgres", false},

@@ -64,11 +64,19 @@ func (k *Keyring) loadCurrent(ctx context.Context, owners []owner, deliver func(
 		case r.State == Destroyed:
 			deliver(i, nil, time.Time{}, destroyed(r))
 		case r.State == Retired:
-			deliver(i, nil, time.Time{}, r.fail(ErrUnknownKey, "its newest key is retired; run `rowseal keys rotate` to make a new one"))
+			deliver(i, nil, time.Time{}, retired(r))
 		default:
 			deliver(i, &r.ID, time.Time{}, nil)
 		}
 	}
+}
+
+func retired(r *Record) error {
+	if r.Purpose.indexes() {
+		return r.fail(ErrUnknownKey, "its newest index key is retired, and another would not find the values already stored; "+
+			"restore the record from a backup of the key store")
+	}
+	return r.fail(ErrUnknownKey, "its newest key is retired; run `rowseal keys rotate` to make a new one")
 }
 
 // latestOrNew returns the newest key of each tenant, made where there was

@@ -1,6 +1,7 @@
 // Package keyring is the key hierarchy: a root key in a KMS wraps tenant keys,
 // which are kept, wrapped, in a key store; tenant keys yield the keys that
-// seal values and that wrap row keys.
+// seal values and that wrap row keys. Records of another purpose yield the keys
+// that make search terms.
 //
 // Make a [Keyring] with [New] and hand it to package field; applications call
 // it directly only to manage keys (package rotate, `rowseal keys`). It holds

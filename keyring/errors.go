@@ -21,6 +21,8 @@ var (
 	ErrNoRoot = errors.New("no configured root key wraps this key")
 	// ErrStore: the key store failed.
 	ErrStore = errors.New("key store failed")
+	// ErrIndexKey: index keys do not rotate as tenant keys do.
+	ErrIndexKey = errors.New("index keys are not rotated")
 	// ErrConflict: the record was changed by somebody else meanwhile.
 	ErrConflict = errors.New("key was changed meanwhile; read it again")
 )
@@ -59,5 +61,8 @@ func (r *Record) fail(err error, remedy string) error {
 }
 
 func destroyed(r *Record) error {
+	if r.Purpose.indexes() {
+		return r.fail(ErrDestroyed, "its search terms cannot be made any more, and its tenant gets no new key")
+	}
 	return r.fail(ErrDestroyed, "its values cannot be opened any more, and its tenant gets no new key")
 }

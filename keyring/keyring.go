@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/rowseal/rowseal/blindindex"
 	"github.com/rowseal/rowseal/dekcache"
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/kms"
@@ -27,7 +28,7 @@ type Config struct {
 	// keys, so that a key for each of millions of users costs no KMS call.
 	Intermediate bool
 	// Entries bounds the tenant keys held; 0 means 10,000. Four times as many
-	// built AEADs are held, at about 1.2 kB each.
+	// built AEADs are held, at about 1.2 kB each, and as many index keys.
 	Entries int
 	// TTL is how long a key is held, counted from when its unwrapping began; 0
 	// means 5 minutes, 1 second to 1 hour is allowed. Disabling a root key stops all opening within it.
@@ -105,6 +106,7 @@ type Keyring struct {
 	readers *dekcache.Cache[readerRef, envelope.Key]
 	rows    *dekcache.Cache[rowRef, envelope.Key]
 	kmsRows *dekcache.Cache[string, envelope.Key]
+	indexes *dekcache.Cache[blindindex.Use, blindindex.Key]
 	reused  reusedKeys
 	tallies *tallies
 
@@ -121,6 +123,7 @@ type loaders struct {
 	readers dekcache.Loader[readerRef, envelope.Key]
 	rows    dekcache.Loader[rowRef, envelope.Key]
 	kmsRows dekcache.Loader[string, envelope.Key]
+	indexes dekcache.Loader[blindindex.Use, blindindex.Key]
 }
 
 // heldKey is an unwrapped tenant or store key and what its record said.
@@ -168,7 +171,7 @@ func New(cfg Config) (*Keyring, error) {
 	}
 	k := &Keyring{cfg: cfg}
 	k.reused.cfg = &k.cfg
-	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows}
+	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows, k.loadIndexes}
 	aeads := cfg.Entries * aeadsPerKey
 	var err error
 	if k.tallies, err = newTallies(aeads, warnValues, cfg.Log); err != nil {
@@ -182,6 +185,7 @@ func New(cfg Config) (*Keyring, error) {
 		newCache(&k.readers, &cfg, aeads, refreshDerived, 0),
 		newCache(&k.rows, &cfg, cfg.Entries, 0, 0),
 		newCache(&k.kmsRows, &cfg, cfg.Entries, 0, 0),
+		newCache(&k.indexes, &cfg, aeads, refreshDerived, 0),
 	)
 }
 
@@ -222,6 +226,7 @@ func (k *Keyring) Forget() {
 	k.readers.Purge()
 	k.rows.Purge()
 	k.kmsRows.Purge()
+	k.indexes.Purge()
 	k.reused.purge()
 }
 
@@ -232,13 +237,14 @@ type Stats struct {
 	Readers    dekcache.Stats // AEADs that open
 	RowKeys    dekcache.Stats // row keys found in values
 	KMSRowKeys dekcache.Stats // row keys that a KMS unwrapped
+	IndexKeys  dekcache.Stats // keys that make search terms
 }
 
 // Stats returns the counters so far.
 func (k *Keyring) Stats() Stats {
 	return Stats{
 		TenantKeys: k.held.Stats(), Writers: k.writers.Stats(), Readers: k.readers.Stats(),
-		RowKeys: k.rows.Stats(), KMSRowKeys: k.kmsRows.Stats(),
+		RowKeys: k.rows.Stats(), KMSRowKeys: k.kmsRows.Stats(), IndexKeys: k.indexes.Stats(),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rowseal/rowseal/blindindex"
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/keyring/keyringtest"
@@ -434,12 +435,13 @@ func TestKeysThatNameEachOtherAsParentsAreRefusedAtOnce(t *testing.T) {
 
 func TestAnIndexKeyOpensNoValues(t *testing.T) {
 	b := newBench(t)
-	r, err := b.Rotate(t.Context(), keyring.PurposeIndex, "acme", "test", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := open(b.reader(t), b.field, naming(t, b.field, r.ID)); !errors.Is(err, keyring.ErrUnknownKey) {
-		t.Errorf("a value that names an index key: %v", err)
+	mustTerm(t, b.Keyring, blindindex.Use{Tenant: "acme", Name: ssn})
+	mustTerm(t, b.Keyring, blindindex.Use{Global: true, Name: ssn})
+	for _, p := range []keyring.Purpose{keyring.PurposeIndex, keyring.PurposeGlobalIndex} {
+		r := indexRecord(t, b, p)
+		if _, err := open(b.reader(t), b.field, naming(t, b.field, r.ID)); !errors.Is(err, keyring.ErrUnknownKey) {
+			t.Errorf("a value that names a key of purpose %s: %v", p, err)
+		}
 	}
 }
 

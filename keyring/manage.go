@@ -49,7 +49,14 @@ func (k *Keyring) Each(ctx context.Context, f Filter, do func(Record) error) err
 // Rotate gives tenant a new key version: new values use it as soon as the
 // caches of their writers let go of the old one (within their TTL), and old
 // versions, now retired, go on opening. by and reason are kept in the records.
+//
+// Index keys are refused with ErrIndexKey: the terms of all stored values
+// would be found no longer.
 func (k *Keyring) Rotate(ctx context.Context, p Purpose, tenant, by, reason string) (Record, error) {
+	if p.indexes() {
+		return Record{}, &Error{Tenant: tenant, Err: ErrIndexKey, Remedy: "the values already stored carry terms of the old key and would be found " +
+			"no longer; this version does not rotate index keys"}
+	}
 	list, err := k.cfg.Store.Latest(ctx, p, []string{tenant})
 	if err != nil {
 		return Record{}, storeError(err)

@@ -18,6 +18,9 @@ const (
 	PurposeTenant Purpose = "tenant"
 	// PurposeIndex: a tenant's key for search terms.
 	PurposeIndex Purpose = "index"
+	// PurposeGlobalIndex: the one key of the namespace for search terms that
+	// are alike for all tenants. Its Tenant is "*".
+	PurposeGlobalIndex Purpose = "index-global"
 	// PurposeStore: a key between the KMS and tenant keys; its Tenant is a
 	// slot number.
 	PurposeStore Purpose = "store"

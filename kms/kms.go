@@ -75,7 +75,7 @@ type Rewrapper interface {
 type Binding struct {
 	Namespace string // the deployment, "" where there is one
 	Tenant    string // "" for keys that belong to no tenant
-	Purpose   string // "tenant", "index", "store" or "row"
+	Purpose   string // "tenant", "index", "index-global", "store" or "row"
 	KeyID     string // 16 hex digits; "" for keys that have no id ("row")
 	Version   uint32 // 0 for keys that have no version
 }

@@ -24,8 +24,10 @@ func TestWhatIsCreatedIsReadBackWhole(t *testing.T) {
 		awkward.ChangedBy, awkward.Reason = `o'neil "x"`, "because\n\\"
 		index := key("a", 1)
 		index.Purpose = keyring.PurposeIndex
+		global := key("*", 1)
+		global.Purpose = keyring.PurposeGlobalIndex
 		records := []keyring.Record{
-			awkward, key("a", 1), index, parent, under(parent, key("b", 1)), with(keyring.Retired, key("c", 1)), with(keyring.Destroyed, key("d", 1)),
+			awkward, key("a", 1), index, global, parent, under(parent, key("b", 1)), with(keyring.Retired, key("c", 1)), with(keyring.Destroyed, key("d", 1)),
 		}
 		before, err := s.Now(t.Context())
 		if err != nil {
@@ -95,7 +97,9 @@ func TestLatest(t *testing.T) {
 		retired := with(keyring.Retired, key("retired", 1))
 		child, index := under(p, key("child", 1)), key("rotated", 7)
 		index.Purpose = keyring.PurposeIndex
-		create(t, s, p, rotated1, rotated2, ahead1, ahead2, two1, two2, gone1, gone2, retired, child, index)
+		star, global := key("*", 1), key("*", 1)
+		star.Purpose, global.Purpose = keyring.PurposeIndex, keyring.PurposeGlobalIndex
+		create(t, s, p, rotated1, rotated2, ahead1, ahead2, two1, two2, gone1, gone2, retired, child, index, star, global)
 		for _, tt := range []struct {
 			name    string
 			purpose keyring.Purpose
@@ -110,6 +114,8 @@ func TestLatest(t *testing.T) {
 			{"shows a retired key where no key is active", keyring.PurposeTenant, []string{"retired"}, []envelope.KeyID{retired.ID}},
 			{"adds the parent", keyring.PurposeTenant, []string{"child"}, []envelope.KeyID{child.ID, p.ID}},
 			{"keeps purposes apart", keyring.PurposeIndex, []string{"rotated", "two"}, []envelope.KeyID{index.ID}},
+			{"keeps the global index key apart from a tenant of its name", keyring.PurposeGlobalIndex, []string{"*"}, []envelope.KeyID{global.ID}},
+			{"finds the index key of a tenant of that name", keyring.PurposeIndex, []string{"*"}, []envelope.KeyID{star.ID}},
 			{"finds store keys", keyring.PurposeStore, []string{"0", "1"}, []envelope.KeyID{p.ID}},
 			{"keeps tenants apart by case", keyring.PurposeTenant, []string{"TWO", "two "}, nil},
 			{
@@ -345,7 +351,7 @@ func invalidRequests() []invalidRequest {
 		{"a long tenant", change(func(r *keyring.Record) { r.Tenant = strings.Repeat("x", 256) }), "1 to 255"},
 		{"a tenant that is not UTF-8", change(func(r *keyring.Record) { r.Tenant = "\xff" }), "not UTF-8"},
 		{"a tenant with NUL", change(func(r *keyring.Record) { r.Tenant = "a\x00b" }), "without NUL"},
-		{"an unknown purpose", change(func(r *keyring.Record) { r.Purpose = "row" }), "tenant, index, store"},
+		{"an unknown purpose", change(func(r *keyring.Record) { r.Purpose = "row" }), "tenant, index, index-global, store"},
 		{"an unknown state", change(func(r *keyring.Record) { r.State = "" }), "active, retired, destroyed"},
 		{"an active key without wraps", change(func(r *keyring.Record) { r.Wraps = nil }), "no wraps"},
 		{"a tombstone with wraps", change(func(r *keyring.Record) { r.State = keyring.Destroyed }), "still has wraps"},
@@ -360,10 +366,10 @@ func invalidRequests() []invalidRequest {
 		{"a search for an empty tenant", latest(keyring.PurposeTenant, "a", ""), "1 to 255"},
 		{"a search for a tenant that is not UTF-8", latest(keyring.PurposeTenant, "\xff"), "not UTF-8"},
 		{"a search for a tenant with NUL", latest(keyring.PurposeTenant, "\x00"), "without NUL"},
-		{"a search for an unknown purpose", latest("row", "a"), "tenant, index, store"},
+		{"a search for an unknown purpose", latest("row", "a"), "tenant, index, index-global, store"},
 		{"a list of nothing", list(keyring.Filter{}, 0), "at least 1"},
 		{"a list of a tenant that is not UTF-8", list(keyring.Filter{Tenant: "\xff"}, 1), "not UTF-8"},
-		{"a list of an unknown purpose", list(keyring.Filter{Purpose: "row"}, 1), "tenant, index, store"},
+		{"a list of an unknown purpose", list(keyring.Filter{Purpose: "row"}, 1), "tenant, index, index-global, store"},
 		{"an update that leaves a tombstone its wraps", func(t *testing.T, s *Store) error {
 			r := key("a", 1)
 			dead := r

@@ -111,10 +111,10 @@ func checkRecord(r *keyring.Record) error {
 
 func checkPurpose(p keyring.Purpose) error {
 	switch p {
-	case keyring.PurposeTenant, keyring.PurposeIndex, keyring.PurposeStore:
+	case keyring.PurposeTenant, keyring.PurposeIndex, keyring.PurposeGlobalIndex, keyring.PurposeStore:
 		return nil
 	}
-	return fmt.Errorf("purpose %.40q is none of tenant, index, store", p)
+	return fmt.Errorf("purpose %.40q is none of tenant, index, index-global, store", p)
 }
 
 // checkTenant refuses what JSON would change: of bytes that are not UTF-8 it

@@ -1,0 +1,151 @@
+package gormplugin
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+
+	"gorm.io/gorm/logger"
+
+	"github.com/rowseal/rowseal/field"
+)
+
+// remedyTenant is for conditions on a column whose index keys are a tenant's.
+const remedyTenant = "equal values of two tenants have different terms: fix the tenant in the condition, in Model or with gormplugin.WithTenant, or declare scope=global at the column"
+
+// pending is a parameter of a sub-query: what it is compared with is seen when
+// the whole statement is. Until then nothing encodes or prints it.
+type pending struct{ value any }
+
+var (
+	_ driver.Valuer = pending{}
+	_ fmt.Formatter = pending{}
+)
+
+// Value refuses: a driver that asks has got a sub-query by itself.
+func (pending) Value() (driver.Value, error) {
+	return nil, fmt.Errorf("rowseal: a sub-query was sent by itself, or to another database: %w", ErrNotRegistered)
+}
+
+// Format prints no value.
+func (pending) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hidden) }
+
+// subquery says whether GORM builds the statement as a part of another: it
+// does so in a dry run without a log.
+func (s *scope) subquery() bool { return s.stmt.DryRun && s.stmt.Logger == logger.Discard }
+
+// suspend hides the parameters of a sub-query from logs and drivers.
+func (s *scope) suspend() {
+	for i, v := range s.stmt.Vars {
+		switch v.(type) {
+		case sealed, redacted, pending:
+		default:
+			s.stmt.Vars[i] = pending{v}
+		}
+	}
+}
+
+// terms puts the terms of the values that are compared with sealed columns in
+// their places in args. first is the place of the first parameter.
+func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) error {
+	for _, share := range a.shares {
+		tenant, err := s.tenant(share.scope, args, first)
+		if err == nil && tenant == "" {
+			err = field.ErrTenantUnknown
+		}
+		if err != nil {
+			return conditionError(share.column, err)
+		}
+	}
+	if len(a.operands) == 0 {
+		return nil
+	}
+	terms := make([]field.Term, len(a.operands))
+	for i, o := range a.operands {
+		at := o.param + first
+		if at >= len(args) {
+			return conditionError(o.column, ErrCondition)
+		}
+		v, err := comparand(o.column, args[at])
+		if err != nil {
+			return err
+		}
+		terms[i] = field.Term{Column: o.column, Value: v}
+		if terms[i].Tenant, err = s.tenant(o.scope, args, first); err != nil {
+			return conditionError(o.column, err)
+		}
+	}
+	if err := s.p.cipher.EqualityTerms(ctx, terms); err != nil {
+		var e *field.Error
+		if errors.As(err, &e) && errors.Is(err, field.ErrTenantUnknown) {
+			return conditionError(a.operands[0].column, field.ErrTenantUnknown)
+		}
+		return err
+	}
+	for i, o := range a.operands {
+		args[o.param+first] = cell(terms[i].Bytes)
+	}
+	return nil
+}
+
+func conditionError(c *field.Column, err error) error {
+	e := &Error{Table: c.Table().Name(), Column: c.Name(), Err: err}
+	if errors.Is(err, field.ErrTenantUnknown) {
+		e.Remedy = remedyTenant
+	}
+	return e
+}
+
+// comparand returns the logical value that a sealed column is compared with.
+func comparand(c *field.Column, v any) (any, error) {
+	if inner, ok := unwrapLogical(v); ok {
+		return inner, nil
+	}
+	if isSerializerValue(v) {
+		return nil, nil
+	}
+	if isComputed(v) {
+		return nil, conditionError(c, ErrCondition)
+	}
+	return v, nil
+}
+
+// tenant returns the tenant that a condition is about: the one that it fixes,
+// or the model's; "" leaves it to the context.
+func (s *scope) tenant(t tenancy, args []any, first int) (string, error) {
+	switch {
+	case t.model == nil:
+		return "", nil
+	case t.text != "":
+		return t.text, nil
+	case t.param >= 0 && t.param+first < len(args):
+		v := args[t.param+first]
+		if isComputed(v) {
+			return "", field.ErrTenantUnknown
+		}
+		return field.TenantOf(v)
+	}
+	if v := t.model.tenantOf(s.stmt.Model); v != nil {
+		return field.TenantOf(v)
+	}
+	return field.TenantFrom(s.stmt.Context), nil
+}
+
+// tenantOf returns the tenant of dest, if that is a model with one; else nil.
+func (m *model) tenantOf(dest any) any {
+	rv := reflect.ValueOf(dest)
+	for rv.Kind() == reflect.Pointer && !rv.IsNil() {
+		rv = rv.Elem()
+	}
+	if !rv.IsValid() || rv.Type() != m.schema.ModelType {
+		return nil
+	}
+	v, zero := m.tenant.ValueOf(context.Background(), rv)
+	if zero {
+		return nil
+	}
+	return v
+}

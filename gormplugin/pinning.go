@@ -1,0 +1,211 @@
+package gormplugin
+
+import (
+	"strings"
+
+	"github.com/rowseal/rowseal/field"
+)
+
+// tenancy says whose index key a condition's terms are made with.
+type tenancy struct {
+	model *model // nil where the tenant does not matter
+	param int    // of a condition that fixes the tenant column; -1 for none
+	text  string // of a literal that does; "" for none
+}
+
+// shared is a column whose rows' terms are compared with each other: equal
+// values have equal terms within one tenant only.
+type shared struct {
+	column *field.Column
+	scope  tenancy
+}
+
+// tenancyOf finds what fixes the tenant of column c, of the table that goes by
+// qual, where the condition at i holds; i is -1 where there is none.
+func (p *parser) tenancyOf(c *field.Column, qual string, i int) tenancy {
+	m := p.modelOf(c)
+	if c.Scope() == field.ScopeGlobal || m == nil || m.tenant == nil {
+		return tenancy{param: -1}
+	}
+	found := tenancy{model: m, param: -1}
+	p.around(i, func(lo, hi int) bool {
+		at := p.fixed(m.tenant.DBName, qual, lo, hi)
+		switch t := p.at(at); {
+		case at < 0:
+			return false
+		case t.kind == tokenParam:
+			found.param = t.param
+		default:
+			found.text = t.text
+		}
+		return true
+	})
+	return found
+}
+
+// modelOf returns the model that declares c.
+func (p *parser) modelOf(c *field.Column) *model {
+	for _, m := range p.models {
+		if m.column(c.Name()) == c {
+			return m
+		}
+	}
+	return nil
+}
+
+// qualOf returns the qualifier of the chain at i.
+func (p *parser) qualOf(i int) string {
+	parts, _ := p.chain(i)
+	if len(parts) < 2 {
+		return ""
+	}
+	qual, _ := split(parts)
+	return qual
+}
+
+// around calls f with the conditions that hold whenever the one at i does, as
+// ranges of tokens joined by AND, from the inside out, until f says that it is
+// done. It stays inside of one query.
+func (p *parser) around(i int, f func(lo, hi int) bool) {
+	for i >= 0 {
+		lo, hi := p.conjunction(i)
+		if f(lo, hi) {
+			return
+		}
+		for i = lo - 1; i >= 0 && p.at(i).depth >= p.at(lo).depth; i-- {
+		}
+		if i < 0 || !p.at(i).is("(") || p.at(i+1).is("select") {
+			return
+		}
+	}
+}
+
+// between are the words that end a row of conditions joined by AND.
+var between = wordSet(`or where on having when then else end select from group order limit union intersect except offset
+	fetch for window returning left right full inner cross join natural set lock using`)
+
+// conjunction returns the row of conditions, joined by AND, that the token at
+// i stands in.
+func (p *parser) conjunction(i int) (lo, hi int) {
+	depth := p.at(i).depth
+	inside := func(j int) bool {
+		t := p.at(j)
+		return t.kind != 0 && t.depth >= depth && !(t.depth == depth && (t.kind == tokenWord && between[t.text] || t.is(";")))
+	}
+	for lo = i; lo > 0 && inside(lo-1); lo-- {
+	}
+	for hi = i; inside(hi + 1); hi++ {
+	}
+	return lo, hi + 1
+}
+
+// conditions calls f with the place of each condition in [lo, hi) that is
+// joined to the others by AND, and looks into parentheses around several.
+func (p *parser) conditions(lo, hi int, f func(i int) bool) bool {
+	depth := p.at(lo).depth
+	for i := lo; i < hi; i++ {
+		if p.at(i).depth != depth || (i > lo && !p.at(i-1).is("and")) {
+			continue
+		}
+		if !p.at(i).is("(") {
+			if f(i) {
+				return true
+			}
+			continue
+		}
+		end := p.closing(i)
+		if from, to := p.conjunction(i + 1); from == i+1 && to == end && p.ends(end+1) && p.conditions(from, to, f) {
+			return true
+		}
+	}
+	return false
+}
+
+// fixed finds column = value among the conditions in [lo, hi), for the table
+// that goes by qual, and returns the place of the value, or -1.
+func (p *parser) fixed(column, qual string, lo, hi int) (value int) {
+	found := p.conditions(lo, hi, func(i int) bool {
+		parts, next := p.chain(i)
+		if len(parts) == 0 || !p.at(next).is("=") || !p.ends(next+2) {
+			return false
+		}
+		q, name := split(parts)
+		value = next + 1
+		k := p.at(value).kind
+		return strings.EqualFold(name, column) && p.sameTable(q, qual) &&
+			(k == tokenParam || k == tokenText || k == tokenNumber)
+	})
+	if !found {
+		return -1
+	}
+	return value
+}
+
+// sameTable says whether two qualifiers certainly mean one table.
+func (p *parser) sameTable(a, b string) bool {
+	return a == b || ((a == "" || b == "") && len(p.refs) == 1)
+}
+
+// alone notes that the values of c, which stands at i, are compared with each
+// other, among the rows that the query's WHERE holds for.
+func (p *parser) alone(c *field.Column, i int) {
+	if t := p.tenancyOf(c, p.qualOf(i), p.whereOf(i)); t.model != nil {
+		p.shares = append(p.shares, shared{column: c, scope: t})
+	}
+}
+
+// whereOf returns the place of the first condition of the query that the token
+// at i belongs to; -1 for none.
+func (p *parser) whereOf(i int) int {
+	depth := p.at(i).depth
+	for ; i >= 0; i-- {
+		if t := p.at(i); t.depth <= depth {
+			if depth = t.depth; t.is("select") {
+				break
+			}
+		}
+	}
+	if at := p.until(i+1, depth, "where", "union", "intersect", "except"); i >= 0 && p.at(at).is("where") {
+		return at + 1
+	}
+	return -1
+}
+
+// together notes that the values of a and b are compared, at i and j. A
+// condition that makes their tenants equal will do in place of one that fixes
+// them.
+func (p *parser) together(a *field.Column, i int, b *field.Column, j int) {
+	qa, qb := p.qualOf(i), p.qualOf(j)
+	ta, tb := p.tenancyOf(a, qa, i), p.tenancyOf(b, qb, j)
+	if ta.model != nil && tb.model != nil {
+		same := false
+		p.around(i, func(lo, hi int) bool {
+			same = p.joined(ta.model.tenant.DBName, qa, tb.model.tenant.DBName, qb, lo, hi)
+			return same
+		})
+		if same {
+			return
+		}
+	}
+	if ta.model != nil {
+		p.shares = append(p.shares, shared{column: a, scope: ta})
+	}
+	if tb.model != nil {
+		p.shares = append(p.shares, shared{column: b, scope: tb})
+	}
+}
+
+// joined finds a.x = b.y, either way round, among the conditions in [lo, hi).
+func (p *parser) joined(x, a, y, b string, lo, hi int) bool {
+	return p.conditions(lo, hi, func(i int) bool {
+		left, next := p.chain(i)
+		right, end := p.chain(next + 1)
+		if len(left) == 0 || len(right) == 0 || !p.at(next).is("=") || !p.ends(end) {
+			return false
+		}
+		lq, lc := split(left)
+		rq, rc := split(right)
+		return lq == a && strings.EqualFold(lc, x) && rq == b && strings.EqualFold(rc, y) ||
+			lq == b && strings.EqualFold(lc, y) && rq == a && strings.EqualFold(rc, x)
+	})
+}
