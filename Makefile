@@ -6,8 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 GO       ?= go
 PACKAGES ?= ./...
-# One PostgreSQL for all packages that a command tests, gone when the command ends.
-WITHPG   := $(GO) run ./internal/testpg/withpg
+# One PostgreSQL and one MariaDB for all packages that a command tests, gone when the command ends.
+WITHDB   := $(GO) run ./internal/testpg/withpg -mysql
 
 FUZZTIME  ?= 10m
 FUZZ      ?= .
@@ -24,7 +24,7 @@ help: ## print this list
 
 .PHONY: test
 test: ensure lint vuln build ## everything that must pass before a change is merged
-	@$(WITHPG) $(MAKE) test-race test-fips test-secret
+	@$(WITHDB) $(MAKE) test-race test-fips test-secret
 
 .PHONY: quick
 quick: ## tests without the race detector, and without those that need a server where none is
@@ -43,18 +43,18 @@ gorm-matrix: ## every operation of GORM on each database: ok, or refused and why
 
 .PHONY: bench
 bench: ## benchmarks (BENCH=regexp BENCHTIME=1s COUNT=1 PACKAGES=./...)
-	@scripts/ensure.sh postgresql
-	@$(WITHPG) $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem -timeout 60m $(PACKAGES)
+	@scripts/ensure.sh postgresql mysql
+	@$(WITHDB) $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem -timeout 60m $(PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME=10m (FUZZ=regexp of names)
-	@scripts/ensure.sh postgresql
-	@$(WITHPG) scripts/fuzz.sh $(FUZZTIME) '$(FUZZ)'
+	@scripts/ensure.sh postgresql mysql
+	@$(WITHDB) scripts/fuzz.sh $(FUZZTIME) '$(FUZZ)'
 
 .PHONY: cover
 cover: ## how much of each package the tests reach
-	@scripts/ensure.sh postgresql
-	@$(WITHPG) $(GO) test -coverprofile=cover.out $(PACKAGES)
+	@scripts/ensure.sh postgresql mysql
+	@$(WITHDB) $(GO) test -coverprofile=cover.out $(PACKAGES)
 	@$(GO) tool cover -func=cover.out | tail -n 1
 
 .PHONY: lint
@@ -94,7 +94,7 @@ test-secret:
 
 .PHONY: ensure
 ensure:
-	@scripts/ensure.sh cc postgresql
+	@scripts/ensure.sh cc postgresql mysql
 
 bin/golangci-lint bin/govulncheck bin/benchstat: tools/go.mod tools/go.sum
 	@echo "building the tools of tools/go.mod (a minute, once)"

@@ -31,7 +31,7 @@ type Keys struct {
 	// that each wrap every tenant key. The schemes are for package kms to know.
 	KMS []string
 	// Store is where tenant keys are kept: "postgres" for the database with the
-	// data, or a URL, "postgres://…" or "sqlite:///path".
+	// data, or a URL, "postgres://…", "mysql://…" or "sqlite:///path".
 	Store string
 	// Entries bounds the cache of tenant keys, 1 to 1,000,000.
 	Entries int

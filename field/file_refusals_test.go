@@ -7,7 +7,7 @@ import (
 
 func TestWrongKeysAreRefused(t *testing.T) {
 	const (
-		stores  = "; accepted: postgres, postgres://…, sqlite:///path"
+		stores  = "; accepted: postgres, postgres://…, mysql://…, sqlite:///path"
 		urls    = "is not a URL; accepted: local:///path/to/root.key, awskms:///alias/NAME?region=REGION, or another provider's scheme://…"
 		ttl     = "; accepted: a duration from 1s to 1h, such as 30s or 1m30s"
 		entries = "; accepted: 1 to 1000000"
@@ -23,7 +23,7 @@ func TestWrongKeysAreRefused(t *testing.T) {
 		{"a root key twice", "kms: [local:///a, local:///a]", "f:1:26: keys.kms[1]: is listed twice; keep one"},
 		{"no root key", "kms: []", "f:1:13: keys.kms: lists 0 root keys; accepted: a URL, or a list of 1 to 16"},
 		{"too many root keys", "kms: [" + strings.Repeat("a, ", 17) + "]", "f:1:13: keys.kms: lists 17 root keys; accepted: a URL, or a list of 1 to 16"},
-		{"an unknown store", "store: mysql://u:p@h/d", "f:1:15: keys.store: is not a key store" + stores},
+		{"an unknown store", "store: oracle://u:p@h/d", "f:1:15: keys.store: is not a key store" + stores},
 		{"a store with a slip", "store: postgre://u:p@h/d", `f:1:15: keys.store: is not a key store, did you mean "postgres"?` + stores},
 		{"postgres:// without a host", "store: 'postgres://'", "f:1:15: keys.store: is not a key store" + stores},
 		{"a connection string as store", "store: 'host=h password=p'", "f:1:15: keys.store: is not a key store: there is white space in it" + stores},

@@ -77,7 +77,7 @@ func (r *fileReader) kms(n *yamlNode) []string {
 	return urls
 }
 
-const acceptedStores = "; accepted: postgres, postgres://…, sqlite:///path"
+const acceptedStores = "; accepted: postgres, postgres://…, mysql://…, sqlite:///path"
 
 // store does not repeat the value in errors: it may hold a password.
 func (r *fileReader) store(n *yamlNode) string {
@@ -91,14 +91,14 @@ func (r *fileReader) store(n *yamlNode) string {
 		r.fail(n, "is not a key store: there is white space in it"+acceptedStores)
 	case found && scheme == "file":
 		r.fail(n, "this version does not support file://… as a key store"+acceptedStores)
-	case found && scheme == "postgres" && rest != "":
+	case found && (scheme == "postgres" || scheme == "mysql") && rest != "":
 		return s
 	case found && scheme == "sqlite" && (!strings.HasPrefix(rest, "/") || rest == "/"):
 		r.fail(n, "names no file; write sqlite:// and an absolute path, as in sqlite:///var/lib/rowseal/keys.db")
 	case found && scheme == "sqlite":
 		return s
 	default:
-		r.fail(n, "is not a key store%s%s", hint(scheme, []string{"postgres", "sqlite"}), acceptedStores)
+		r.fail(n, "is not a key store%s%s", hint(scheme, []string{"postgres", "mysql", "sqlite"}), acceptedStores)
 	}
 	return ""
 }

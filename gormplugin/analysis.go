@@ -151,7 +151,7 @@ func (p *parser) mentionsTable() bool {
 		if t.isName() {
 			p.know(p.lookup(t.text))
 		}
-		if t.kind == tokenText && i > 0 && p.tokens[0].is("do") {
+		if t.kind == tokenText && i > 0 && hidesText(p.tokens[0]) {
 			p.know(p.buried(t.text))
 		}
 		if t.kind == tokenText && !p.d.dollars && p.tableBefore(i) {

@@ -16,8 +16,16 @@ import (
 func (p *Plugin) sealConflict(c clause.Clause, stmt *gorm.Statement) (clause.Clause, error) {
 	conflict, ok := c.Expression.(clause.OnConflict)
 	m, err := p.of(stmt)
-	if err != nil || m == nil || !ok || conflict.DoNothing {
+	if err != nil || m == nil || !ok {
 		return c, err
+	}
+	if isMySQL(stmt) && m.seals() {
+		if err := m.duplicate(conflict); err != nil {
+			return c, err
+		}
+	}
+	if conflict.DoNothing {
+		return c, nil
 	}
 	set := slices.Clone(conflict.DoUpdates)
 	assigned := map[string]bool{}
@@ -32,10 +40,17 @@ func (p *Plugin) sealConflict(c clause.Clause, stmt *gorm.Statement) (clause.Cla
 	if err := p.sealAssigned(stmt, m, set); err != nil {
 		return c, err
 	}
-	if conflict.DoUpdates, err = m.withPlain(conflict.DoUpdates, set); err != nil {
+	if set, err = m.withPlain(conflict.DoUpdates, set); err != nil {
 		return c, err
 	}
-	if !m.allAssigned(assigned) {
+	conflict.DoUpdates = set
+	switch {
+	case m.allAssigned(assigned):
+	case isMySQL(stmt):
+		if conflict.DoUpdates, err = p.onlyOwn(stmt, m, set); err != nil {
+			return c, err
+		}
+	default:
 		// The row in the table keeps some of its values, so its tenant and id
 		// must be those of the row that was to be inserted.
 		same := slices.Concat(sameAsExcluded(stmt, m.tenant), sameAsExcluded(stmt, m.rowID))

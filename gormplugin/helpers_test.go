@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/glebarez/sqlite"
+	"gorm.io/driver/mysql"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/gormplugin"
+	"github.com/rowseal/rowseal/internal/testmysql"
 	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/keyring/keyringtest"
@@ -98,9 +100,13 @@ func newCipher(t testing.TB) (*field.Cipher, *keyringtest.Store, kms.KMS) {
 
 func dialector(t testing.TB, kind string) func() gorm.Dialector {
 	t.Helper()
-	if kind == "postgres" {
+	switch kind {
+	case "postgres":
 		dsn := testpg.DSN(t)
 		return func() gorm.Dialector { return postgres.Open(dsn) }
+	case "mysql":
+		dsn := testmysql.DSN(t, "parseTime=true", "clientFoundRows=true")
+		return func() gorm.Dialector { return mysql.Open(dsn) }
 	}
 	path := filepath.Join(t.TempDir(), "test.db")
 	return func() gorm.Dialector { return sqlite.Open(path + "?_pragma=busy_timeout(5000)") }
@@ -150,7 +156,7 @@ func (l *lab) withoutGuards(t testing.TB) {
 // databases runs a test on each database.
 func databases(t *testing.T, test func(t *testing.T, l *lab)) {
 	t.Helper()
-	for _, kind := range []string{"sqlite", "postgres"} {
+	for _, kind := range []string{"sqlite", "postgres", "mysql"} {
 		t.Run(kind, func(t *testing.T) { test(t, newLab(t, kind)) })
 	}
 }

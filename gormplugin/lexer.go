@@ -41,7 +41,7 @@ func (t token) is(s string) bool {
 type dialect struct {
 	dollars   bool // $1 and $tag$…$tag$ (PostgreSQL); else ? is a placeholder
 	brackets  bool // [name] (SQLite, SQL Server)
-	backslash bool // '\'' (MySQL)
+	backslash bool // MySQL: '\'' and all else in mysqllexer.go
 	prefixes  bool // indexes on the first bytes of a column, and none on expressions (MySQL)
 }
 
@@ -87,8 +87,16 @@ func (l *lexer) next() {
 	case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
 		l.pos++
 	case l.comment():
+	case l.d.backslash && c == '\'':
+		l.emit(tokenText, l.mysqlQuoted(c))
+	case l.d.backslash && c == '"':
+		l.emit(tokenName, strings.ToLower(l.mysqlQuoted(c)))
+	case l.d.backslash && isDigit(c):
+		l.mysqlNumber()
+	case l.d.backslash && isMySQLByte(c):
+		l.mysqlWord()
 	case c == '\'':
-		l.emit(tokenText, l.quoted('\'', l.d.backslash))
+		l.emit(tokenText, l.quoted('\'', false))
 	case c == '"' || c == '`':
 		l.emit(tokenName, strings.ToLower(l.quoted(c, false)))
 	case c == '[' && l.d.brackets:
@@ -123,6 +131,9 @@ func (l *lexer) symbol(c byte) {
 // than the database does would hide what it runs.
 func (l *lexer) comment() bool {
 	rest := l.src[l.pos:]
+	if l.d.backslash {
+		return l.mysqlComment(rest)
+	}
 	switch {
 	case strings.HasPrefix(rest, "--"):
 		ends := "\n"

@@ -1,12 +1,15 @@
 package gormplugin_test
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/rowseal/rowseal/gormplugin"
 )
 
 func TestPeopleComeBackAsTheyWereCreated(t *testing.T) {
@@ -202,7 +205,15 @@ func TestReturningOpens(t *testing.T) {
 		p := newPerson(1)
 		must(t, l.Clauses(clause.Returning{}).Create(&p).Error)
 		var got []person
-		must(t, l.Model(&got).Clauses(clause.Returning{}).Where("id = ?", p.ID).Update("name", "canary r").Error)
+		err := l.Model(&got).Clauses(clause.Returning{}).Where("id = ?", p.ID).Update("name", "canary r").Error
+		if l.kind == "mysql" {
+			if !errors.Is(err, gormplugin.ErrStatement) {
+				t.Errorf("UPDATE … RETURNING: %v", err)
+			}
+			err = l.Model(&p).Update("name", "canary r").Error
+			got = []person{p}
+		}
+		must(t, err)
 		if len(got) != 1 || got[0].Name != "canary r" || got[0].Notes.Text != p.Notes.Text {
 			t.Errorf("UPDATE: %+v", got)
 		}

@@ -137,7 +137,7 @@ func TestMigratingTwiceMakesByteColumnsOnce(t *testing.T) {
 		types, err := l.Migrator().ColumnTypes(&person{})
 		must(t, err)
 		for _, c := range types {
-			want := map[string]string{"sqlite": "blob", "postgres": "bytea"}[l.kind]
+			want := map[string]string{"sqlite": "blob", "postgres": "bytea", "mysql": "longblob"}[l.kind]
 			if c.Name() == "name" && !strings.EqualFold(c.DatabaseTypeName(), want) {
 				t.Errorf("name is %s, want %s", c.DatabaseTypeName(), want)
 			}

@@ -21,6 +21,9 @@ var schemaWords = wordSet(`create alter drop truncate comment pragma vacuum anal
 // statement checks the statement by what it begins with.
 func (p *parser) statement() {
 	first, verb := p.verb()
+	if p.d.backslash {
+		p.mysqlOnly(first, verb)
+	}
 	if p.several() {
 		if !p.allSchema() {
 			p.fail("", ErrStatement, "send statements that name this table one at a time")

@@ -165,6 +165,9 @@ func TestAnAliasMayBeAnyWordBehindAS(t *testing.T) {
 		for _, word := range []string{"full", "left", "only", "limit"} {
 			var row map[string]any
 			tx := l.Model(&person{}).Select("id, name AS " + word)
+			if l.kind == "mysql" && word != "full" && word != "only" {
+				continue // so does MySQL's, with words that it reserves
+			}
 			if l.kind == "sqlite" && (word == "limit") {
 				continue // SQLite's own grammar refuses it
 			}

@@ -52,6 +52,7 @@ type scope struct {
 	sent     bool
 	before   map[*schema.Field][]any // of an update's models
 	ifNone   error                   // if the update finds no row
+	ifMixed  error                   // if MySQL's upsert meets a row that is not its own
 }
 
 var _ gorm.ConnPool = (*scope)(nil)
@@ -93,6 +94,9 @@ func (p *Plugin) leave(db *gorm.DB) {
 	db.Statement.ConnPool = s.ConnPool
 	if s.addedAny {
 		delete(db.Statement.Clauses, "WHERE")
+	}
+	if s.ifMixed != nil && isMixed(db.Error) {
+		db.Error = s.ifMixed
 	}
 	if s.ifNone != nil && s.sent && db.Error == nil && db.RowsAffected == 0 {
 		_ = db.AddError(s.ifNone)

@@ -108,9 +108,13 @@ func TestAnUpdateTouchesItsTenantsRowsOnly(t *testing.T) {
 			t.Errorf("an update without a condition: %v", tx.Error)
 		}
 		must(t, l.Model(&member{}).Where("org_id = ?", "beta").Update("phone", "canary beta").Error)
-		// A conflict with another tenant's row leaves it alone.
+		// A conflict with another tenant's row leaves it alone; on MySQL the statement fails.
 		stolen := member{ID: beta.ID, OrgID: "acme", Email: canary, Phone: canary}
-		must(t, l.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"phone"})}).Create(&stolen).Error)
+		err := l.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"phone"})}).Create(&stolen).Error
+		if l.kind == "mysql" && errors.Is(err, field.ErrTenantMismatch) {
+			err = nil
+		}
+		must(t, err)
 		var got []member
 		must(t, l.Order("id").Find(&got).Error)
 		if got[0].Phone != "canary newer" || got[1].Phone != "canary beta" {

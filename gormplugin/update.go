@@ -20,6 +20,9 @@ func (p *Plugin) sealSet(c clause.Clause, stmt *gorm.Statement) (clause.Clause, 
 	if err != nil || m == nil || !ok {
 		return c, err
 	}
+	if err := noReturning(stmt, m); err != nil {
+		return c, err
+	}
 	u := &updated{p: p, m: m, stmt: stmt, set: slices.Clone(set), assigned: map[string]any{}}
 	if err := u.read(); err != nil {
 		return c, err
@@ -292,7 +295,7 @@ func equalIDs(a, b any) bool {
 // has no condition at all and may do without, it gets one for this run.
 func (u *updated) guard(f *schema.Field, value any) {
 	s := u.p.scopeOf(u.stmt)
-	s.guards = append(s.guards, clause.Eq{Column: clause.Column{Table: u.stmt.Table, Name: f.DBName}, Value: value})
+	s.guards = append(s.guards, exactly(u.stmt, clause.Eq{Column: clause.Column{Table: u.stmt.Table, Name: f.DBName}, Value: value}))
 	if _, ok := u.stmt.Clauses["WHERE"]; !ok && u.stmt.AllowGlobalUpdate {
 		u.stmt.AddClause(clause.Where{})
 		s.addedAny = true

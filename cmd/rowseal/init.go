@@ -17,8 +17,8 @@ func newInit() *cobra.Command {
 		Use:   "init -c FILE [--dsn DSN]",
 		Short: "Create the table that keeps the wrapped tenant keys",
 		Long: `Create the table that keeps the wrapped tenant keys, where it does not exist:
-rowseal.keys in PostgreSQL, rowseal_keys in SQLite. It may be run again at any
-time. --print shows the statements and runs none.`,
+rowseal.keys in PostgreSQL, rowseal_keys in SQLite and MySQL. It may be run
+again at any time. --print shows the statements and runs none.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			file, err := p.load(c)
@@ -26,7 +26,7 @@ time. --print shows the statements and runs none.`,
 				return err
 			}
 			if file.Keys.Store == "" {
-				return fmt.Errorf("%s names no key store, so there is nothing to create; write keys: {store: postgres} or keys: {store: sqlite:///path}", p.config)
+				return fmt.Errorf("%s names no key store, so there is nothing to create; write keys: {store: postgres}, keys: {store: mysql://…} or keys: {store: sqlite:///path}", p.config)
 			}
 			if printOnly {
 				return printSchema(c, file.Keys.Store)
@@ -50,8 +50,11 @@ time. --print shows the statements and runs none.`,
 
 func printSchema(c *cobra.Command, store string) error {
 	dialect := sqlstore.Postgres
-	if strings.HasPrefix(store, "sqlite:") {
+	switch {
+	case strings.HasPrefix(store, "sqlite:"):
 		dialect = sqlstore.SQLite
+	case strings.HasPrefix(store, "mysql:"):
+		dialect = sqlstore.MySQL
 	}
 	for _, statement := range dialect.Schema() {
 		if _, err := fmt.Fprintln(c.OutOrStdout(), strings.TrimSuffix(strings.TrimSpace(statement), ";")+";"); err != nil {

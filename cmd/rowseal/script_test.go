@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/testmysql"
 	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/keyring/sqlstore"
@@ -30,6 +32,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DSN", testpg.DSN(t))
+			if filepath.Base(env.WorkDir) == "script-mysql" { // the others need no such server
+				env.Setenv("MYSQL", testmysql.URL(t))
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -147,13 +152,14 @@ func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(value+"\n"), 0o600))
 }
 
-// subst replaces WORK in files by the script's folder: subst FILE…
+// subst replaces WORK in files by the script's folder, and MYSQL by the URL of
+// the script's database on MariaDB: subst FILE…
 func subst(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: subst file…")
 	}
 	for _, name := range args {
-		text := strings.ReplaceAll(ts.ReadFile(name), "WORK", ts.Getenv("WORK"))
+		text := strings.NewReplacer("WORK", ts.Getenv("WORK"), "MYSQL", ts.Getenv("MYSQL")).Replace(ts.ReadFile(name))
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
 	}
 }

@@ -29,7 +29,9 @@ var Rules = []Rule{
 	// Floor 0: know none of each other.
 	{Pattern: "internal/coarse", Floor: 0},
 	{Pattern: "internal/secretmem", Floor: 0},
-	{Pattern: "internal/localpg", Floor: 0},
+	{Pattern: "internal/child", Floor: 0},
+	{Pattern: "internal/localpg", Floor: 0, Imports: []string{"internal/child"}},
+	{Pattern: "internal/localmysql", Floor: 0, Imports: []string{"internal/child"}},
 	{Pattern: "internal/floors", Floor: 0},
 	{Pattern: "internal/ratio", Floor: 0}, // for benchmarks: test files alone may import it
 	{Pattern: "codec", Floor: 0, Imports: leaves, Never: heavy},
@@ -46,7 +48,8 @@ var Rules = []Rule{
 	{Pattern: "keyring", Floor: 1, Imports: with(leaves, "envelope", "blindindex", "dekcache", "kms"), Never: heavy},
 	{Pattern: "keyring/keyringtest", Floor: 1, Imports: with(leaves, "keyring", "envelope", "dekcache", "kms"), Never: heavy},
 	{Pattern: "keyring/...", Floor: 1, Imports: with(leaves, "keyring", "keyring/...", "envelope", "kms"), Never: heavy},
-	{Pattern: "internal/testpg", Floor: 1, Imports: []string{"internal/localpg"}},
+	{Pattern: "internal/testpg", Floor: 1, Imports: []string{"internal/child", "internal/localpg"}},
+	{Pattern: "internal/testmysql", Floor: 1, Imports: []string{"internal/child", "internal/localmysql"}},
 
 	// Floor 2: it meets the keyring through an interface of its own, so that a program that opens
 	// values from another source of keys carries no key store.
@@ -58,7 +61,7 @@ var Rules = []Rule{
 	{Pattern: "rotate/...", Floor: 3, Imports: with(fieldAndBelow, "keyring", "rotate/...")},
 
 	// Floor 4: programs, which put the house together.
-	{Pattern: "internal/testpg/withpg", Floor: 4, Imports: []string{"internal/localpg", "internal/testpg"}},
+	{Pattern: "internal/testpg/withpg", Floor: 4, Imports: []string{"internal/localpg", "internal/testpg", "internal/localmysql", "internal/testmysql"}},
 	{Pattern: "cmd/...", Floor: 4, Imports: everything},
 	{Pattern: "examples/...", Floor: 4, Imports: everything},
 	{Pattern: "integration/...", Floor: 4, Imports: everything},
@@ -67,7 +70,8 @@ var Rules = []Rule{
 var fieldAndBelow = with(leaves, "field", "codec", "envelope", "blindindex")
 
 // everything is what programs may import: all of the house below them, and their own folders.
-var everything = with(leaves, "internal/localpg", "internal/testpg", "codec", "envelope", "blindindex",
+var everything = with(leaves, "internal/localpg", "internal/testpg",
+	"internal/localmysql", "internal/testmysql", "codec", "envelope", "blindindex",
 	"dekcache", "kms", "kms/...", "keyring/...", "field", "gormplugin", "sqlproxy/...", "rotate/...",
 	"cmd/...", "examples/...", "integration/...")
 

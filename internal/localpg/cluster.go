@@ -7,9 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"sort"
 	"strings"
+
+	"github.com/rowseal/rowseal/internal/child"
 )
 
 // initialise makes the data directory: UTF-8, a locale that sorts by code point everywhere alike, and
@@ -20,24 +21,17 @@ func (s *Server) initialise(ctx context.Context, c Config) error {
 	if err := s.writeFile(passwordFile, s.password); err != nil {
 		return err
 	}
-	tail := newTail(c.Log)
-	initdb, err := s.account.start(s.dir, tail, s.binary("initdb"),
+	tail := child.NewTail(c.Log)
+	initdb, err := s.account.Start(s.dir, tail, s.binary("initdb"),
 		"-D", s.DataDir(), "--username="+superuser, "--pwfile="+passwordFile,
 		// Cleartext on loopback only: SCRAM would cost milliseconds of every test's connection.
 		"--auth=password",
-		"--encoding=UTF8", "--locale="+locale(), "--no-sync", "--no-instructions")
+		"--encoding=UTF8", "--locale="+child.Locale(), "--no-sync", "--no-instructions")
 	if err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		initdb.killGroup()
-		<-initdb.done
-		return fmt.Errorf("localpg: initdb: %w", ctx.Err())
-	case <-initdb.done:
-	}
-	if initdb.err != nil {
-		return fmt.Errorf("localpg: initdb: %w; its last words:\n%s", initdb.err, tail)
+	if err := initdb.Await(ctx); err != nil {
+		return fmt.Errorf("localpg: initdb: %w; its last words:\n%s", err, tail)
 	}
 	if err := os.Remove(passwordFile); err != nil {
 		return fmt.Errorf("localpg: %w", err)
@@ -45,19 +39,11 @@ func (s *Server) initialise(ctx context.Context, c Config) error {
 	return s.appendSettings(c.Settings)
 }
 
-// locale is C.UTF-8 where the C library has it, else C; both compare strings byte by byte.
-func locale() string {
-	if runtime.GOOS == "linux" {
-		return "C.UTF-8"
-	}
-	return "C"
-}
-
 func (s *Server) writeFile(path, text string) error {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("localpg: %w", err)
 	}
-	return s.account.own(path)
+	return s.account.Own(path)
 }
 
 // appendSettings writes parameters to postgresql.conf and not to the command line, so that ALTER

@@ -5,7 +5,7 @@
 // on 127.0.0.1 only, on a free port, and asks for a random password that the DSN carries: anybody who
 // may connect as a superuser may also run programs as the server's user, so a shared machine needs one.
 //
-// Nothing outlives the process that called Start, however it ends: a watchdog process (see watchdog.go)
+// Nothing outlives the process that called Start, however it ends: a watchdog process (package child)
 // stops the server and removes its directory when its parent is killed before it could call Stop.
 //
 // It is for tests and for "rowseal demo", not for data that anybody wants to keep.
@@ -25,6 +25,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/rowseal/rowseal/internal/child"
 )
 
 // superuser is the role that initdb creates and that DSN names.
@@ -74,9 +76,9 @@ type Server struct {
 	dir      string // everything of this server; removed by Stop
 	password string
 	port     int
-	account  account
-	process  *process
-	watchdog *watchdog
+	account  child.Account
+	process  *child.Process
+	watchdog *child.Watchdog
 
 	choosePort func() (int, error)
 
@@ -103,13 +105,13 @@ func start(ctx context.Context, c Config, choosePort func() (int, error)) (*Serv
 		return nil, err
 	}
 	s := &Server{binDir: binDir, choosePort: choosePort}
-	if s.account, err = serverAccount(); err != nil {
+	if s.account, err = child.ServerAccount("PostgreSQL", superuser); err != nil {
 		return nil, err
 	}
 	if s.dir, err = s.makeDir(c.Dir); err != nil {
 		return nil, err
 	}
-	if s.watchdog, err = startWatchdog(s.dir, s.pidFile()); err != nil {
+	if s.watchdog, err = child.StartWatchdog(s.dir, s.pidFile()); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	if err := s.initialise(ctx, c); err != nil {
@@ -127,7 +129,7 @@ func (s *Server) makeDir(parent string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("localpg: making the server's directory: %w", err)
 	}
-	if err := s.account.own(dir); err != nil {
+	if err := s.account.Own(dir); err != nil {
 		return "", errors.Join(fmt.Errorf("localpg: %w", err), os.RemoveAll(dir))
 	}
 	return dir, nil
@@ -140,17 +142,17 @@ func (s *Server) run(ctx context.Context, log io.Writer) error {
 		if s.port, err = s.choosePort(); err != nil {
 			return err
 		}
-		tail := newTail(log)
-		s.process, err = s.account.start(s.dir, tail, s.binary("postgres"),
+		tail := child.NewTail(log)
+		s.process, err = s.account.Start(s.dir, tail, s.binary("postgres"),
 			"-D", s.DataDir(), "-p", strconv.Itoa(s.port))
 		if err != nil {
 			return err
 		}
 		if err = s.awaitReady(ctx); err == nil {
-			tail.forget()
+			tail.Forget()
 			return nil
 		}
-		if !tail.contains("Address already in use") {
+		if !tail.Contains("Address already in use") {
 			return fmt.Errorf("%w; the server's last words:\n%s", err, tail)
 		}
 	}
@@ -166,8 +168,8 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("localpg: waiting for the server: %w", ctx.Err())
-		case <-s.process.done:
-			return fmt.Errorf("localpg: the server ended while starting: %w", s.process.failure())
+		case <-s.process.Done():
+			return fmt.Errorf("localpg: the server ended while starting: %w", s.process.Failure())
 		case <-tick.C:
 			if s.ready() {
 				return nil
@@ -183,7 +185,7 @@ func (s *Server) ready() bool {
 		return false
 	}
 	lines := strings.Split(string(text), "\n")
-	return len(lines) >= 8 && lines[0] == strconv.Itoa(s.process.pid()) &&
+	return len(lines) >= 8 && lines[0] == strconv.Itoa(s.process.PID()) &&
 		strings.TrimSpace(lines[7]) == "ready"
 }
 
@@ -235,52 +237,22 @@ func (s *Server) Stop() error {
 		if s.process != nil {
 			errs = append(errs, s.shutdown())
 		}
-		errs = append(errs, removeAll(s.dir))
+		errs = append(errs, child.RemoveAll(s.dir))
 		if err := errors.Join(errs...); err != nil {
 			// The watchdog is not called off: it tries once more.
-			s.stopErr = errors.Join(err, s.watchdog.release())
+			s.stopErr = errors.Join(err, s.watchdog.Release())
 			return
 		}
-		s.stopErr = s.watchdog.callOff()
+		s.stopErr = s.watchdog.CallOff()
 	})
 	return s.stopErr
 }
 
 // shutdown asks for a fast shutdown (SIGINT), then an immediate one (SIGQUIT), then kills.
 func (s *Server) shutdown() error {
-	for _, step := range []struct {
-		signal syscall.Signal
-		wait   time.Duration
-	}{
-		{syscall.SIGINT, fastShutdownWait},
-		{syscall.SIGQUIT, immediateShutdownWait},
-		{syscall.SIGKILL, immediateShutdownWait},
-	} {
-		if s.process.signal(step.signal) != nil {
-			break // it has ended
-		}
-		select {
-		case <-s.process.done:
-			return nil
-		case <-time.After(step.wait):
-		}
-	}
-	select {
-	case <-s.process.done:
-		return nil
-	case <-time.After(immediateShutdownWait):
-		return fmt.Errorf("localpg: the server (process %d) does not end", s.process.pid())
-	}
-}
-
-// removeAll removes a directory in which a dying backend may still write for a moment.
-func removeAll(dir string) error {
-	var err error
-	for range 10 {
-		if err = os.RemoveAll(dir); err == nil {
-			return nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return fmt.Errorf("localpg: removing the server's directory: %w", err)
+	return s.process.End(
+		child.Step{Signal: syscall.SIGINT, Wait: fastShutdownWait},
+		child.Step{Signal: syscall.SIGQUIT, Wait: immediateShutdownWait},
+		child.Step{Signal: syscall.SIGKILL, Wait: immediateShutdownWait},
+	)
 }

@@ -95,10 +95,3 @@ func answers(port int) bool {
 	}
 	return conn.Close() == nil
 }
-
-func TestAMissingAccountIsNamedWithItsRemedy(t *testing.T) {
-	_, err := lookupAccount("rowseal-no-such-user")
-	if err == nil || !strings.Contains(err.Error(), "useradd --system") {
-		t.Errorf("got %v", err)
-	}
-}

@@ -14,6 +14,7 @@ type Dialect uint8
 const (
 	Postgres Dialect = iota + 1 // through pgx's stdlib driver
 	SQLite                      // through github.com/glebarez/go-sqlite, 3.41 or later
+	MySQL                       // or MariaDB, through github.com/go-sql-driver/mysql: 8.0.19, MariaDB 10.6, or later
 )
 
 // String returns the product's name.
@@ -40,8 +41,10 @@ func (d Dialect) open() (dialect, error) {
 		return postgres(), nil
 	case SQLite:
 		return sqlite(), nil
+	case MySQL:
+		return mySQL(), nil
 	}
-	return dialect{}, fmt.Errorf("sqlstore: Config.Dialect is %d; use Postgres or SQLite", uint8(d))
+	return dialect{}, fmt.Errorf("sqlstore: Config.Dialect is %d; use Postgres, SQLite or MySQL", uint8(d))
 }
 
 // dialect is all that differs between products: its texts and what its errors
@@ -57,13 +60,19 @@ type dialect struct {
 	latest   string // purpose, tenants
 	create   string // rows
 	standing string // rows; returns those with their tenant, purpose and version
-	update   string // id, old state, old wraps, state, parent, wraps, by, reason; returns the id
+	update   string // id, old state, old wraps, state, parent, wraps, by, reason; returns the id, if change is nil
 	now      string // microseconds since the epoch
 
 	// parameter is how the n-th parameter is written, from 1.
 	parameter func(n int) string
 	// init runs schema, safely beside others that do.
 	init func(ctx context.Context, db *sql.DB) error
+	// change runs update with its arguments and says whether it found a row,
+	// where an UPDATE can return none; else nil.
+	change func(ctx context.Context, db *sql.DB, args ...any) (bool, error)
+	// require refuses servers and connections that would lose keys; nil where
+	// none does.
+	require func(ctx context.Context, db *sql.DB) error
 	// explain returns the remedy, and err without what must not be printed.
 	explain func(err error) (remedy string, cause error)
 	// transient says whether err was only a clash of concurrent statements.

@@ -1,5 +1,5 @@
-// Package sqlstore keeps wrapped tenant keys in a table of PostgreSQL or
-// SQLite. Its [Store] is a keyring.Store and a keyring.Admin.
+// Package sqlstore keeps wrapped tenant keys in a table of PostgreSQL,
+// MySQL, MariaDB or SQLite. Its [Store] is a keyring.Store and a keyring.Admin.
 //
 // Use [Open] with a connection string; it makes a small pool of its own. Call
 // [Store.Init] once, or run `rowseal init`, before the first key is made.
@@ -10,11 +10,11 @@
 // that transaction would wait for itself. SQLite has one writer per file, so
 // there the store needs a file of its own, too.
 //
-// The table is rowseal.keys in PostgreSQL and rowseal_keys in SQLite. It holds
+// The table is rowseal.keys in PostgreSQL and rowseal_keys elsewhere. It holds
 // nothing secret, but whoever may write to it can make keys unusable: grant
 // SELECT, INSERT and UPDATE to the applications and nothing to others. A row
 // is never deleted; a destroyed key leaves its row without wraps. PostgreSQL's
-// dead rows and log, SQLite's write-ahead log and all backups hold a destroyed
+// dead rows and log, MySQL's logs, SQLite's write-ahead log and all backups hold a destroyed
 // key's wraps until they are overwritten; destroy the root key with them where
 // that matters.
 //

@@ -24,10 +24,15 @@ const (
 //
 //	postgres://user@host:5432/database?…   and whatever else pgx understands,
 //	host=… dbname=… sslmode=…              keywords with values included
+//	mysql://user:password@host:3306/database?tls=true
+//	mysql://user@localhost/database?socket=/run/mysqld/mysqld.sock
 //	sqlite:///var/lib/app/keys.db          an absolute path
 //	sqlite:keys.db                         a path from the working directory
 //
-// It does not wait for a PostgreSQL: use Check to learn whether it answers. A
+// The parameters of mysql:// are those of go-sql-driver, but for socket, and
+// serve MariaDB as well.
+//
+// It does not wait for a server: use Check to learn whether it answers. A
 // SQLite file is created if it does not exist, readable and writable by its
 // owner only; one that others may use is refused. No error holds a password.
 func Open(ctx context.Context, connection string) (*Store, error) {
@@ -37,10 +42,12 @@ func Open(ctx context.Context, connection string) (*Store, error) {
 	case ok && (scheme == "postgres" || scheme == "postgresql"),
 		strings.Contains(connection, "=") && !strings.Contains(connection, "://"):
 		return openPostgres(connection)
+	case ok && scheme == "mysql":
+		return openMySQL(connection)
 	}
 	return nil, &Error{
 		Op: "open", Store: "key store", Err: fmt.Errorf("%w: the connection string names no known product", ErrInvalid),
-		Remedy: "write postgres://…, host=… dbname=…, sqlite:///absolute/path or sqlite:relative/path",
+		Remedy: "write postgres://…, host=… dbname=…, mysql://…, sqlite:///absolute/path or sqlite:relative/path",
 	}
 }
 

@@ -23,7 +23,7 @@ func TestNewRefuses(t *testing.T) {
 		says string
 	}{
 		{"no pool", Config{Dialect: SQLite}, "Config.DB is nil"},
-		{"no dialect", Config{DB: new(sql.DB)}, "use Postgres or SQLite"},
+		{"no dialect", Config{DB: new(sql.DB)}, "use Postgres, SQLite or MySQL"},
 		{"an unknown dialect", Config{DB: new(sql.DB), Dialect: 9}, "Config.Dialect is 9"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestCloseLeavesACallersPoolOpen(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, connection, says string }{
 		{"nothing", "", "names no known product"},
-		{"a product that it does not know", "mysql://u:secret@h/d", "names no known product"},
+		{"a product that it does not know", "mssql://u:secret@h/d", "names no known product"},
 		{"a path alone", "/var/lib/keys.db", "sqlite:///absolute/path"},
 		{"a host in place of a path", "sqlite://keys.db", `"keys.db" is taken for a host`},
 		{"a SQLite parameter", "sqlite:///x?mode=ro", "takes no parameters"},
@@ -75,6 +75,14 @@ func TestOpenRefuses(t *testing.T) {
 		{"a broken PostgreSQL URL", "postgres://u:secret@h:port/d", "cannot parse"},
 		{"a broken keyword string", "host=h password=secret port=x", "cannot parse"},
 		{"a password with a slash", "postgres://u:se/cret@h/d", "cannot parse"},
+		{"a broken MySQL URL", "mysql://u:secret@h:port/d", "not a URL"},
+		{"a MySQL URL without a host", "mysql://u:secret@/d", "no host"},
+		{"a MySQL URL without a database", "mysql://u:secret@h", "no database"},
+		{"a MySQL URL with a path", "mysql://u:secret@h/a/b", "no database"},
+		{"a MySQL password with a hash", "mysql://u:se#cret@h/d", ""},
+		{"a MySQL parameter that is not one", "mysql://u:secret@h/d?timeout=secret", "does not understand"},
+		{"a MySQL character set", "mysql://u:secret@h/d?charset=gbk", "the store's to choose"},
+		{"a MySQL certificate that is not there", "mysql://u:secret@h/d?tls=secret", "does not understand"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := Open(t.Context(), tt.connection)
@@ -291,7 +299,7 @@ func TestSchemaMakesTheTable(t *testing.T) {
 	for product, connection := range products() {
 		t.Run(product, func(t *testing.T) {
 			s := open(t, connection(t))
-			dialect := map[string]Dialect{"PostgreSQL": Postgres, "SQLite": SQLite}[product]
+			dialect := map[string]Dialect{"PostgreSQL": Postgres, "SQLite": SQLite, "MySQL": MySQL}[product]
 			for range 2 {
 				for _, statement := range dialect.Schema() {
 					mustExec(t, s.db, statement)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/internal/testmysql"
 	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/keyring"
 )
@@ -28,6 +29,14 @@ func fill(t testing.TB, s *Store, n int) {
 				replace('`+wraps+`', '%s', p), n, n, '', ''
 			FROM generate_series(1, `+fmt.Sprint(n)+`) AS n, lpad(to_hex(n % 4 + 1), 16, 'f') AS p`)
 		mustExec(t, s.db, "ANALYZE rowseal.keys")
+		return
+	}
+	if s.dialect.product == "MySQL" {
+		mustExec(t, s.db, `SET STATEMENT max_recursive_iterations = 10000000 FOR INSERT INTO rowseal_keys (`+columns+`)
+			WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?),
+			k AS (SELECT n, lpad(lower(hex(n)), 16, '0') AS h, concat('fffffffffffffff', n % 4 + 1) AS p FROM c)
+			SELECT reverse(h), concat('tenant ', n), 'tenant', 1, 'active', p, unhex(sha2(n, 256)), replace('`+wraps+`', '%s', p), n, n, '', '' FROM k`, n)
+		mustExec(t, s.db, "ANALYZE TABLE rowseal_keys")
 		return
 	}
 	// Batches keep the write-ahead log small.
@@ -83,6 +92,17 @@ func TestLookingUpReadsIndexesOnly(t *testing.T) {
 			}
 		}
 	})
+	t.Run("MySQL", func(t *testing.T) {
+		s := initialized(t, testmysql.URL(t))
+		fill(t, s, 5_000)
+		for query, args := range queries(s.dialect) {
+			plan := explainPlan(t, s, "EXPLAIN FORMAT=JSON "+query, 1, args...)
+			if !regexp.MustCompile(`"table_name": "k",\s+"access_type": "eq_ref"`).MatchString(plan) ||
+				regexp.MustCompile(`"table_name": "[kc]",\s+"access_type": "(ALL|index)"`).MatchString(plan) {
+				t.Errorf("%s\n%s", query, plan)
+			}
+		}
+	})
 	// A prepared statement's generic plan knows nothing of its arguments.
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 		t.Run("PostgreSQL with "+mode, func(t *testing.T) {
@@ -104,7 +124,10 @@ func TestListingRootWrappedKeysSkipsTheOthers(t *testing.T) {
 			s := initialized(t, connection(t))
 			fill(t, s, 5_000)
 			explain, columns, index := "EXPLAIN ", 1, "keys_root"
-			if product == "SQLite" {
+			switch product {
+			case "MySQL":
+				explain, index = "EXPLAIN FORMAT=JSON ", `"key": "keys_root"`
+			case "SQLite":
 				explain, columns, index = "EXPLAIN QUERY PLAN ", 4, "USING INDEX rowseal_keys_root"
 			}
 			query, args := s.dialect.list(keyring.Filter{RootWrapped: true}, envelope.KeyID{}, 100)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/internal/testmysql"
 	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/keyring"
 )
@@ -162,6 +163,9 @@ func TestProcessesThatRaceForATenantsFirstKeyEndWithOne(t *testing.T) {
 	// A role's default isolation is not the store's choice.
 	connections["PostgreSQL, serializable by default"] = func(t testing.TB) string {
 		return withOption(t, testpg.DSN(t), "default_transaction_isolation=serializable")
+	}
+	connections["MySQL, serializable by default"] = func(t testing.TB) string {
+		return withParameter(t, testmysql.URL(t), "tx_isolation", "'SERIALIZABLE'")
 	}
 	for product, connection := range connections {
 		t.Run(product, func(t *testing.T) {

@@ -20,7 +20,8 @@ const attempts = 10
 // Config says where the table is.
 type Config struct {
 	// DB is a pool that no transaction of the application uses. For SQLite
-	// its connections need busy_timeout and synchronous=FULL; Open sets both.
+	// its connections need busy_timeout and synchronous=FULL, for MySQL
+	// autocommit, a strict sql_mode and utf8mb4; Open sets them.
 	DB *sql.DB
 	// Dialect is the product behind DB.
 	Dialect Dialect
@@ -87,22 +88,26 @@ func (s *Store) Close() error {
 // they do not exist. Any number of processes may call it at once and again;
 // where nothing is missing it needs no right to create anything.
 func (s *Store) Init(ctx context.Context) error {
-	if err := s.dialect.init(ctx, s.db); err != nil {
+	if err := s.again(ctx, func() error { return s.dialect.init(ctx, s.db) }); err != nil {
 		return s.fail("init", err)
 	}
 	return s.check(ctx, "init")
 }
 
-// Check reports whether the database answers and has the table.
+// Check reports whether the database answers and has the table, and on MySQL
+// whether server and connection keep what they are given.
 func (s *Store) Check(ctx context.Context) error { return s.check(ctx, "check") }
 
 func (s *Store) check(ctx context.Context, op string) error {
 	_, err := s.query(ctx, "SELECT "+columns+" FROM "+s.dialect.table+" LIMIT 0")
+	if err == nil && s.dialect.require != nil {
+		err = s.dialect.require(ctx, s.db)
+	}
 	return s.fail(op, err)
 }
 
-// Now is the database's clock: microseconds in PostgreSQL, milliseconds in
-// SQLite.
+// Now is the database's clock: microseconds in PostgreSQL and MySQL,
+// milliseconds in SQLite.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	var micros int64
 	if err := s.db.QueryRowContext(ctx, s.dialect.now).Scan(&micros); err != nil {

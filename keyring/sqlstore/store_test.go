@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/internal/testmysql"
 	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/kms"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 
 // products return the connection string of an empty database of each product.
 func products() map[string]func(t testing.TB) string {
-	return map[string]func(t testing.TB) string{"SQLite": sqliteURL, "PostgreSQL": testpg.DSN}
+	return map[string]func(t testing.TB) string{"SQLite": sqliteURL, "PostgreSQL": testpg.DSN, "MySQL": testmysql.URL}
 }
 
 func sqliteURL(t testing.TB) string {

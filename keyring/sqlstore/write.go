@@ -95,8 +95,15 @@ func (s *Store) Update(ctx context.Context, old, new keyring.Record) (bool, erro
 	}
 	var done bool
 	err = s.again(ctx, func() (err error) {
-		done, err = s.any(ctx, s.dialect.update, old.ID.String(), before.State, before.Wraps,
-			after.State, after.Parent, after.Wraps, after.ChangedBy, after.Reason)
+		args := []any{
+			old.ID.String(), before.State, before.Wraps,
+			after.State, after.Parent, after.Wraps, after.ChangedBy, after.Reason,
+		}
+		if s.dialect.change != nil {
+			done, err = s.dialect.change(ctx, s.db, args...)
+		} else {
+			done, err = s.any(ctx, s.dialect.update, args...)
+		}
 		return err
 	})
 	return done && err == nil, s.fail("update", err)

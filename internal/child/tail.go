@@ -1,4 +1,4 @@
-package localpg
+package child
 
 import (
 	"bytes"
@@ -9,18 +9,19 @@ import (
 // tailBytes is how much of a program's output an error may quote.
 const tailBytes = 4096
 
-// tail passes a program's output on and keeps its end, for the error of a start that failed.
-type tail struct {
+// Tail passes a program's output on and keeps its end, for the error of a start that failed.
+type Tail struct {
 	mu     sync.Mutex
 	next   io.Writer // nil: nobody
 	recent []byte
 	closed bool
 }
 
-func newTail(next io.Writer) *tail { return &tail{next: next} }
+// NewTail returns a Tail that passes output on to next; nil discards it.
+func NewTail(next io.Writer) *Tail { return &Tail{next: next} }
 
 // Write implements io.Writer. It never fails: a program must not stop because its log's reader did.
-func (t *tail) Write(p []byte) (int, error) {
+func (t *Tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.next != nil {
@@ -37,21 +38,22 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// forget ends the keeping: from now on the log holds users' statements.
-func (t *tail) forget() {
+// Forget ends the keeping: from now on the log holds users' statements.
+func (t *Tail) Forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.recent, t.closed = nil, true
 }
 
-func (t *tail) contains(text string) bool {
+// Contains reports whether text stands in what was kept.
+func (t *Tail) Contains(text string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return bytes.Contains(t.recent, []byte(text))
 }
 
 // String returns the end of the output.
-func (t *tail) String() string {
+func (t *Tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(t.recent)
