@@ -11,6 +11,9 @@ type operand struct {
 	column *field.Column
 	scope  tenancy
 	ranges [][]byte // headers, where ranges stand for the term; see byRange
+	// fenced: other tenants' rows, whose terms all differ, would make the
+	// comparison wrong, so that a condition must keep them out.
+	fenced bool
 }
 
 // equality recognises the sealed column c, whose name stands in [first, next),
@@ -33,6 +36,7 @@ func (p *parser) compared(c *field.Column, first, next int) bool {
 		if op, at := p.operator(next); op != "" {
 			n, edits := len(p.operands), len(p.edits)
 			if end := p.right(c, first, at); end > 0 && p.ends(end) {
+				p.fence(n, op, next, first, end)
 				if len(p.edits) == edits && p.d.prefixes && op != "<=>" {
 					p.allowed[next-1] = true
 					p.byRange(c, p.textOf(first, next), op, first, end, p.operands[n:])
@@ -184,6 +188,7 @@ func (p *parser) reversed(c *field.Column, first, next int) bool {
 		return false
 	}
 	p.operand(c, param, p.tenancyOf(c, p.qualOf(first), first))
+	p.fence(len(p.operands)-1, symbol, next, param, next)
 	if p.d.prefixes {
 		p.allowed[next-1] = true
 		p.byRange(c, p.textOf(first, next), symbol, param, next, p.operands[len(p.operands)-1:])
@@ -213,6 +218,17 @@ func (p *parser) reversedAt(first int) (symbol string, param int) {
 // operand notes that the parameter at i is compared with c.
 func (p *parser) operand(c *field.Column, i int, scope tenancy) {
 	p.operands = append(p.operands, operand{param: p.at(i).param, column: c, scope: scope})
+}
+
+// fence marks the operands from n on of the comparison in [lo, hi), whose
+// operator op stands at next, if it is true of rows that are not equal.
+func (p *parser) fence(n int, op string, next, lo, hi int) {
+	if _, not := p.positive(op, next); !not && p.selects(lo, hi) {
+		return
+	}
+	for i := n; i < len(p.operands); i++ {
+		p.operands[i].fenced = true
+	}
 }
 
 // begins says whether a condition may begin at i.

@@ -161,6 +161,15 @@ func databases(t *testing.T, test func(t *testing.T, l *lab)) {
 	}
 }
 
+// expressive runs a test on each database that has indexes over expressions,
+// and statements on schemas that a transaction takes back.
+func expressive(t *testing.T, test func(t *testing.T, l *lab)) {
+	t.Helper()
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) { test(t, newLab(t, kind)) })
+	}
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -87,7 +87,7 @@ func (m *migrator) making() gorm.Migrator {
 
 // FullDataTypeOf returns a column's type, with its guard where it is made.
 func (m *migrator) FullDataTypeOf(f *schema.Field) clause.Expr {
-	expr := m.Migrator.FullDataTypeOf(f)
+	expr := m.Migrator.FullDataTypeOf(unsized(f))
 	if making, _ := m.db.Get(withGuards); making != true || f.Schema == nil {
 		return expr
 	}
@@ -101,6 +101,18 @@ func (m *migrator) FullDataTypeOf(f *schema.Field) clause.Expr {
 		}
 	}
 	return expr
+}
+
+// unsized returns a sealed field without the size and precision that GORM takes
+// from its Go type or tag: they are the logical value's, and sealed bytes are
+// longer.
+func unsized(f *schema.Field) *schema.Field {
+	if _, sealed := f.Serializer.(carrier); !sealed {
+		return f
+	}
+	of := *f
+	of.Size, of.Precision, of.Scale = 0, 0, 0
+	return &of
 }
 
 // AutoMigrate checks all models first, migrates them, and adds the guards and
@@ -197,7 +209,7 @@ func (m *migrator) MigrateColumn(value any, f *schema.Field, have gorm.ColumnTyp
 			return err
 		}
 	}
-	return m.Migrator.MigrateColumn(value, f, have)
+	return m.Migrator.MigrateColumn(value, unsized(f), have)
 }
 
 // AlterColumn refuses to make a sealed column of one that holds no bytes.

@@ -420,7 +420,7 @@ func TestAModelThatGORMCannotParseIsAnError(t *testing.T) {
 }
 
 func TestMigrationsInsideATransaction(t *testing.T) {
-	databases(t, func(t *testing.T, l *lab) {
+	expressive(t, func(t *testing.T, l *lab) {
 		stop := errors.New("stop")
 		err := l.Transaction(func(tx *gorm.DB) error {
 			must(t, tx.AutoMigrate(&paper{}))

@@ -16,6 +16,9 @@ import (
 // remedyTenant is for conditions on a column whose index keys are a tenant's.
 const remedyTenant = "equal values of two tenants have different terms: fix the tenant in the condition, in Model or with gormplugin.WithTenant, or declare scope=global at the column"
 
+// remedyFence is for those that look at the rows of all tenants.
+const remedyFence = "equal values of two tenants have different terms, and this compares the rows of all tenants: add a condition such as tenant = ? on the tenant's column to the query itself, or declare scope=global at the column"
+
 // pending is a parameter of a sub-query: what it is compared with is seen when
 // the whole statement is. Until then nothing encodes or prints it.
 type pending struct{ value any }
@@ -52,11 +55,10 @@ func (s *scope) suspend() {
 // their places in args. first is the place of the first parameter.
 func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) error {
 	for _, share := range a.shares {
-		tenant, err := s.tenant(share.scope, args, first)
-		if err == nil && tenant == "" {
-			err = field.ErrTenantUnknown
+		if !share.scope.byCondition() {
+			return fenceError(share.column)
 		}
-		if err != nil {
+		if _, err := s.tenant(share.scope, args, first); err != nil {
 			return conditionError(share.column, err)
 		}
 	}
@@ -65,6 +67,9 @@ func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) e
 	}
 	terms := make([]field.Term, len(a.operands))
 	for i, o := range a.operands {
+		if o.fenced && !o.scope.byCondition() {
+			return fenceError(o.column)
+		}
 		at := o.param + first
 		if at >= len(args) {
 			return conditionError(o.column, ErrCondition)
@@ -105,6 +110,10 @@ func conditionError(c *field.Column, err error) error {
 		e.Remedy = remedyTenant
 	}
 	return e
+}
+
+func fenceError(c *field.Column) error {
+	return &Error{Table: c.Table().Name(), Column: c.Name(), Err: field.ErrTenantUnknown, Remedy: remedyFence}
 }
 
 // comparand returns the logical value that a sealed column is compared with.

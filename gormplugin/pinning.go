@@ -13,6 +13,10 @@ type tenancy struct {
 	text  string // of a literal that does; "" for none
 }
 
+// byCondition says whether the statement's own text fixes the tenant, if that
+// matters.
+func (t tenancy) byCondition() bool { return t.model == nil || t.text != "" || t.param >= 0 }
+
 // shared is a column whose rows' terms are compared with each other: equal
 // values have equal terms within one tenant only.
 type shared struct {
@@ -21,14 +25,14 @@ type shared struct {
 }
 
 // tenancyOf finds what fixes the tenant of column c, of the table that goes by
-// qual, where the condition at i holds; i is -1 where there is none.
+// qual, where the condition at i holds.
 func (p *parser) tenancyOf(c *field.Column, qual string, i int) tenancy {
 	m := p.modelOf(c)
 	if c.Scope() == field.ScopeGlobal || m == nil || m.tenant == nil {
 		return tenancy{param: -1}
 	}
 	found := tenancy{model: m, param: -1}
-	p.around(i, func(lo, hi int) bool {
+	fixed := func(lo, hi int) bool {
 		at := p.fixed(m.tenant.DBName, qual, lo, hi)
 		switch t := p.at(at); {
 		case at < 0:
@@ -39,7 +43,13 @@ func (p *parser) tenancyOf(c *field.Column, qual string, i int) tenancy {
 			found.text = t.text
 		}
 		return true
-	})
+	}
+	p.around(i, fixed)
+	if w := p.whereOf(i); !found.byCondition() && w >= 0 {
+		if lo, hi := p.conjunction(w); !p.at(hi).is("or") { // it holds for every row
+			fixed(lo, hi)
+		}
+	}
 	return found
 }
 
@@ -149,7 +159,7 @@ func (p *parser) sameTable(a, b string) bool {
 // alone notes that the values of c, which stands at i, are compared with each
 // other, among the rows that the query's WHERE holds for.
 func (p *parser) alone(c *field.Column, i int) {
-	if t := p.tenancyOf(c, p.qualOf(i), p.whereOf(i)); t.model != nil {
+	if t := p.tenancyOf(c, p.qualOf(i), i); t.model != nil {
 		p.shares = append(p.shares, shared{column: c, scope: t})
 	}
 }
@@ -157,15 +167,8 @@ func (p *parser) alone(c *field.Column, i int) {
 // whereOf returns the place of the first condition of the query that the token
 // at i belongs to; -1 for none.
 func (p *parser) whereOf(i int) int {
-	depth := p.at(i).depth
-	for ; i >= 0; i-- {
-		if t := p.at(i); t.depth <= depth {
-			if depth = t.depth; t.is("select") {
-				break
-			}
-		}
-	}
-	if at := p.until(i+1, depth, "where", "union", "intersect", "except"); i >= 0 && p.at(at).is("where") {
+	block := p.blockOf(i)
+	if at := p.until(block+1, p.at(block).depth, "where", "union", "intersect", "except"); p.at(at).is("where") {
 		return at + 1
 	}
 	return -1
@@ -208,4 +211,30 @@ func (p *parser) joined(x, a, y, b string, lo, hi int) bool {
 		return lq == a && strings.EqualFold(lc, x) && rq == b && strings.EqualFold(rc, y) ||
 			lq == b && strings.EqualFold(lc, y) && rq == a && strings.EqualFold(rc, x)
 	})
+}
+
+// selects says whether a condition in [lo, hi) can only select rows: if it is
+// not true of a row, the query does not look at the row any further. Then it
+// does not matter that it is false of other tenants' rows, whatever they hold.
+func (p *parser) selects(lo, hi int) bool {
+	for {
+		if !p.ends(hi) {
+			return false
+		}
+		switch before := p.at(lo - 1); {
+		case before.is("("), before.is("and"), before.is("or"), before.is("where"), before.is("on"):
+		default:
+			return false
+		}
+		depth := p.at(lo).depth
+		for lo--; lo >= 0 && p.at(lo).depth >= depth; lo-- {
+			if t := p.at(lo); t.depth == depth && t.kind == tokenWord && between[t.text] && t.text != "or" {
+				return t.text == "where" || t.text == "on"
+			}
+		}
+		if !p.at(lo).is("(") {
+			return false
+		}
+		hi = p.closing(lo) + 1
+	}
 }

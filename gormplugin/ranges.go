@@ -16,11 +16,33 @@ import (
 // byRange has ranges stand for the comparison op of c, in [lo, hi), with the
 // parameters of operands.
 func (p *parser) byRange(c *field.Column, name string, op string, lo, hi int, operands []operand) {
+	if p.groupedBy(c, lo) {
+		name = p.oneOf(name) // HAVING knows no other name for it
+	}
 	text := p.ranges(c, name, lo, hi, operands)
 	if op == "<>" || op == "not in" {
 		text = "NOT " + text
 	}
 	p.replace(lo, hi, text)
+}
+
+// groupedBy says whether the condition at i stands in the HAVING of a query that
+// is grouped by c.
+func (p *parser) groupedBy(c *field.Column, i int) (found bool) {
+	block := p.blockOf(i)
+	depth := p.at(block).depth
+	by := p.until(block+1, depth, "group") + 2
+	having := p.until(by, depth, "having")
+	if i < having {
+		return false
+	}
+	p.commas(by, having, depth, func(lo, _ int) {
+		if parts, _ := p.chain(lo); len(parts) > 0 {
+			of, stands := p.stands(lo)
+			found = found || stands == standsSealed && of == c
+		}
+	})
+	return found
 }
 
 // ranges returns a condition that holds where c equals one of operands, which

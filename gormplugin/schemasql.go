@@ -196,8 +196,9 @@ func (mysqlSQL) inline(quoter, string, guard) string { return "" }
 func (mysqlSQL) present(db *gorm.DB, table, column string) (found []presentGuard, err error) {
 	err = db.Raw(`SELECT DISTINCT c.constraint_name AS name FROM information_schema.check_constraints c
 		JOIN information_schema.table_constraints t ON t.constraint_schema = c.constraint_schema AND t.constraint_name = c.constraint_name
-		WHERE t.table_schema = DATABASE() AND t.table_name = ? AND c.constraint_name LIKE ? AND c.check_clause LIKE ?`,
-		table, likeOurs, "%`"+column+"`%").Scan(&found).Error
+		WHERE t.table_schema = DATABASE() AND t.table_name = ? AND LEFT(c.constraint_name, ?) = ?
+			AND (LOCATE(?, c.check_clause) > 0 OR LOCATE(?, c.check_clause) > 0)`, // quoted as sql_mode has it
+		table, len(ours), ours, "`"+column+"`", `"`+column+`"`).Scan(&found).Error
 	return found, err
 }
 

@@ -26,7 +26,7 @@ type thing struct {
 }
 
 func TestAssociationsOverSealedKeys(t *testing.T) {
-	for _, kind := range []string{"sqlite", "postgres"} {
+	for _, kind := range []string{"sqlite", "postgres", "mysql"} {
 		t.Run(kind, func(t *testing.T) {
 			l := newLab(t, kind)
 			must(t, l.Session(&gorm.Session{}).Migrator().CreateTable(&household{}, &thing{}))
@@ -57,7 +57,7 @@ func TestAssociationsOverSealedKeys(t *testing.T) {
 			if things[6].Owner != nil {
 				t.Errorf("nobody's thing has the owner %+v", things[6].Owner)
 			}
-			must(t, l.Joins("Owner").Where("\"Owner\".mail = ?", canary+"b").Find(&things).Error)
+			must(t, l.Joins("Owner").Where(clause.Eq{Column: clause.Column{Table: "Owner", Name: "mail"}, Value: canary + "b"}).Find(&things).Error)
 			if len(things) != 2 || things[0].Owner.Mail != canary+"b" {
 				t.Errorf("joined %+v", things)
 			}

@@ -227,6 +227,11 @@ type comparison struct {
 // an index on either column serves its side.
 func (p *parser) either(k comparison) {
 	p.allowed[k.next-1] = true
+	if k.not || !p.selects(k.lo, k.hi) {
+		for i := k.operands; i < len(p.operands); i++ {
+			p.operands[i].fenced = true
+		}
+	}
 	name := p.textOf(k.first, k.next)
 	sealed := termOf(name) + " " + k.op + " " + p.textOf(k.from, k.to)
 	if p.d.prefixes && k.op != "<=>" {
