@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -41,16 +40,16 @@ func (s *service) answer(f func(http.ResponseWriter, *http.Request) error) http.
 	})
 }
 
-// fail answers with the status of err. The caller learns nothing else of it,
-// and the log no value: the route in place of the URL, and a text of which it
-// is certain that no value stands in it.
+// fail answers with the status of err, of which the caller learns nothing
+// else. The log has the route in place of the URL, which holds what was asked.
 func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
-	status, level := statusOf(err), slog.LevelInfo
-	if status >= http.StatusInternalServerError {
-		level = slog.LevelError
+	status := statusOf(err)
+	log := s.log.With("route", r.Pattern, "tenant", field.TenantFrom(r.Context()), "status", status)
+	if status < http.StatusInternalServerError {
+		log.InfoContext(r.Context(), "refused")
+	} else {
+		log.ErrorContext(r.Context(), "failed", "cause", causeOf(err))
 	}
-	s.log.Log(r.Context(), level, "refused", "route", r.Pattern, "tenant", field.TenantFrom(r.Context()),
-		"status", status, "cause", causeOf(err))
 	_ = reply(w, status, map[string]string{"error": http.StatusText(status)})
 }
 
@@ -86,23 +85,26 @@ func away(err error) bool {
 			return true
 		}
 	}
-	return errors.Is(err, keyring.ErrStore) || as[*kms.Error](err) || as[net.Error](err) ||
-		as[*pgconn.ConnectError](err) || errors.Is(err, context.DeadlineExceeded)
+	for _, other := range []func(error) (error, bool){find[*kms.Error], find[net.Error], find[*pgconn.ConnectError]} {
+		if _, ok := other(err); ok {
+			return true
+		}
+	}
+	return errors.Is(err, keyring.ErrStore) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// causeOf returns an error's text where it is Rowseal's, which holds no
-// values; of others, such as the database's, which may quote them, the type.
+// causeOf returns the text of Rowseal's own error, which holds no values. Of
+// others, such as the database's, which may quote them, it returns the type.
 func causeOf(err error) string {
-	switch {
-	case errors.Is(err, errInput), errors.Is(err, errNoTenant), errors.Is(err, gorm.ErrRecordNotFound),
-		as[*gormplugin.Error](err), as[*field.Error](err), as[*keyring.Error](err), as[*kms.Error](err):
-		return err.Error()
+	for _, own := range []func(error) (error, bool){
+		find[*gormplugin.Error], find[*field.Error], find[*keyring.Error], find[*kms.Error],
+	} {
+		if e, ok := own(err); ok {
+			return e.Error()
+		}
 	}
 	return fmt.Sprintf("%T", err)
 }
 
-// as says whether an E is among err's causes.
-func as[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
-}
+// find returns the E among err's causes.
+func find[E error](err error) (error, bool) { return errors.AsType[E](err) }

@@ -421,6 +421,7 @@ func TestStatusesAndCauses(t *testing.T) {
 		{context.DeadlineExceeded, 503},
 		{&gormplugin.Error{Table: "people", Err: gormplugin.ErrCondition}, 500},
 		{errors.New(canary), 500},
+		{fmt.Errorf("%s; %w", canary, &gormplugin.Error{Table: "people", Err: gormplugin.ErrCondition}), 500},
 	} {
 		if got := statusOf(fmt.Errorf("outer: %w", c.err)); got != c.status {
 			t.Errorf("%v: %d, want %d", c.err, got, c.status)
