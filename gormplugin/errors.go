@@ -12,7 +12,9 @@ var (
 	// ErrTag: a model's tags contradict each other or miss something.
 	ErrTag = errors.New("the model's tags are wrong")
 	// ErrCondition: a sealed column stands where the database would have to
-	// understand its value: WHERE, ORDER BY, GROUP BY, DISTINCT, JOIN … ON.
+	// understand its value. With search=equality it may stand where equality is
+	// all that matters (=, IN, JOIN … ON, GROUP BY, DISTINCT) and be compared
+	// with parameters; without, in IS NULL only. ORDER BY, LIKE and < never work.
 	ErrCondition = errors.New("the database cannot compare sealed values")
 	// ErrExpression: a sealed column would get the result of an expression, or
 	// an expression would get a sealed column.

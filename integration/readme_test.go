@@ -2,19 +2,31 @@ package integration
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// The README's Go code is the example's, which has a test that runs it.
+// The README's Go code is the example's, which has tests that run it.
 func TestTheReadmeShowsTheExample(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	example, err := os.ReadFile("../examples/gorm/main.go")
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob("../examples/gorm/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var example strings.Builder
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		example.Write(b)
 	}
 	blocks := strings.Split(string(readme), "```go\n")[1:]
 	if len(blocks) == 0 {
@@ -22,8 +34,8 @@ func TestTheReadmeShowsTheExample(t *testing.T) {
 	}
 	for _, b := range blocks {
 		code, _, _ := strings.Cut(b, "```")
-		if !strings.Contains(string(example), code) {
-			t.Errorf("not in examples/gorm/main.go:\n%s", code)
+		if !strings.Contains(example.String(), code) {
+			t.Errorf("not in examples/gorm:\n%s", code)
 		}
 	}
 }

@@ -1,59 +1,78 @@
-// The gorm example seals two columns in SQLite, with a key file and no server.
+// The gorm example is a small HTTP service that keeps people in PostgreSQL or
+// SQLite, sealed, with tenants and search by e-mail address. It is made to be
+// copied as the beginning of a real one.
+//
+//	go run ./examples/gorm                                   in a temporary folder
+//	go run ./examples/gorm -db sqlite:people.db -key root.key
+//	PEOPLE_DB=postgres://… PEOPLE_TOKENS=north=… go run ./examples/gorm -key root.key
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
+	"net"
 	"os"
-
-	"github.com/glebarez/sqlite"
-	"gorm.io/gorm"
-
-	"github.com/rowseal/rowseal/field"
-	"github.com/rowseal/rowseal/gormplugin"
-	"github.com/rowseal/rowseal/keyring"
-	"github.com/rowseal/rowseal/keyring/sqlstore"
-	"github.com/rowseal/rowseal/kms"
-	"github.com/rowseal/rowseal/kms/localkms"
+	"os/signal"
+	"path/filepath"
+	"syscall"
 )
 
-// Patient has two sealed fields. Each clinic is a tenant with a key of its own.
-type Patient struct {
-	ID     uint
-	Clinic string `rowseal:"tenant"`
-	Name   string `gorm:"serializer:rowseal;type:bytes" rowseal:"type=text,key=row"`
-	SSN    string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
+// settings say where the service listens and what it works with.
+type settings struct {
+	listen string
+	db     string // postgres://… or sqlite:people.db; "" for a temporary folder
+	key    string // the root key's file
+	tokens string // see parseTenants; "" for tokens of this run
 }
 
 func main() {
-	if err := run(context.Background(), ".", os.Stdout); err != nil {
-		log.Fatal(err)
+	var s settings
+	flag.StringVar(&s.listen, "listen", "localhost:8080", "`address` to listen on")
+	flag.StringVar(&s.db, "db", "", "`database`: postgres://… or sqlite:people.db; else $PEOPLE_DB, else a temporary one")
+	flag.StringVar(&s.key, "key", "root.key", "the root key's `file`; made if there is none")
+	flag.Parse()
+	s.db = cmp.Or(s.db, os.Getenv("PEOPLE_DB")) // as the flag's default, -help would print its password
+	s.tokens = os.Getenv("PEOPLE_TOKENS")
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if err := run(ctx, s, os.Stdout, log); err != nil {
+		log.Error("ended", "error", err)
+		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir string, out io.Writer) error {
-	root, errRoot := localkms.OpenOrCreate(dir + "/root.key")
-	store, errStore := sqlstore.Open(ctx, "sqlite:"+dir+"/keys.db") // a file of its own
-	if err := errors.Join(errRoot, errStore); err != nil {
+// run serves until ctx ends, and returns when all requests are answered.
+func run(ctx context.Context, s settings, out io.Writer, log *slog.Logger) (err error) {
+	if s.db == "" {
+		dir, err := os.MkdirTemp("", "people-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		s.db, s.key = "sqlite:"+filepath.ToSlash(dir)+"/people.db", filepath.Join(dir, "root.key")
+		fmt.Fprintf(out, "No -db: all is in %s and is removed at the end.\n", dir)
+	}
+	known, err := parseTenants(cmp.Or(s.tokens, runTokens))
+	if err != nil {
 		return err
 	}
-	defer store.Close()
-	ring, errRing := keyring.New(keyring.Config{Roots: []kms.KMS{root}, Store: store})
-	cipher, errCipher := field.New(field.Config{Keyring: ring})
-	db, errDB := gorm.Open(sqlite.Open(dir+"/clinic.db"), &gorm.Config{})
-	other, errOther := gorm.Open(sqlite.Open(dir+"/clinic.db"), &gorm.Config{}) // without Rowseal
-	if err := errors.Join(store.Init(ctx), errRing, errCipher, errDB, errOther); err != nil {
+	db, err := openDatabase(ctx, s)
+	defer func() { err = errors.Join(err, db.close()) }()
+	if err != nil {
 		return err
 	}
-	var read Patient
-	var stored string
-	err := errors.Join(db.Use(gormplugin.New(cipher)), db.AutoMigrate(&Patient{}),
-		db.Create(&Patient{Clinic: "north", Name: "Ann Example", SSN: "900-12-3456"}).Error,
-		db.Last(&read).Error,
-		other.Raw("SELECT hex(substr(ssn, 1, 8)) FROM patients").Scan(&stored).Error)
-	fmt.Fprintf(out, "the application reads: %s, %s\nthe database has: %s…\n", read.Name, read.SSN, stored)
-	return err
+	listener, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return err
+	}
+	if s.tokens == "" {
+		printSession(out, listener.Addr())
+	}
+	return serve(ctx, listener, (&service{orm: db.orm, tenants: known, log: log}).handler(), log)
 }
