@@ -435,6 +435,57 @@ func TestWritesBySealedConditions(t *testing.T) {
 	}
 }
 
+func TestTheTenantsOfComparedColumns(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		must(t, l.AutoMigrate(&contact{}))
+		for _, org := range []string{"a", "a", "b"} {
+			must(t, l.Create(&contact{OrgID: org, Email: mail(1)}).Error)
+		}
+		join := func(where string, orgs ...any) *gorm.DB {
+			return l.Table("contacts AS x").Select("x.id").Joins("JOIN contacts AS y ON x.email = y.email").Where(where, orgs...)
+		}
+		sub := func(org string) *gorm.DB {
+			return l.Table("contacts").Select("id").Where("org_id = ? AND email IN (?)", "a", l.Model(&contact{}).Select("email").Where("org_id = ?", org))
+		}
+		for name, c := range map[string]struct {
+			tx   *gorm.DB
+			want int
+			err  error
+		}{
+			"join, both fixed":         {join("x.org_id = ? AND y.org_id = ?", "a", "a"), 4, nil},
+			"join, made equal":         {join("x.org_id = y.org_id"), 5, nil},
+			"join, two tenants":        {join("x.org_id = ? AND y.org_id = ?", "a", "b"), 0, field.ErrTenantMismatch},
+			"join, one fixed":          {join("x.org_id = ?", "a"), 0, field.ErrTenantUnknown},
+			"join, or":                 {join("x.org_id = ? AND y.org_id = ? OR x.id > 0", "a", "a"), 0, field.ErrTenantUnknown},
+			"sub-query":                {sub("a"), 2, nil},
+			"sub-query, other tenant":  {sub("b"), 0, field.ErrTenantMismatch},
+			"sub-query without tenant": {l.Table("contacts").Where("org_id = ? AND email IN (?)", "a", l.Model(&contact{}).Select("email")), 0, field.ErrTenantUnknown},
+		} {
+			var ids []uint
+			if err := c.tx.Find(&ids).Error; !errors.Is(err, c.err) || len(ids) != c.want {
+				t.Errorf("%s: %d rows, %v", name, len(ids), err)
+			}
+		}
+	})
+}
+
+func TestListsOfInnerSelects(t *testing.T) {
+	l := searchLab(t, "sqlite")
+	for text, want := range map[string]error{
+		"SELECT mail FROM accounts UNION ALL SELECT mail FROM logins":                gormplugin.ErrStatement,
+		"WITH few AS (SELECT mail FROM accounts) SELECT mail FROM few":               gormplugin.ErrStatement,
+		"SELECT day, (SELECT mail FROM accounts LIMIT 1) AS other FROM logins":       gormplugin.ErrStatement,
+		"SELECT day FROM logins WHERE day IN (SELECT mail FROM accounts)":            gormplugin.ErrCondition,
+		"SELECT day FROM logins WHERE EXISTS (SELECT mail || 'x' FROM accounts)":     nil,
+		"SELECT day FROM logins WHERE NOT EXISTS (SELECT mail, id FROM accounts)":    nil,
+		"SELECT day FROM logins WHERE EXISTS (SELECT 1 FROM accounts ORDER BY mail)": gormplugin.ErrCondition,
+	} {
+		if err := l.Raw(text).Scan(&[]map[string]any{}).Error; !errors.Is(err, want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestDryRunsAndToSQLShowTermsOnly(t *testing.T) {
 	l := searchLab(t, "postgres")
 	sql := l.ToSQL(func(tx *gorm.DB) *gorm.DB {

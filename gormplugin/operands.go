@@ -56,6 +56,14 @@ func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) e
 		if err == nil && tenant == "" {
 			err = field.ErrTenantUnknown
 		}
+		if err == nil && share.with != nil {
+			other := ""
+			if other, err = s.tenant(*share.with, args, first); err == nil && other == "" {
+				err = field.ErrTenantUnknown
+			} else if err == nil && other != tenant {
+				err = field.ErrTenantMismatch
+			}
+		}
 		if err != nil {
 			return conditionError(share.column, err)
 		}
@@ -93,7 +101,7 @@ func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) e
 
 func conditionError(c *field.Column, err error) error {
 	e := &Error{Table: c.Table().Name(), Column: c.Name(), Err: err}
-	if errors.Is(err, field.ErrTenantUnknown) {
+	if errors.Is(err, field.ErrTenantUnknown) || errors.Is(err, field.ErrTenantMismatch) {
 		e.Remedy = remedyTenant
 	}
 	return e
