@@ -156,7 +156,10 @@ func fillSearchable[S secrets, K findable, U unique](t *testing.T, w *world[S]) 
 	}
 	must(t, w.Create(&clients).Error)
 	must(t, w.Create(&[]estate[K]{
-		{Keys: mailed[K](mail(0)), Name: "e0"}, {Keys: mailed[K](mail(1)), Name: "e1"}, {Keys: mailed[K](""), Name: "empty"}, {Name: "none"},
+		{Keys: mailed[K](mail(0)), Name: "e0"},
+		{Keys: mailed[K](mail(1)), Name: "e1"},
+		{Keys: mailed[K](""), Name: "empty"},
+		{Name: "none"},
 		{Keys: mailed[K](mail(7)), Name: "alone"},
 	}).Error)
 	var chattels []chattel[K]

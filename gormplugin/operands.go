@@ -57,10 +57,8 @@ func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) e
 			err = field.ErrTenantUnknown
 		}
 		if err == nil && share.with != nil {
-			other := ""
-			if other, err = s.tenant(*share.with, args, first); err == nil && other == "" {
-				err = field.ErrTenantUnknown
-			} else if err == nil && other != tenant {
+			var other string
+			if other, err = s.tenant(*share.with, args, first); err == nil && other != "" && other != tenant {
 				err = field.ErrTenantMismatch
 			}
 		}

@@ -193,6 +193,7 @@ func (p *parser) selectOf(i int) int {
 func (p *parser) together(a *field.Column, i int, b *field.Column, j, where int) {
 	qa, qb := p.qualOf(i), p.qualOf(j)
 	ta, tb := p.tenancyOf(a, qa, i), p.tenancyOf(b, qb, where)
+	var both *tenancy
 	if ta.model != nil && tb.model != nil {
 		same := false
 		joined := func(lo, hi int) bool {
@@ -200,13 +201,13 @@ func (p *parser) together(a *field.Column, i int, b *field.Column, j, where int)
 			return same
 		}
 		p.around(i, joined)
-		if p.around(where, joined); !same {
-			p.shares = append(p.shares, shared{column: a, scope: ta, with: &tb})
+		if p.around(where, joined); same {
+			return
 		}
-		return
+		both = &tb
 	}
 	if ta.model != nil {
-		p.shares = append(p.shares, shared{column: a, scope: ta})
+		p.shares = append(p.shares, shared{column: a, scope: ta, with: both})
 	}
 	if tb.model != nil {
 		p.shares = append(p.shares, shared{column: b, scope: tb})
