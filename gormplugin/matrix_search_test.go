@@ -168,8 +168,10 @@ func fillSearchable[S secrets, K findable, U unique](t *testing.T, w *world[S]) 
 	}
 	must(t, w.Create(&chattels).Error)
 	must(t, w.Create(&[]berth[U]{
-		{OrgID: "a", Keys: berthed[U](mail(1), mail(11)), Size: 1}, {OrgID: "b", Keys: berthed[U](mail(2), mail(11)), Size: 2},
-		{OrgID: "a", Keys: U(plainUnique{Email: ""}), Size: 3}, {OrgID: "b", Keys: U(plainUnique{Email: ""}), Size: 4},
+		{OrgID: "a", Keys: berthed[U](mail(1), mail(11)), Size: 1},
+		{OrgID: "b", Keys: berthed[U](mail(2), mail(11)), Size: 2},
+		{OrgID: "a", Keys: U(plainUnique{Email: ""}), Size: 3},
+		{OrgID: "b", Keys: U(plainUnique{Email: ""}), Size: 4},
 	}).Error)
 }
 
