@@ -122,7 +122,7 @@ func (p *parser) right(c *field.Column, first, i int) (end int) {
 		p.failAt(c, ErrCondition, "it has no terms in common with "+other.String()+"; declare the same domain and scope at both")
 		return 0
 	}
-	p.together(c, first, other, i)
+	p.together(c, first, other, i, i)
 	p.term(i, next)
 	return next
 }
@@ -176,7 +176,7 @@ func (p *parser) selected(c *field.Column, first, i int) bool {
 	if end := p.until(next, depth, "union", "intersect", "except"); !p.at(end).is(")") {
 		return false
 	}
-	p.together(c, first, other, i)
+	p.together(c, first, other, i, p.whereOf(i))
 	p.term(i, next)
 	return true
 }

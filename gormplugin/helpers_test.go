@@ -273,3 +273,11 @@ func coldCipher(t testing.TB, l *lab) *field.Cipher {
 	must(t, err)
 	return cipher
 }
+
+// deref returns what p points at, or nil.
+func deref[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return *p
+}

@@ -28,7 +28,7 @@ func rawEntries[S secrets]() []entry[S] {
 		{name: "Raw with a join", run: finding[[]map[string]any, S](func(tx *gorm.DB, m *[]map[string]any) *gorm.DB {
 			return tx.Raw("SELECT h.name AS owner, a.name AS pet FROM animals a LEFT JOIN humans h ON h.id = a.owner_id ORDER BY a.id").Scan(m)
 		})},
-		{name: "Raw with UNION ALL", refused: gormplugin.ErrCondition, run: finding[[]string, S](func(tx *gorm.DB, s *[]string) *gorm.DB {
+		{name: "Raw with UNION ALL", refused: gormplugin.ErrStatement, run: finding[[]string, S](func(tx *gorm.DB, s *[]string) *gorm.DB {
 			return tx.Raw("SELECT name FROM humans WHERE id = 1 UNION ALL SELECT name FROM humans WHERE id = 2").Scan(s)
 		})},
 		{name: "Raw with WITH", run: finding[humans, S](func(tx *gorm.DB, h *humans) *gorm.DB {

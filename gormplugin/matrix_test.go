@@ -47,7 +47,42 @@ type theme[S secrets] struct {
 	entries []entry[S]
 }
 
-func themes[S secrets]() []theme[S] {
+// dataset is tables with a few rows, and the themes that run on them.
+type dataset[S secrets] struct {
+	models []any
+	tables []string // children first
+	fill   func(t *testing.T, w *world[S])
+	read   func(into func(rows any)) // calls into for a slice of each model
+	themes []theme[S]
+}
+
+func datasets[S secrets]() []dataset[S] {
+	return []dataset[S]{
+		{
+			models: matrixModels[S](), fill: fillPeople[S], themes: peopleThemes[S](),
+			tables: []string{"stamps", "passports", "animals", "notices", "letters", "humans", "companies"},
+			read: func(into func(any)) {
+				into(&[]company[S]{})
+				into(&[]human[S]{})
+				into(&[]passport[S]{})
+				into(&[]stamp[S]{})
+				into(&[]animal[S]{})
+				into(&[]notice[S]{})
+				into(&[]letter[S]{})
+			},
+		},
+		searchSet[S](),
+	}
+}
+
+func themes[S secrets]() (all []theme[S]) {
+	for _, set := range datasets[S]() {
+		all = append(all, set.themes...)
+	}
+	return all
+}
+
+func peopleThemes[S secrets]() []theme[S] {
 	return []theme[S]{
 		{"create", createEntries[S]()},
 		{"upsert", upsertEntries[S]()},
@@ -74,14 +109,15 @@ func themes[S secrets]() []theme[S] {
 type world[S secrets] struct {
 	*gorm.DB
 	lab    *lab
+	set    dataset[S]
 	sealed bool
 	now    time.Time
 }
 
-func newWorld[S secrets](t *testing.T, kind string) *world[S] {
+func newWorld[S secrets](t *testing.T, kind string, set dataset[S]) *world[S] {
 	t.Helper()
 	var s S
-	w := &world[S]{lab: &lab{kind: kind, log: &capture{}, dial: quick(t, kind)}}
+	w := &world[S]{set: set, lab: &lab{kind: kind, log: &capture{}, dial: quick(t, kind)}}
 	_, w.sealed = any(s).(sealedSecrets)
 	cfg := &gorm.Config{Logger: w.lab.log, NowFunc: func() time.Time { return w.now }}
 	w.DB = open(t, w.lab.dial(), cfg)
@@ -90,10 +126,10 @@ func newWorld[S secrets](t *testing.T, kind string) *world[S] {
 	if w.sealed {
 		w.lab.cipher, w.lab.store, w.lab.root = newCipher(t)
 		w.lab.plugin = gormplugin.New(w.lab.cipher)
-		w.lab.plugin.Models = matrixModels[S]()
+		w.lab.plugin.Models = set.models
 		must(t, w.Use(w.lab.plugin))
 	}
-	must(t, w.AutoMigrate(matrixModels[S]()...))
+	must(t, w.AutoMigrate(set.models...))
 	return w
 }
 
@@ -107,14 +143,11 @@ func quick(t *testing.T, kind string) func() gorm.Dialector {
 	return func() gorm.Dialector { return sqlite.Open(dsn) }
 }
 
-// matrixTables are the tables of the matrix, children first.
-var matrixTables = []string{"stamps", "passports", "animals", "notices", "letters", "humans", "companies"}
-
 // reset empties the tables and fills in a few rows.
 func (w *world[S]) reset(t *testing.T) {
 	t.Helper()
 	w.now = time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)
-	for _, table := range matrixTables {
+	for _, table := range w.set.tables {
 		if w.lab.kind == "postgres" {
 			must(t, w.lab.stock.Exec("TRUNCATE "+table+" RESTART IDENTITY CASCADE").Error)
 			continue
@@ -122,6 +155,12 @@ func (w *world[S]) reset(t *testing.T) {
 		must(t, w.lab.stock.Exec("DELETE FROM "+table).Error)
 		must(t, w.lab.stock.Exec("DELETE FROM sqlite_sequence WHERE name = ?", table).Error)
 	}
+	w.set.fill(t, w)
+	w.now = w.now.Add(time.Hour)
+}
+
+func fillPeople[S secrets](t *testing.T, w *world[S]) {
+	t.Helper()
 	must(t, w.Create(&company[S]{Secrets: values[S](90), Kind: "firm", Notices: []notice[S]{{Secrets: named[S]("firm notice")}}}).Error)
 	people := []human[S]{newHuman[S](1), newHuman[S](2), newHuman[S](3)}
 	people[0].CompanyID = ptr(uint(1))
@@ -136,27 +175,17 @@ func (w *world[S]) reset(t *testing.T) {
 	must(t, w.Create(&[]letter[S]{
 		{OrgID: "acme", Secrets: values[S](70), State: "open", Prefs: map[string]string{"a": "b"}}, {OrgID: "beta", Secrets: values[S](71), State: "open"},
 	}).Error)
-	w.now = w.now.Add(time.Hour)
 }
 
 // state reads all tables through the models.
 func (w *world[S]) state(t *testing.T) string {
 	t.Helper()
 	var out strings.Builder
-	read(t, w, &out, &[]company[S]{})
-	read(t, w, &out, &[]human[S]{})
-	read(t, w, &out, &[]passport[S]{})
-	read(t, w, &out, &[]stamp[S]{})
-	read(t, w, &out, &[]animal[S]{})
-	read(t, w, &out, &[]notice[S]{})
-	read(t, w, &out, &[]letter[S]{})
+	w.set.read(func(rows any) {
+		must(t, w.Session(&gorm.Session{NewDB: true}).Unscoped().Order("id").Find(rows).Error)
+		fmt.Fprintln(&out, shown(rows))
+	})
 	return out.String()
-}
-
-func read[S secrets](t *testing.T, w *world[S], out *strings.Builder, rows any) {
-	t.Helper()
-	must(t, w.Session(&gorm.Session{NewDB: true}).Unscoped().Order("id").Find(rows).Error)
-	fmt.Fprintln(out, shown(rows))
 }
 
 // comparable writes v in a form in which equal results of both sets of models
@@ -173,7 +202,7 @@ func shown(v any) string {
 func (w *world[S]) raw(t *testing.T) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	for _, table := range matrixTables {
+	for _, table := range w.set.tables {
 		out.Write(w.lab.dump(t, table))
 	}
 	return out.Bytes()
@@ -194,21 +223,23 @@ func TestMatrix(t *testing.T) {
 }
 
 func runMatrix(t *testing.T, kind string, seen map[string]string) {
-	sealed, plain := newWorld[sealedSecrets](t, kind), newWorld[plainSecrets](t, kind)
-	twins := themes[plainSecrets]()
-	for i, group := range themes[sealedSecrets]() {
-		for j, e := range group.entries {
-			key := group.name + ": " + e.name
-			t.Run(strings.ReplaceAll(group.name+"/"+e.name, " ", "_"), func(t *testing.T) {
-				if seen[key] != "" {
-					t.Fatal("two entries have this name")
-				}
-				seen[key] = "FAILED"
-				runEntry(t, e, twins[i].entries[j], sealed, plain)
-				if !t.Failed() {
-					seen[key] = outcome(e)
-				}
-			})
+	twins := datasets[plainSecrets]()
+	for i, set := range datasets[sealedSecrets]() {
+		sealed, plain := newWorld(t, kind, set), newWorld(t, kind, twins[i])
+		for j, group := range set.themes {
+			for k, e := range group.entries {
+				key := group.name + ": " + e.name
+				t.Run(strings.ReplaceAll(group.name+"/"+e.name, " ", "_"), func(t *testing.T) {
+					if seen[key] != "" {
+						t.Fatal("two entries have this name")
+					}
+					seen[key] = "FAILED"
+					runEntry(t, e, twins[i].themes[j].entries[k], sealed, plain)
+					if !t.Failed() {
+						seen[key] = outcome(e)
+					}
+				})
+			}
 		}
 	}
 }
@@ -302,7 +333,7 @@ func checkRefusal(t *testing.T, e entry[sealedSecrets], err error) {
 
 func hides(t *testing.T, w *world[sealedSecrets]) {
 	t.Helper()
-	for _, table := range matrixTables {
+	for _, table := range w.set.tables {
 		if bytes.Contains(w.lab.dump(t, table), []byte(canary)) {
 			t.Errorf("table %s holds a plaintext", table)
 		}

@@ -55,10 +55,17 @@ func (s *scope) suspend() {
 // their places in args. first is the place of the first parameter.
 func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) error {
 	for _, share := range a.shares {
-		if !share.scope.byCondition() {
+		if !share.scope.byCondition() || (share.with != nil && !share.with.byCondition()) {
 			return fenceError(share.column)
 		}
-		if _, err := s.tenant(share.scope, args, first); err != nil {
+		tenant, err := s.tenant(share.scope, args, first)
+		if err == nil && share.with != nil {
+			var other string
+			if other, err = s.tenant(*share.with, args, first); err == nil && other != tenant {
+				err = field.ErrTenantMismatch
+			}
+		}
+		if err != nil {
 			return conditionError(share.column, err)
 		}
 	}
@@ -106,7 +113,7 @@ func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) e
 
 func conditionError(c *field.Column, err error) error {
 	e := &Error{Table: c.Table().Name(), Column: c.Name(), Err: err}
-	if errors.Is(err, field.ErrTenantUnknown) {
+	if errors.Is(err, field.ErrTenantUnknown) || errors.Is(err, field.ErrTenantMismatch) {
 		e.Remedy = remedyTenant
 	}
 	return e

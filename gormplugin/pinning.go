@@ -22,6 +22,7 @@ func (t tenancy) byCondition() bool { return t.model == nil || t.text != "" || t
 type shared struct {
 	column *field.Column
 	scope  tenancy
+	with   *tenancy // of the other column, where the two must be equal
 }
 
 // tenancyOf finds what fixes the tenant of column c, of the table that goes by
@@ -45,11 +46,6 @@ func (p *parser) tenancyOf(c *field.Column, qual string, i int) tenancy {
 		return true
 	}
 	p.around(i, fixed)
-	if w := p.whereOf(i); !found.byCondition() && w >= 0 {
-		if lo, hi := p.conjunction(w); !p.at(hi).is("or") { // it holds for every row
-			fixed(lo, hi)
-		}
-	}
 	return found
 }
 
@@ -75,8 +71,14 @@ func (p *parser) qualOf(i int) string {
 
 // around calls f with the conditions that hold whenever the one at i does, as
 // ranges of tokens joined by AND, from the inside out, until f says that it is
-// done. It stays inside of one query.
+// done. It stays inside of one query. Of a join's condition only the rows count
+// that the query's WHERE holds for.
 func (p *parser) around(i int, f func(lo, hi int) bool) {
+	if where := p.whereOf(i); where >= 0 {
+		if lo, hi := p.conjunction(where); !p.at(hi).is("or") && !p.at(hi).is("xor") && f(lo, hi) {
+			return
+		}
+	}
 	for i >= 0 {
 		lo, hi := p.conjunction(i)
 		if f(lo, hi) {
@@ -91,7 +93,7 @@ func (p *parser) around(i int, f func(lo, hi int) bool) {
 }
 
 // between are the words that end a row of conditions joined by AND.
-var between = wordSet(`or where on having when then else end select from group order limit union intersect except offset
+var between = wordSet(`or xor where on having when then else end select from group order limit union intersect except offset
 	fetch for window returning left right full inner cross join natural set lock using`)
 
 // conjunction returns the row of conditions, joined by AND, that the token at
@@ -167,31 +169,54 @@ func (p *parser) alone(c *field.Column, i int) {
 // whereOf returns the place of the first condition of the query that the token
 // at i belongs to; -1 for none.
 func (p *parser) whereOf(i int) int {
+	if i < 0 {
+		return -1
+	}
 	block := p.blockOf(i)
+	if first := p.at(block); !first.is("select") && !first.is("update") && !first.is("delete") {
+		return -1
+	}
 	if at := p.until(block+1, p.at(block).depth, "where", "union", "intersect", "except"); p.at(at).is("where") {
 		return at + 1
 	}
 	return -1
 }
 
-// together notes that the values of a and b are compared, at i and j. A
-// condition that makes their tenants equal will do in place of one that fixes
-// them.
-func (p *parser) together(a *field.Column, i int, b *field.Column, j int) {
-	qa, qb := p.qualOf(i), p.qualOf(j)
-	ta, tb := p.tenancyOf(a, qa, i), p.tenancyOf(b, qb, j)
-	if ta.model != nil && tb.model != nil {
-		same := false
-		p.around(i, func(lo, hi int) bool {
-			same = p.joined(ta.model.tenant.DBName, qa, tb.model.tenant.DBName, qb, lo, hi)
-			return same
-		})
-		if same {
-			return
+// selectOf returns the place of the SELECT that the token at i belongs to; -1
+// for none.
+func (p *parser) selectOf(i int) int {
+	depth := p.at(i).depth
+	for ; i >= 0; i-- {
+		if t := p.at(i); t.depth <= depth {
+			if depth = t.depth; t.is("select") {
+				return i
+			}
 		}
 	}
+	return -1
+}
+
+// together notes that the values of a and b are compared, at i and j; where is
+// the place of the conditions that hold for b. A condition that makes their
+// tenants equal will do in place of one that fixes them.
+func (p *parser) together(a *field.Column, i int, b *field.Column, j, where int) {
+	qa, qb := p.qualOf(i), p.qualOf(j)
+	ta, tb := p.tenancyOf(a, qa, i), p.tenancyOf(b, qb, where)
+	var both *tenancy
+	if ta.model != nil && tb.model != nil {
+		same := false
+		joined := func(lo, hi int) bool {
+			same = same || p.joined(ta.model.tenant.DBName, qa, tb.model.tenant.DBName, qb, lo, hi)
+			return same
+		}
+		p.around(i, joined)
+		if p.around(where, joined); same {
+			return
+		}
+		both = &tb
+	}
 	if ta.model != nil {
-		p.shares = append(p.shares, shared{column: a, scope: ta})
+		p.shares = append(p.shares, shared{column: a, scope: ta, with: both})
 	}
 	if tb.model != nil {
 		p.shares = append(p.shares, shared{column: b, scope: tb})

@@ -10,6 +10,7 @@ const (
 	remedySearch   = "declare search=equality in its rowseal tag to compare, join and group by it; else only IS NULL and IS NOT NULL work on it"
 	remedyEquality = "only =, <>, IN, IS NULL, joins on it, GROUP BY, DISTINCT and COUNT work on it, with values as parameters; do the rest after reading"
 	remedySelect   = "select the column itself and compute with it after reading"
+	remedyInner    = "select sealed columns in the statement's first SELECT only, or all columns with *: what other lists return could not be told apart; or use two statements"
 	remedyValue    = "give it a value through a model or a map of GORM's, so that it is sealed"
 )
 
@@ -335,11 +336,45 @@ func (p *parser) rest() {
 			p.failAt(c, ErrCondition, remedyQualify)
 			return
 		}
-		if !p.equality(c, first, next) {
+		switch {
+		case p.equality(c, first, next), p.exists(first):
+		case p.innerList(first, next):
+			p.failAt(c, ErrStatement, remedyInner)
+			return
+		default:
 			p.failAt(c, ErrCondition, remedyOf(c))
 			return
 		}
 	}
+}
+
+// exists says whether the column at i stands in the list of a SELECT whose rows
+// are only counted: EXISTS (SELECT c …).
+func (p *parser) exists(i int) bool {
+	at := p.selectOf(i)
+	return at >= 0 && p.inList(i, at) && p.at(at-1).is("(") && p.at(at-2).is("exists")
+}
+
+// innerList says whether the column [first, next) is an element in the list of
+// a SELECT that is not the first, and whose rows are not compared with a value.
+func (p *parser) innerList(first, next int) bool {
+	at := p.selectOf(first)
+	if main, _ := p.verb(); at == main || at < 0 || !p.inList(first, at) {
+		return false
+	}
+	switch before := p.at(at - 2); {
+	case !p.at(at - 1).is("("):
+	case before.is("in"), before.is("any"), before.is("some"), before.is("all"), before.is("="), before.is(">"), before.is("<"):
+		return false
+	}
+	return p.at(next).is(",") || p.at(next).is("from") || p.at(next).is("as") || p.at(next).isName() || p.at(next).is(")")
+}
+
+// inList says whether the token at i stands in the list of the SELECT at at,
+// outside of parentheses.
+func (p *parser) inList(i, at int) bool {
+	depth := p.at(at).depth
+	return p.at(i).depth == depth && i < p.until(at+1, depth, "from", "where", "group", "having", "order", "limit", "union", "intersect", "except")
 }
 
 // remedyOf says what works on a sealed column.
