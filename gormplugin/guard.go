@@ -102,15 +102,29 @@ func isColumn(stmt *gorm.Statement, in any, column string) bool {
 	return c.Name == column
 }
 
-// pinnedByText reads a condition written as "column = ?".
+// pinnedByText reads "column = ?" in a condition's text, by itself or joined to
+// others by AND.
 func pinnedByText(stmt *gorm.Statement, e clause.Expr, column string) (any, bool) {
 	tokens, ok := lex(e.SQL, dialect{})
-	if n := len(tokens); ok && n >= 3 && len(e.Vars) == 1 && tokens[n-1].kind == tokenParam && tokens[n-2].is("=") {
-		name := tokens[n-3]
-		qualified := n == 5 && tokens[0].isName() && tokens[1].is(".") && tokens[0].text == stmt.Table
-		if (n == 3 || qualified) && name.isName() && name.text == column {
-			return e.Vars[0], true
-		}
+	p := &parser{tokens: tokens}
+	if !ok || len(tokens) == 0 || slices.ContainsFunc(tokens, func(t token) bool {
+		return t.is("or") || t.is("xor") || t.is("not") || t.is("between") || t.is("case")
+	}) {
+		return nil, false
 	}
-	return nil, false
+	var value any
+	found := p.conditions(0, len(tokens), func(i int) bool {
+		parts, next := p.chain(i)
+		if len(parts) == 0 || !p.at(next).is("=") || p.at(next+1).kind != tokenParam || !p.ends(next+2) {
+			return false
+		}
+		qual, name := split(parts)
+		at := p.at(next + 1).param
+		if name != column || (qual != "" && qual != stmt.Table) || at < 0 || at >= len(e.Vars) {
+			return false
+		}
+		value = e.Vars[at]
+		return true
+	})
+	return value, found
 }

@@ -321,3 +321,40 @@ func TestNoStatementMovesARowAndLeavesItsValuesBehind(t *testing.T) {
 		}
 	})
 }
+
+func TestAnUpdateTakesItsTenantFromATextOfSeveralConditions(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		must(t, l.Create(&[]member{{OrgID: "a", Email: canary + "1", Role: "x"}, {OrgID: "b", Email: canary + "2", Role: "x"}}).Error)
+		update := func(where string, args ...any) *gorm.DB {
+			return l.Model(&member{}).Where(where, args...).Update("email", canary+"new")
+		}
+		for where, args := range map[string][]any{
+			"org_id = ? AND role = ?":              {"a", "x"},
+			"role = ? AND members.org_id = ?":      {"x", "a"},
+			"(role = ? AND (org_id = ?)) AND id>?": {"x", "a", 0},
+		} {
+			if tx := update(where, args...); tx.Error != nil || tx.RowsAffected != 1 {
+				t.Errorf("%s: %d rows, %v", where, tx.RowsAffected, tx.Error)
+			}
+		}
+		for where, args := range map[string][]any{
+			"org_id = ? OR role = ?":                {"a", "x"},
+			"NOT (org_id = ? AND role = ?)":         {"a", "y"},
+			"role BETWEEN ? AND org_id = ?":         {"x", "a"},
+			"org_id = ? || ? AND role = ?":          {"a", "", "x"},
+			"CASE WHEN org_id = ? THEN 1 END = ?":   {"a", 1},
+			"role IN (SELECT ? WHERE org_id = ?)":   {"x", "a"},
+			"lower(org_id) = ? AND role = ?":        {"a", "x"},
+			"other.org_id = ? AND members.role = ?": {"a", "x"},
+		} {
+			if err := update(where, args...).Error; !errors.Is(err, field.ErrTenantUnknown) {
+				t.Errorf("%s: %v", where, err)
+			}
+		}
+		var b member
+		must(t, l.Where("org_id = ?", "b").Take(&b).Error)
+		if b.Email != canary+"2" {
+			t.Errorf("tenant b has %q", b.Email)
+		}
+	})
+}
