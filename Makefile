@@ -20,7 +20,7 @@ SECRET_PACKAGES := $(patsubst %,./%,$(wildcard envelope keyring dekcache kms/loc
 
 .PHONY: help
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: test
 test: ensure lint vuln build ## everything that must pass before a change is merged
@@ -37,9 +37,9 @@ demo: ## seal, rotate and open 10,000 people in a PostgreSQL of its own
 
 .PHONY: gorm-matrix
 gorm-matrix: ## every operation of GORM on each database: ok, or refused and why
-	@scripts/ensure.sh postgresql
+	@scripts/ensure.sh postgresql mysql
 	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
-	$(WITHPG) $(GO) test ./gormplugin -count=1 -run '^TestMatrix$$' -matrix "$$out" && code=0 || code=$$?; cat "$$out"; exit $$code
+	$(WITHDB) $(GO) test ./gormplugin -count=1 -run '^TestMatrix$$' -matrix "$$out" && code=0 || code=$$?; cat "$$out"; exit $$code
 
 .PHONY: bench
 bench: ## benchmarks (BENCH=regexp BENCHTIME=1s COUNT=1 PACKAGES=./...)

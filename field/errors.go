@@ -9,7 +9,7 @@ import (
 // one of these, or one of packages envelope, codec and keyring, with errors.Is.
 var (
 	// ErrTenantUnknown: sealing needs a tenant, and nothing gives one.
-	ErrTenantUnknown = errors.New("tenant is not known; set the row's tenant column, use field.WithTenant, or declare a default tenant")
+	ErrTenantUnknown = errors.New("tenant is not known")
 	// ErrTenantMismatch: the value belongs to another tenant than the row, or
 	// the row to another than the context.
 	ErrTenantMismatch = errors.New("value or row belongs to another tenant")
@@ -44,7 +44,18 @@ func (e *Error) Error() string {
 	if e.Row >= 0 {
 		at = fmt.Sprintf(" (row %d of the page)", e.Row)
 	}
-	return fmt.Sprintf("rowseal: %s %s.%s%s: %v", e.Op, e.Table, e.Column, at, e.Err)
+	return fmt.Sprintf("rowseal: %s %s.%s%s: %v%s", e.Op, e.Table, e.Column, at, e.Err, remedyOf(e.Err))
+}
+
+// remedyOf says what to do about an error whose cause is not in the value.
+func remedyOf(err error) string {
+	switch {
+	case errors.Is(err, ErrTenantUnknown):
+		return "; set the row's tenant column, use field.WithTenant, or declare a default tenant"
+	case errors.Is(err, ErrTenantMismatch):
+		return "; the tenant of the value, of its row's tenant column and of the context (field.WithTenant) must be one"
+	}
+	return ""
 }
 
 // Unwrap gives the cause to errors.Is and errors.As.

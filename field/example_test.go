@@ -56,7 +56,7 @@ func ExampleCipher() {
 	fmt.Println(cipher.Open(other, &opened, dob, field.Row{}, sealed))
 	// Output:
 	// 60 1815-12-10
-	// rowseal: open users.dob: value or row belongs to another tenant
+	// rowseal: open users.dob: value or row belongs to another tenant; the tenant of the value, of its row's tenant column and of the context (field.WithTenant) must be one
 }
 
 // A column is found by its terms: the database compares those of its values

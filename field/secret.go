@@ -43,6 +43,9 @@ func (Secret[T]) LogValue() slog.Value { return slog.StringValue("sealed") }
 
 func (Secret[T]) secret() {}
 
+// IsSecret says whether values of the type are a [Secret].
+func IsSecret(rt reflect.Type) bool { return isSecret(rt) }
+
 // isSecret says whether rt is a Secret; its value is then the only field.
 func isSecret(rt reflect.Type) bool {
 	return rt.Kind() == reflect.Struct && rt.Implements(reflect.TypeFor[interface{ secret() }]()) && rt.PkgPath() == reflect.TypeFor[Row]().PkgPath()

@@ -23,7 +23,9 @@ const serializerName = "rowseal"
 // carrier is the GORM serializer of sealed fields. It seals nothing: it makes
 // sure that a sealed field's value reaches a driver only when the plugin has
 // put sealed bytes in its place. Without the plugin there is nothing in a
-// statement but a logical value, which no driver can encode.
+// statement but a logical value, which no driver can encode. GORM asks it for
+// the fields of structs only: what maps hold is stopped by the guards that
+// migrations make.
 type carrier struct{}
 
 var _ schema.SerializerInterface = carrier{}

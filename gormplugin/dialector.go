@@ -9,7 +9,8 @@ import (
 // columns. GORM asks for no interfaces of a dialector but the ones here.
 type dialector struct {
 	gorm.Dialector
-	p *Plugin
+	p          *Plugin
+	translates bool // the application asked for translated errors
 }
 
 var (
@@ -20,7 +21,8 @@ var (
 // migrations puts the plugin in front of the database's migrator.
 func (p *Plugin) migrations(db *gorm.DB) {
 	if _, ours := db.Dialector.(*dialector); !ours && db.Dialector != nil {
-		db.Dialector = &dialector{Dialector: db.Dialector, p: p}
+		db.Dialector = &dialector{Dialector: db.Dialector, p: p, translates: db.TranslateError}
+		db.TranslateError = true // so that GORM asks Translate about every error
 	}
 }
 
@@ -48,8 +50,12 @@ func (d *dialector) RollbackTo(tx *gorm.DB, name string) error {
 	return gorm.ErrUnsupportedDriver
 }
 
-// Translate is the dialector's; without it, errors stay as they are.
+// Translate is the dialector's where the application wants that, and takes
+// values out of errors.
 func (d *dialector) Translate(err error) error {
+	if err = withoutValue(err); !d.translates {
+		return err
+	}
 	if t, ok := d.Dialector.(gorm.ErrorTranslator); ok {
 		return t.Translate(err)
 	}

@@ -3,6 +3,7 @@ package gormplugin
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Why an operation is refused. Errors are of type *[Error] and match one of
@@ -32,6 +33,13 @@ var (
 	// ErrMigration: a change of the schema would leave sealed values that do not
 	// open, or plaintexts in a sealed column.
 	ErrMigration = errors.New("the migration would break the column's values")
+	// ErrDestination: a value does not fit the Go type that it is read into. The
+	// error names the result's column and no table, and stands for one of
+	// database/sql or GORM that would quote the value.
+	ErrDestination = errors.New("a value does not fit its destination")
+	// ErrMoves: a statement written by hand changes the tenant or row id that
+	// a row's sealed values are bound to.
+	ErrMoves = errors.New("the row's sealed values would not belong to it any more")
 	// ErrStatement: a statement that touches a table with sealed columns has a
 	// shape that is not understood.
 	ErrStatement = errors.New("the statement is not understood")
@@ -50,7 +58,7 @@ type Error struct {
 func (e *Error) Error() string {
 	at := e.Table
 	if e.Column != "" {
-		at += "." + e.Column
+		at = strings.TrimPrefix(at+"."+e.Column, ".")
 	}
 	s := fmt.Sprintf("rowseal: %s: %v", at, e.Err)
 	if e.Remedy != "" {

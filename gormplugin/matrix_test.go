@@ -433,12 +433,12 @@ func matrixText(seen outcomes) string {
 }
 
 const (
-	docsFile  = "../docs/GORM.md"
+	docsFile  = "../docs/GORM-MATRIX.md"
 	docsBegin = "<!-- matrix: go test ./gormplugin -run TestTheDocumentHoldsTheMatrix -update -->\n"
 	docsEnd   = "<!-- end of matrix -->"
 )
 
-// TestTheDocumentHoldsTheMatrix keeps docs/GORM.md and the operations alike.
+// TestTheDocumentHoldsTheMatrix keeps docs/GORM-MATRIX.md and the operations alike.
 func TestTheDocumentHoldsTheMatrix(t *testing.T) {
 	text, err := os.ReadFile(docsFile)
 	must(t, err)

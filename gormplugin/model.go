@@ -149,6 +149,9 @@ func checkSealedTag(f *schema.Field, carried bool) error {
 	if f.PrimaryKey {
 		return tagError(f, "a primary key cannot be sealed")
 	}
+	if field.IsSecret(f.FieldType) {
+		return tagError(f, "field.Secret is for structs without GORM; give the field the type inside, which the serializer keeps from being sent")
+	}
 	for setting, why := range map[string]string{
 		"DEFAULT":   "a default would stand in the database's schema in clear; set the value in a BeforeCreate hook",
 		"GENERATED": "the database cannot compute a sealed value",

@@ -16,9 +16,6 @@ import (
 // remedyTenant is for conditions on a column whose index keys are a tenant's.
 const remedyTenant = "equal values of two tenants have different terms: fix the tenant in the condition, in Model or with gormplugin.WithTenant, or declare scope=global at the column"
 
-// remedyFence is for those that look at the rows of all tenants.
-const remedyFence = "equal values of two tenants have different terms, and this compares the rows of all tenants: add a condition such as tenant = ? on the tenant's column to the query itself, or declare scope=global at the column"
-
 // pending is a parameter of a sub-query: what it is compared with is seen when
 // the whole statement is. Until then nothing encodes or prints it.
 type pending struct{ value any }
@@ -79,7 +76,7 @@ func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) e
 		}
 		at := o.param + first
 		if at >= len(args) {
-			return conditionError(o.column, ErrCondition)
+			return conditionError(o.column, errors.New("the statement has fewer parameters than it names"))
 		}
 		v, err := comparand(o.column, args[at])
 		if err != nil {
@@ -119,8 +116,13 @@ func conditionError(c *field.Column, err error) error {
 	return e
 }
 
+// fenceError is for comparisons that look at the rows of all tenants.
 func fenceError(c *field.Column) error {
-	return &Error{Table: c.Table().Name(), Column: c.Name(), Err: field.ErrTenantUnknown, Remedy: remedyFence}
+	return &Error{
+		Table: c.Table().Name(), Column: c.Name(), Err: field.ErrTenantUnknown,
+		Remedy: fmt.Sprintf("equal values of two tenants have different terms, and this compares the rows of all tenants: "+
+			"add the condition %s = ? to the query itself, or declare scope=global at the column", c.Table().Tenant().Column),
+	}
 }
 
 // comparand returns the logical value that a sealed column is compared with.
@@ -132,7 +134,7 @@ func comparand(c *field.Column, v any) (any, error) {
 		return nil, nil
 	}
 	if isComputed(v) {
-		return nil, conditionError(c, ErrCondition)
+		return nil, &Error{Table: c.Table().Name(), Column: c.Name(), Err: ErrCondition, Remedy: "compare it with a value, not with an expression"}
 	}
 	return v, nil
 }

@@ -3,6 +3,7 @@ package gormplugin
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -51,10 +52,12 @@ func New(cipher *field.Cipher) *Plugin {
 	runtime.AddCleanup(p, func(db *sql.DB) { _ = db.Close() }, p.opener)
 	p.texts, p.initErr = newTexts()
 	if cipher == nil {
-		p.initErr = fmt.Errorf("rowseal: gormplugin.New needs a cipher; make one with field.New")
+		p.initErr = errNoCipher
 	}
 	return p
 }
+
+var errNoCipher = errors.New("rowseal: make the plugin with gormplugin.New, which needs a cipher; make one with field.New")
 
 // WithTenant is [field.WithTenant]: a context whose statements seal for
 // tenant, and open no other tenant's values.
@@ -68,6 +71,9 @@ func (*Plugin) Name() string { return "rowseal" }
 // Initialize is called by db.Use. Calling it again, as the plugin dbresolver
 // does for each of its databases, changes nothing.
 func (p *Plugin) Initialize(db *gorm.DB) error {
+	if p.initErr == nil && p.cipher == nil {
+		p.initErr = errNoCipher
+	}
 	if p.initErr != nil {
 		return p.initErr
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -428,4 +429,64 @@ func TestATagThatGoSkipsIsRefused(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestWithoutThePluginTheGuardsStopWhatNoFieldDoes(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		p := newPerson(1)
+		must(t, l.Create(&p).Error)
+		for name, tx := range map[string]*gorm.DB{
+			"map":    l.stock.Model(&person{}).Create(map[string]any{"name": canary + " a map"}),
+			"update": l.stock.Model(&person{}).Where("id = ?", p.ID).Update("name", canary+" an update"),
+			"exec":   l.stock.Exec("UPDATE people SET name = ?", []byte(canary)),
+		} {
+			if tx.Error == nil {
+				t.Errorf("%s passed", name)
+			}
+		}
+		if bytes.Contains(l.dump(t, "people"), []byte(canary)) {
+			t.Error("the table holds a plaintext")
+		}
+	})
+}
+
+func TestAPluginThatNewDidNotMakeIsRefused(t *testing.T) {
+	db := open(t, dialector(t, "sqlite")(), &gorm.Config{})
+	if err := db.Use(&gormplugin.Plugin{}); err == nil || !strings.Contains(err.Error(), "gormplugin.New") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestDestinationsThatDoNotFitShowNoValue(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		p := newPerson(1)
+		must(t, l.Create(&p).Error)
+		into := func(dest any) *gorm.DB { return l.Model(&person{}).Select("name").Scan(dest) }
+		for name, tx := range map[string]*gorm.DB{
+			"structs":  into(&[]struct{ Name int }{}),
+			"a struct": into(&struct{ Name bool }{}),
+			"a value":  into(new(int)),
+			"times":    into(&[]struct{ Name time.Time }{}),
+			"pluck":    l.Model(&person{}).Pluck("name", &[]bool{}),
+			"take":     l.Table("people").Select("name").Take(&struct{ Name float64 }{}),
+			"raw":      l.Raw("SELECT name AS label FROM people").Scan(&[]struct{ Label int }{}),
+		} {
+			var e *gormplugin.Error
+			if !errors.As(tx.Error, &e) || !errors.Is(e, gormplugin.ErrDestination) || e.Column == "" {
+				t.Errorf("%s: %v", name, tx.Error)
+			}
+		}
+		l.mustHideCanaries(t)
+	})
+}
+
+func TestASecretIsNoFieldOfAModel(t *testing.T) {
+	type vault struct {
+		ID  uint
+		Key field.Secret[string] `gorm:"serializer:rowseal;type:bytes" rowseal:"type=text"`
+	}
+	l := newLab(t, "sqlite")
+	if err := l.AutoMigrate(&vault{}); !errors.Is(err, gormplugin.ErrTag) {
+		t.Errorf("error %v", err)
+	}
 }

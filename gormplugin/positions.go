@@ -2,16 +2,12 @@ package gormplugin
 
 import (
 	"strings"
-
-	"github.com/rowseal/rowseal/field"
 )
 
 const (
-	remedySearch   = "declare search=equality in its rowseal tag to compare, join and group by it; else only IS NULL and IS NOT NULL work on it"
-	remedyEquality = "only =, <>, IN, IS NULL, joins on it, GROUP BY, DISTINCT and COUNT work on it, with values as parameters; do the rest after reading"
-	remedySelect   = "select the column itself and compute with it after reading"
-	remedyInner    = "select sealed columns in the statement's first SELECT only, or all columns with *: what other lists return could not be told apart; or use two statements"
-	remedyValue    = "give it a value through a model or a map of GORM's, so that it is sealed"
+	remedySelect = "select the column itself and compute with it after reading"
+	remedyInner  = "select sealed columns in the statement's first SELECT only, or all columns with *: what other lists return could not be told apart; or use two statements"
+	remedyValue  = "give it a value through a model or a map of GORM's, so that it is sealed"
 )
 
 // schemaWords begin statements that carry no rows' values.
@@ -342,7 +338,7 @@ func (p *parser) rest() {
 			p.failAt(c, ErrStatement, remedyInner)
 			return
 		default:
-			p.failAt(c, ErrCondition, remedyOf(c))
+			p.failAt(c, ErrCondition, p.remedyAt(c, first, next))
 			return
 		}
 	}
@@ -375,14 +371,6 @@ func (p *parser) innerList(first, next int) bool {
 func (p *parser) inList(i, at int) bool {
 	depth := p.at(at).depth
 	return p.at(i).depth == depth && i < p.until(at+1, depth, "from", "where", "group", "having", "order", "limit", "union", "intersect", "except")
-}
-
-// remedyOf says what works on a sealed column.
-func remedyOf(c *field.Column) string {
-	if c.Search().Equality {
-		return remedyEquality
-	}
-	return remedySearch
 }
 
 // loose refuses what is a sealed column although it is no name: a reserved

@@ -150,7 +150,7 @@ func TestRowsAreNotMovedByAListOfAssignments(t *testing.T) {
 		m := member{OrgID: "a", Email: canary}
 		must(t, l.Create(&m).Error)
 		for _, s := range []string{"UPDATE members SET (org_id, role) = ('b', 'x')", "UPDATE members SET ORG_ID = 'b'", "UPDATE tickets SET public_id = 'x'"} {
-			if err := l.Exec(s).Error; !errors.Is(err, gormplugin.ErrStatement) {
+			if err := l.Exec(s).Error; !errors.Is(err, gormplugin.ErrMoves) {
 				t.Errorf("%s: %v", s, err)
 			}
 		}

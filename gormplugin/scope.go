@@ -264,8 +264,8 @@ func (s *scope) check(ctx context.Context, a *analysis, args []any) ([]any, erro
 	}
 	if a.moves != nil && !builtByGORM(s.stmt) {
 		return nil, &Error{
-			Table: a.moves.Table().Name(), Column: a.moved, Err: ErrStatement,
-			Remedy: "sealed values belong to it and would not open any more; change it with Save, which seals them anew",
+			Table: a.moves.Table().Name(), Column: a.moved, Err: ErrMoves,
+			Remedy: "change it with Save, which seals them anew",
 		}
 	}
 	first := 0

@@ -11,48 +11,12 @@ import (
 	"slices"
 	"strings"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/field"
 )
-
-// Remaining returns how many rows of model's table have a value in a plain
-// column and none in the sealed column that takes over from it, by the sealed
-// column's name; columns without a transition are not in it. Rows that are
-// soft-deleted count. Once all numbers are 0, and nothing writes the plain
-// columns any more, they can be dropped.
-func (p *Plugin) Remaining(db *gorm.DB, model any) (map[string]int64, error) {
-	stmt := &gorm.Statement{DB: db}
-	if err := stmt.Parse(model); err != nil {
-		return nil, fmt.Errorf("rowseal: model %T: %w", model, err)
-	}
-	m, err := p.models.model(stmt.Schema, p.defaultTenant())
-	if err != nil {
-		return nil, err
-	}
-	left := map[string]int64{}
-	if !m.seals() {
-		return left, nil
-	}
-	// The statement goes past the plugin, which would ask for both columns
-	// wherever one is named.
-	for _, c := range m.table.Columns() {
-		if !moving(c) {
-			continue
-		}
-		text := fmt.Sprintf("SELECT count(*) FROM %s WHERE %s IS NULL AND %s IS NOT NULL",
-			stmt.Quote(stmt.Table), stmt.Quote(c.Name()), stmt.Quote(c.Transition().Plain))
-		var n int64
-		if err := db.Statement.ConnPool.QueryRowContext(db.Statement.Context, text).Scan(&n); err != nil {
-			return nil, fmt.Errorf("rowseal: counting what is left of %v: %w", c, err)
-		}
-		left[c.Name()] = n
-	}
-	return left, nil
-}
 
 // veiled is a value on its way to a plain column, which logs must not show.
 // Drivers get it where the statement is sent.
