@@ -295,7 +295,7 @@ func (p *parser) findTables() {
 		}
 		switch t.text {
 		case "from", "join", "straight_join", "update", "into", "using", "table":
-			if (t.text == "from" && p.at(i-1).is("distinct")) || (t.text == "using" && p.at(i+1).is("(")) {
+			if (t.text == "from" && p.at(i-1).is("distinct")) || (t.text == "using" && (p.at(i+1).is("(") || p.at(i+2).is(")"))) {
 				continue
 			}
 			at := i + 1

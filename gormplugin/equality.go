@@ -34,10 +34,10 @@ func (p *parser) equality(c *field.Column, first, next int) bool {
 func (p *parser) compared(c *field.Column, first, next int) bool {
 	if p.begins(first) {
 		if op, at := p.operator(next); op != "" {
-			n, edits := len(p.operands), len(p.edits)
+			n := len(p.operands)
 			if end := p.right(c, first, at); end > 0 && p.ends(end) {
 				p.fence(n, op, next, first, end)
-				if len(p.edits) == edits && p.d.prefixes && op != "<=>" {
+				if p.d.prefixes && p.isValues(at) && op != "<=>" {
 					p.allowed[next-1] = true
 					p.byRange(c, p.textOf(first, next), op, first, end, p.operands[n:])
 					return true

@@ -217,6 +217,7 @@ func (l *lexer) placeholder() bool {
 		at := l.params
 		if digits := l.take(isDigit); digits != "" {
 			at = atoi(digits) - 1
+			l.params = max(l.params, at+1) // as SQLite counts
 		} else {
 			l.params++
 		}
@@ -260,11 +261,12 @@ func (l *lexer) dollar() bool {
 // word reads a keyword or name, or PostgreSQL's prefixed literals: E'…' has
 // backslash escapes, and U&"…" spells names with escapes, which is refused.
 func (l *lexer) word() {
-	w := strings.ToLower(l.take(isWordByte))
+	w := strings.ToLower(l.take(func(c byte) bool { return isWordByte(c) || c == '$' }))
 	if l.pos < len(l.src) {
 		switch c := l.src[l.pos]; {
 		case c == '\'' && w == "e":
 			l.emit(tokenText, l.quoted('\'', true))
+			l.continued()
 			return
 		case c == '\'' && (w == "b" || w == "x" || w == "n"):
 			l.emit(tokenText, l.quoted('\'', false))
@@ -275,6 +277,13 @@ func (l *lexer) word() {
 		}
 	}
 	l.emit(tokenWord, w)
+}
+
+// continued refuses a second piece of an E'…' literal on a line of its own: it
+// has escapes too, which is not to be seen in it.
+func (l *lexer) continued() {
+	rest := strings.TrimLeft(l.src[l.pos:], " \t\n\r\f\v")
+	l.broken = l.broken || (strings.HasPrefix(rest, "'") && strings.ContainsAny(l.src[l.pos:len(l.src)-len(rest)], "\n\r"))
 }
 
 func (l *lexer) take(ok func(byte) bool) string {

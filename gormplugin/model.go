@@ -190,6 +190,33 @@ func (m *model) refuse(column string, err error, remedy string) error {
 	return &Error{Table: m.schema.Table, Column: column, Err: err, Remedy: remedy}
 }
 
+// identity returns a tenant or row id in the Go type of its field, as the model
+// has it. The database may take another spelling for the same (01 and 1): it is
+// refused, because sealed values belong to one.
+func (m *model) identity(ctx context.Context, f *schema.Field, v any) (any, error) {
+	if reflect.TypeOf(v) == f.FieldType {
+		return v, nil
+	}
+	mismatch := field.ErrTenantMismatch
+	if f == m.rowID {
+		mismatch = field.ErrRowMismatch
+	}
+	refused := m.refuse(f.DBName, mismatch, "give it in its usual form, as the field's type "+f.FieldType.String()+" has it")
+	want, err := field.TenantOf(v)
+	if err != nil {
+		return nil, m.refuse(f.DBName, err, "give it a value of the field's type "+f.FieldType.String())
+	}
+	row := reflect.New(m.schema.ModelType)
+	if err := f.Set(ctx, row, v); err != nil {
+		return nil, refused
+	}
+	own, _ := f.ValueOf(ctx, row)
+	if got, err := field.TenantOf(own); err != nil || got != want {
+		return nil, refused
+	}
+	return own, nil
+}
+
 // tenantValue returns tenant as the tenant field's Go type has it.
 func (m *model) tenantValue(ctx context.Context, tenant string) (any, error) {
 	row := reflect.New(m.schema.ModelType)

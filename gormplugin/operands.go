@@ -18,7 +18,16 @@ const remedyTenant = "equal values of two tenants have different terms: fix the 
 
 // pending is a parameter of a sub-query: what it is compared with is seen when
 // the whole statement is. Until then nothing encodes or prints it.
-type pending struct{ value any }
+type pending struct {
+	value any
+	from  *origin // the sub-query whose own parameter it is; nil for the outer one's
+}
+
+// origin is what a sub-query says of the tenant that it is about.
+type origin struct {
+	model any
+	ctx   context.Context
+}
 
 var (
 	_ driver.Valuer = pending{}
@@ -37,14 +46,29 @@ func (pending) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hidden) }
 // does so in a dry run without a log.
 func (s *scope) subquery() bool { return s.stmt.DryRun && s.stmt.Logger == logger.Discard }
 
-// suspend hides the parameters of a sub-query from logs and drivers.
+// suspend hides the parameters of a sub-query from logs and drivers. GORM puts
+// those of the outer statement in front of its own.
 func (s *scope) suspend() {
+	d := dialectOf(s.stmt.Name())
+	tokens, _ := lex(s.stmt.SQL.String(), d)
+	own := map[int]bool{}
+	for _, t := range tokens {
+		if t.kind == tokenParam {
+			own[t.param] = true
+		}
+	}
+	before := len(s.stmt.Vars) - len(own)
+	from := &origin{model: s.stmt.Model, ctx: s.stmt.Context}
 	for i, v := range s.stmt.Vars {
 		switch v.(type) {
 		case sealed, redacted, pending:
-		default:
-			s.stmt.Vars[i] = pending{v}
+			continue
 		}
+		hiding := pending{value: v}
+		if (d.dollars && own[i]) || (!d.dollars && i >= before) {
+			hiding.from = from
+		}
+		s.stmt.Vars[i] = hiding
 	}
 }
 
@@ -83,7 +107,7 @@ func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) e
 			return err
 		}
 		terms[i] = field.Term{Column: o.column, Value: v}
-		if terms[i].Tenant, err = s.tenant(o.scope, args, first); err != nil {
+		if terms[i].Tenant, err = s.ownTenant(o, args, first); err != nil {
 			return conditionError(o.column, err)
 		}
 	}
@@ -109,6 +133,10 @@ func (s *scope) terms(ctx context.Context, a *analysis, args []any, first int) e
 }
 
 func conditionError(c *field.Column, err error) error {
+	var said *Error
+	if errors.As(err, &said) {
+		return err
+	}
 	e := &Error{Table: c.Table().Name(), Column: c.Name(), Err: err}
 	if errors.Is(err, field.ErrTenantUnknown) || errors.Is(err, field.ErrTenantMismatch) {
 		e.Remedy = remedyTenant
@@ -146,18 +174,50 @@ func (s *scope) tenant(t tenancy, args []any, first int) (string, error) {
 	case t.model == nil:
 		return "", nil
 	case t.text != "":
-		return t.text, nil
+		return s.tenantText(t.model, t.text)
 	case t.param >= 0 && t.param+first < len(args):
 		v := args[t.param+first]
 		if isComputed(v) {
 			return "", field.ErrTenantUnknown
 		}
-		return field.TenantOf(v)
+		return s.tenantText(t.model, v)
 	}
 	if v := t.model.tenantOf(s.stmt.Model); v != nil {
 		return field.TenantOf(v)
 	}
 	return field.TenantFrom(s.stmt.Context), nil
+}
+
+// tenantText returns the tenant that a condition's value names.
+func (s *scope) tenantText(m *model, v any) (string, error) {
+	own, err := m.identity(s.stmt.Context, m.tenant, v)
+	if err != nil {
+		return "", err
+	}
+	return field.TenantOf(own)
+}
+
+// ownTenant is tenant for an operand, which may stand in a sub-query: what that
+// says of its tenant comes before what the statement around it says.
+func (s *scope) ownTenant(o operand, args []any, first int) (string, error) {
+	outer, err := s.tenant(o.scope, args, first)
+	from := s.origins[o.param+first]
+	if err != nil || from == nil || o.scope.byCondition() {
+		return outer, err
+	}
+	own := field.TenantFrom(from.ctx)
+	if v := o.scope.model.tenantOf(from.model); v != nil {
+		if own, err = field.TenantOf(v); err != nil {
+			return "", err
+		}
+	}
+	if own == "" {
+		return outer, nil
+	}
+	if outer != "" && outer != own {
+		return "", field.ErrTenantMismatch
+	}
+	return own, nil
 }
 
 // tenantOf returns the tenant of dest, if that is a model with one; else nil.

@@ -2,6 +2,7 @@ package gormplugin
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"reflect"
 	"slices"
@@ -147,8 +148,8 @@ func (src *source) guard(w *window) error {
 	for i := range w.count {
 		row := w.row(i)
 		for _, at := range src.unknown {
-			b, ok := row[at].([]byte)
-			if !ok || len(b) == 0 || b[0] != envelope.Magic {
+			b := sealedBytes(row[at])
+			if len(b) == 0 || b[0] != envelope.Magic {
 				continue
 			}
 			v, err := envelope.Parse(b)
@@ -160,6 +161,22 @@ func (src *source) guard(w *window) error {
 					Table: c.Table().Name(), Column: c.Name(), Err: ErrStatement,
 					Remedy: "result column " + src.names[at] + " holds its sealed values; select the column by its own name, in the outermost SELECT",
 				}
+			}
+		}
+	}
+	return nil
+}
+
+// sealedBytes returns a cell's bytes, also where the database wrote them as
+// PostgreSQL's hex text, as it does inside of documents and casts.
+func sealedBytes(v any) []byte {
+	switch v := v.(type) {
+	case []byte:
+		return v
+	case string:
+		if text, ok := strings.CutPrefix(v, `\x`); ok {
+			if b, err := hex.DecodeString(text); err == nil {
+				return b
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package gormplugin
 
 import (
+	"reflect"
 	"strings"
 
 	"github.com/rowseal/rowseal/field"
@@ -42,6 +43,10 @@ func (p *parser) tenancyOf(c *field.Column, qual string, i int) tenancy {
 			found.param = t.param
 		default:
 			found.text = t.text
+		}
+		if p.d.prefixes && m.tenant.FieldType.Kind() == reflect.String && !p.edited(at) {
+			// Collations take acme, ACME and "acme " for one.
+			p.replace(at, at+1, "CAST("+p.textOf(at, at+1)+" AS BINARY)")
 		}
 		return true
 	}
@@ -86,7 +91,7 @@ func (p *parser) around(i int, f func(lo, hi int) bool) {
 		}
 		for i = lo - 1; i >= 0 && p.at(i).depth >= p.at(lo).depth; i-- {
 		}
-		if i < 0 || !p.at(i).is("(") || p.at(i+1).is("select") {
+		if inner := p.at(i + 1); i < 0 || !p.at(i).is("(") || inner.is("select") || inner.is("with") || inner.is("values") || inner.is("table") {
 			return
 		}
 	}
@@ -114,9 +119,19 @@ func (p *parser) conjunction(i int) (lo, hi int) {
 // conditions calls f with the place of each condition in [lo, hi) that is
 // joined to the others by AND, and looks into parentheses around several.
 func (p *parser) conditions(lo, hi int, f func(i int) bool) bool {
-	depth := p.at(lo).depth
+	depth, betweens := p.at(lo).depth, 0
 	for i := lo; i < hi; i++ {
-		if p.at(i).depth != depth || (i > lo && !p.at(i-1).is("and")) {
+		if p.at(i).depth != depth {
+			continue
+		}
+		if p.at(i).is("between") {
+			betweens++
+		}
+		if i > lo && !p.at(i-1).is("and") {
+			continue
+		}
+		if i > lo && betweens > 0 {
+			betweens-- // this AND is a part of BETWEEN
 			continue
 		}
 		if !p.at(i).is("(") {
@@ -143,9 +158,8 @@ func (p *parser) fixed(column, qual string, lo, hi int) (value int) {
 		}
 		q, name := split(parts)
 		value = next + 1
-		k := p.at(value).kind
-		return strings.EqualFold(name, column) && p.sameTable(q, qual) &&
-			(k == tokenParam || k == tokenText || k == tokenNumber)
+		return strings.EqualFold(name, column) && p.sameTable(q, qual, i) &&
+			(p.at(value).kind == tokenParam || p.plainLiteral(value))
 	})
 	if !found {
 		return -1
@@ -153,9 +167,26 @@ func (p *parser) fixed(column, qual string, lo, hi int) (value int) {
 	return value
 }
 
-// sameTable says whether two qualifiers certainly mean one table.
-func (p *parser) sameTable(a, b string) bool {
-	return a == b || ((a == "" || b == "") && len(p.refs) == 1)
+// plainLiteral says whether the token at i is a literal that means what it
+// says: text without escapes, or an integer in its usual form.
+func (p *parser) plainLiteral(i int) bool {
+	switch t := p.at(i); t.kind {
+	case tokenText:
+		return p.textOf(i, i+1) == "'"+t.text+"'" && !strings.Contains(t.text, `\`)
+	case tokenNumber:
+		return len(t.text) < 19 && strings.Trim(t.text, "0123456789") == "" && (t.text == "0" || t.text[0] != '0')
+	}
+	return false
+}
+
+// sameTable says whether two qualifiers certainly mean one table, in the query
+// that the token at i belongs to.
+func (p *parser) sameTable(a, b string, i int) bool {
+	if a != "" && b != "" {
+		return a == b
+	}
+	only := p.blockTables()[p.blockOf(i)]
+	return len(only) == 1 && (a == "" || a == only[0].name) && (b == "" || b == only[0].name)
 }
 
 // alone notes that the values of c, which stands at i, are compared with each
@@ -238,9 +269,9 @@ func (p *parser) joined(x, a, y, b string, lo, hi int) bool {
 	})
 }
 
-// selects says whether a condition in [lo, hi) can only select rows: if it is
-// not true of a row, the query does not look at the row any further. Then it
-// does not matter that it is false of other tenants' rows, whatever they hold.
+// selects says whether a condition in [lo, hi) can only select rows: where it
+// is not true of a row, that row is not looked at any further. Then it does not
+// matter that it is false of other tenants' rows, whatever they hold.
 func (p *parser) selects(lo, hi int) bool {
 	for {
 		if !p.ends(hi) {
@@ -254,7 +285,7 @@ func (p *parser) selects(lo, hi int) bool {
 		depth := p.at(lo).depth
 		for lo--; lo >= 0 && p.at(lo).depth >= depth; lo-- {
 			if t := p.at(lo); t.depth == depth && t.kind == tokenWord && between[t.text] && t.text != "or" {
-				return t.text == "where" || t.text == "on"
+				return p.filters(lo)
 			}
 		}
 		if !p.at(lo).is("(") {
@@ -262,4 +293,43 @@ func (p *parser) selects(lo, hi int) bool {
 		}
 		hi = p.closing(lo) + 1
 	}
+}
+
+// filters says whether the WHERE or ON at i decides which rows the statement
+// is about: that of the statement itself, or of a sub-query in an IN or EXISTS
+// that does so. Behind an outer join, ON does not.
+func (p *parser) filters(i int) bool {
+	block := p.blockOf(i)
+	depth := p.at(block).depth
+	switch {
+	case p.at(i).depth != depth:
+		return false // FILTER (WHERE …)
+	case p.at(i).is("on"):
+		for j := block; j < len(p.tokens) && p.at(j).depth >= depth; j++ {
+			if t := p.at(j); t.depth == depth && (t.is("left") || t.is("right") || t.is("full") || t.is("outer") || t.is("natural")) {
+				return false
+			}
+		}
+	case !p.at(i).is("where"):
+		return false
+	}
+	if first, _ := p.verb(); block == first {
+		return true
+	}
+	open := block - 1
+	if !p.at(open).is("(") {
+		return false // behind UNION
+	}
+	end := p.closing(open) + 1
+	switch before := p.at(open - 1); {
+	case before.is("exists"):
+		return p.selects(open-1, end)
+	case before.is("in") && p.at(open-2).isName():
+		at := open - 2
+		for p.at(at-1).is(".") && p.at(at-2).isName() {
+			at -= 2
+		}
+		return p.selects(at, end)
+	}
+	return false
 }

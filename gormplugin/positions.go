@@ -301,6 +301,7 @@ func (p *parser) rest() {
 			continue
 		}
 		p.wholeRows(i, next)
+		p.starRow(i, next)
 		last := next - 1
 		i = last
 		if p.allowed[last] || p.table[last] || p.at(next).is("(") {

@@ -65,9 +65,28 @@ func (p *parser) rewritten() string {
 	return b.String()
 }
 
+// withoutLiterals returns a statement's text without what stands in its
+// literals, which may be what a sealed column was to be compared with.
+func withoutLiterals(sql string, d dialect) string {
+	tokens, ok := lex(sql, d)
+	if !ok {
+		return hidden
+	}
+	p := &parser{sql: sql, tokens: tokens}
+	for i, t := range tokens {
+		if t.kind == tokenText || t.kind == tokenNumber {
+			p.replace(i, i+1, "'"+hidden+"'")
+		}
+	}
+	return p.rewritten()
+}
+
 // single refuses a parameter that stands for a term in one place and for
 // something else, or another term, in another.
 func (p *parser) single() {
+	if len(p.shares) > 0 {
+		p.logic()
+	}
 	if len(p.operands) == 0 {
 		return
 	}
@@ -86,6 +105,10 @@ func (p *parser) single() {
 		terms[o.param]++
 		of[o.param] = o
 	}
+	if uses[-1] > 0 {
+		p.failAt(p.operands[0].column, ErrCondition, "write ? for each value, without names")
+	}
+	p.logic()
 	for param, o := range of {
 		if uses[param] != terms[param] {
 			p.failAt(o.column, ErrCondition, remedyOwn)
@@ -94,3 +117,13 @@ func (p *parser) single() {
 }
 
 const remedyOwn = "give the value as a parameter of its own"
+
+// logic refuses operators that MySQL alone has, or reads as sql_mode says, in
+// a statement whose conditions decide what is compared.
+func (p *parser) logic() {
+	for i, t := range p.tokens {
+		if p.d.prefixes && (t.is("xor") || ((t.is("|") || t.is("&")) && p.adjacent(i, t.text))) {
+			p.fail("", ErrCondition, "write OR and AND in words, and no XOR")
+		}
+	}
+}

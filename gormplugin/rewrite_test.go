@@ -2,6 +2,7 @@ package gormplugin
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func searchTables(t testing.TB) tableLookup {
 			m.cols[c.Name()] = c
 		}
 		if cfg.Tenant.Column != "" {
-			m.tenant = &schema.Field{DBName: cfg.Tenant.Column}
+			m.tenant = &schema.Field{DBName: cfg.Tenant.Column, FieldType: reflect.TypeFor[string]()}
 		}
 		models[cfg.Name] = m
 	}

@@ -1,5 +1,10 @@
 package gormplugin
 
+import (
+	"slices"
+	"strings"
+)
+
 // remedyColumns is for sub-queries whose columns cannot be told apart any more.
 const remedyColumns = "select the sealed columns by their own names, without a list of column aliases"
 
@@ -17,7 +22,7 @@ func (p *parser) findRows() {
 		}
 		if name, list := p.rowsName(i, end); name >= 0 {
 			p.rows[p.at(name).text] = true
-			if list {
+			if list || p.joinsRows(i, end) {
 				p.fail("", ErrStatement, remedyColumns)
 			}
 		}
@@ -118,4 +123,42 @@ func (p *parser) wholeRows(at, next int) {
 	if p.rows[p.at(at).text] && !p.at(next).is("as") {
 		p.fail("", ErrExpression, remedySelect)
 	}
+}
+
+// joinsRows says whether a UNION or the like stands in the parentheses from i
+// to end: it takes columns by their places, and not by their names.
+func (p *parser) joinsRows(i, end int) bool {
+	for j := i + 1; j < end; j++ {
+		if t := p.at(j); t.depth == p.at(i).depth+1 && (t.is("union") || t.is("intersect") || t.is("except")) {
+			return true
+		}
+	}
+	return false
+}
+
+// starRow refuses t.*, behind the name in [first, next), anywhere but in the
+// list of a SELECT or RETURNING and in count(…): it means all of t's columns.
+func (p *parser) starRow(first, next int) {
+	if !p.at(next).is(".") || !p.at(next+1).is("*") {
+		return
+	}
+	name := p.at(next - 1).text
+	if len(p.refs[name]) == 0 && !p.rows[name] && !p.written(name) {
+		return
+	}
+	before, after := p.at(first-1), p.at(next+2)
+	if before.is("(") && p.at(first-2).is("count") && after.is(")") {
+		return
+	}
+	begins := before.is("select") || before.is("distinct") || before.is("all") || before.is("returning") || before.is(",") || before.is(")")
+	ends := after.kind == 0 || after.is(",") || after.is("from") || after.is(")") || after.is(";") || after.is("into") || after.is("where") || after.is("union")
+	if at := p.selectOf(first); begins && ends && ((at >= 0 && p.inList(first, at)) || p.at(p.listHead(first)).is("returning") || before.is("returning")) {
+		return
+	}
+	p.fail("", ErrExpression, remedySelect)
+}
+
+// written says whether name is the table that the statement writes to.
+func (p *parser) written(name string) bool {
+	return slices.ContainsFunc(p.target, func(m *model) bool { return strings.EqualFold(m.schema.Table, name) })
 }

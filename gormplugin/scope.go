@@ -52,6 +52,7 @@ type scope struct {
 	sent     bool
 	before   map[*schema.Field][]any // of an update's models
 	ifNone   error                   // if the update finds no row
+	origins  map[int]*origin         // of parameters of sub-queries, by their places
 	ifMixed  error                   // if MySQL's upsert meets a row that is not its own
 }
 
@@ -231,6 +232,12 @@ func (s *scope) admit(ctx context.Context, query string, args []any) (a *analysi
 		switch v := arg.(type) {
 		case pending:
 			out[i] = v.value
+			if v.from != nil {
+				if s.origins == nil {
+					s.origins = map[int]*origin{}
+				}
+				s.origins[i] = v.from
+			}
 		case redacted:
 			err = errors.Join(err, v.err)
 		}
@@ -239,9 +246,7 @@ func (s *scope) admit(ctx context.Context, query string, args []any) (a *analysi
 		out, err = s.check(ctx, a, out)
 	}
 	if err != nil {
-		for i := range s.stmt.Vars {
-			s.stmt.Vars[i] = redacted{err}
-		}
+		s.redact(a, query, err)
 		return nil, "", nil, err
 	}
 	s.show(a, query, out)
@@ -254,6 +259,17 @@ func (s *scope) admit(ctx context.Context, query string, args []any) (a *analysi
 		}
 	}
 	return a, cmp.Or(a.text, query), out, nil
+}
+
+// redact has logs show nothing of a refused statement but its shape.
+func (s *scope) redact(a *analysis, query string, err error) {
+	for i := range s.stmt.Vars {
+		s.stmt.Vars[i] = redacted{err}
+	}
+	if a.sealed && s.stmt.SQL.String() == query {
+		s.stmt.SQL.Reset()
+		s.stmt.SQL.WriteString(withoutLiterals(query, dialectOf(s.stmt.Name())))
+	}
 }
 
 // check refuses a statement, or returns its parameters as they are sent, with

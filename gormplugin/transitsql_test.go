@@ -3,6 +3,7 @@ package gormplugin
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func movingTable(t testing.TB) tableLookup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &model{schema: &schema.Schema{Table: "users"}, table: table, cols: map[string]*field.Column{}, tenant: &schema.Field{DBName: "org"}}
+	m := &model{schema: &schema.Schema{Table: "users"}, table: table, cols: map[string]*field.Column{}, tenant: &schema.Field{DBName: "org", FieldType: reflect.TypeFor[string]()}}
 	for _, c := range table.Columns() {
 		m.cols[c.Name()] = c
 	}

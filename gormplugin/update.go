@@ -158,6 +158,9 @@ func (u *updated) setTenant(f *schema.Field, value any, whole bool) (err error) 
 		return u.m.refuse(f.DBName, field.ErrTenantUnknown,
 			"set "+f.Name+" in Model or in the condition, or use gormplugin.WithTenant")
 	}
+	if value, err = u.m.identity(u.stmt.Context, f, value); err != nil {
+		return err
+	}
 	if u.row.Tenant, err = field.TenantOf(value); err != nil {
 		return u.m.refuse(f.DBName, err, "")
 	}
@@ -232,6 +235,9 @@ func (u *updated) rowID(whole bool) error {
 	}
 	if value == nil || isComputed(value) {
 		return u.m.refuse(f.DBName, field.ErrRowUnknown, "set "+f.Name+" in Model, or in the condition")
+	}
+	if value, err = u.m.identity(u.stmt.Context, f, value); err != nil {
+		return err
 	}
 	u.row.ID = value
 	if !whole || !changes {

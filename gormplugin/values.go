@@ -124,7 +124,11 @@ func (g *insertPage) identify(stmt *gorm.Statement) error {
 		if k < 0 || isZero(row[k]) || isComputed(row[k]) {
 			return g.m.refuse(g.m.rowID.DBName, field.ErrRowUnknown, "assign it before Create, for example in a BeforeCreate hook; the database must not generate it")
 		}
-		g.rows[i].ID = row[k]
+		id, err := g.m.identity(stmt.Context, g.m.rowID, row[k])
+		if err != nil {
+			return err
+		}
+		row[k], g.rows[i].ID = id, id
 	}
 	return nil
 }
@@ -148,6 +152,9 @@ func (g *insertPage) tenant(stmt *gorm.Statement, i int, cell *any) (err error) 
 				return err
 			}
 		}
+	}
+	if *cell, err = g.m.identity(stmt.Context, g.m.tenant, *cell); err != nil {
+		return err
 	}
 	if g.rows[i].Tenant, err = field.TenantOf(*cell); err != nil {
 		return g.m.refuse(g.m.tenant.DBName, err, "")
