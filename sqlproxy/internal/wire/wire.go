@@ -1,0 +1,2 @@
+// Package wire frames PostgreSQL's messages by hand: type byte, length, body.
+package wire
