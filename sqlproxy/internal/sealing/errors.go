@@ -31,7 +31,7 @@ func refuse(col *field.Column, err error) *plan.Refusal {
 		return ready
 	}
 	r := &plan.Refusal{Position: -1, Table: col.Table().Name(), Column: col.Name()}
-	if badValue(r, col, err) || notOpened(r, col, err) || wrongTenant(r, col, err) {
+	if badValue(r, col, err) || notOpened(r, col, err) || wrongRequest(r, col, err) {
 		return r
 	}
 	r.SQLState = stateKeyAway
@@ -73,8 +73,9 @@ func notOpened(r *plan.Refusal, col *field.Column, err error) bool {
 	return false
 }
 
-// wrongTenant: nothing says whose key it is, or two things say different.
-func wrongTenant(r *plan.Refusal, col *field.Column, err error) bool {
+// wrongRequest: nothing says whose key it is, two things say different, or the
+// policy has no such use of the column.
+func wrongRequest(r *plan.Refusal, col *field.Column, err error) bool {
 	switch {
 	case errors.Is(err, field.ErrTenantUnknown):
 		r.SQLState = stateNotSupported
@@ -87,6 +88,10 @@ func wrongTenant(r *plan.Refusal, col *field.Column, err error) bool {
 		r.SQLState = stateNotNull
 		r.Message = fmt.Sprintf("column %s is bound to the id of its row, %s, which is not set", col, col.Table().RowID())
 		r.Hint = "Give the id in the same statement."
+	case errors.Is(err, field.ErrNoEquality):
+		r.SQLState = stateNotSupported
+		r.Message = fmt.Sprintf("column %s cannot be searched by equality", col)
+		r.Hint = "Declare search: [equality] for it and reseal its values."
 	case errors.Is(err, envelope.ErrTooLong):
 		r.SQLState = "54000"
 		r.Message = fmt.Sprintf("a value of column %s is too long to seal", col)
