@@ -548,7 +548,9 @@ func FuzzStartup(f *testing.F) {
 		startupBytes(version32, "user", "a", "database", "d", "_pq_.x", "1"),
 		startupBytes(version30, "user", "a", "user", "b", "", "c"),
 		request(version30, []byte("user\x00a\x00")),
-		request(codeSSL, nil), request(codeCancel, testKey), {0, 0, 0, 0}, {0, 0, 0, 8, 0, 3, 0, 0},
+		request(codeSSL, nil), request(codeCancel, testKey),
+		{0, 0, 0, 0},
+		{0, 0, 0, 8, 0, 3, 0, 0},
 	} {
 		f.Add(seed)
 	}

@@ -51,7 +51,7 @@ func parseVerifiers(r io.Reader) (map[string]string, error) {
 		}
 		user, rest, ok := word(line)
 		text, rest, ok2 := word(strings.TrimSpace(rest))
-		if !ok || !ok2 || rest != "" || user == "" {
+		if !ok || !ok2 || rest != "" || user == "" || text == "" {
 			return nil, fmt.Errorf("line %d: want a user and a verifier", number)
 		}
 		if _, err := scram.ParseVerifier(text); err != nil {

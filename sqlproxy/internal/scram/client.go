@@ -24,7 +24,7 @@ type Client struct {
 	password string
 	binding  []byte
 
-	header, first, authMessage string
+	header, nonce, first, authMessage string
 }
 
 // NewClient begins a login with keys. binding is EndPoint of the server's certificate, nil where the leg
@@ -61,7 +61,8 @@ func (c *Client) Mechanism() string {
 
 // First gives client-first-message. It names no user: PostgreSQL takes that of the start-up message.
 func (c *Client) First() string {
-	c.first = "n=,r=" + nonce()
+	c.nonce = nonce()
+	c.first = "n=,r=" + c.nonce
 	return c.header + c.first
 }
 
@@ -71,8 +72,7 @@ func (c *Client) Final(message string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ours := strings.TrimPrefix(c.first, "n=,r=")
-	if !strings.HasPrefix(combined, ours) || len(combined) == len(ours) || !printable(combined) {
+	if !strings.HasPrefix(combined, c.nonce) || len(combined) == len(c.nonce) || !printable(combined) {
 		return "", ErrMalformed
 	}
 	if err := c.derive(rest); err != nil {
