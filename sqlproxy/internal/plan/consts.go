@@ -239,14 +239,14 @@ func (a *analyzer) castLiteral(c *pg.TypeCast) (literal, bool) {
 	if !ok {
 		return literal{}, false
 	}
-	l.oid, l.cast = oid, true
 	if l.src.Const != nil {
 		k := *l.src.Const
 		k.OID = oid
 		l.src.Const = &k
-	} else if !a.readAs(a.tree.Tokens[l.first].From, l.src.Param, oid) {
+	} else if !l.cast && !a.readAs(a.tree.Tokens[l.first].From, l.src.Param, oid) {
 		return literal{}, false
 	}
+	l.oid, l.cast = oid, true
 	return l, true
 }
 
@@ -266,24 +266,17 @@ func (a *analyzer) castExtent(l *literal, c *pg.TypeCast) bool {
 		return false
 	}
 	if tokens[at].Kind == pg.Token_CAST {
-		for l.first > at+2 {
-			if !a.isWord(l.first-1, "(") || !a.isWord(l.last+1, ")") {
-				return false
-			}
-			l.first, l.last = l.first-1, l.last+1
+		if !a.widen(l, at+2) {
+			return false
 		}
 		end, ok := a.typeEnd(l.last + 2)
-		if !ok || tokens[l.last+1].Kind != pg.Token_AS || !a.isWord(end+1, ")") {
-			return false
-		}
 		l.first, l.last = at, end+1
-		return true
+		return ok && a.isWord(end+1, ")")
 	}
 	for l.last+1 < at {
-		if !a.isWord(l.first-1, "(") || !a.isWord(l.last+1, ")") {
+		if !a.widen(l, l.first-1) {
 			return false
 		}
-		l.first, l.last = l.first-1, l.last+1
 	}
 	end, ok := a.typeEnd(at + 1)
 	l.last = end
@@ -328,9 +321,6 @@ func (a *analyzer) typeOID(t *pg.TypeName) (uint32, bool) {
 	schema, name := "", t.Names[len(t.Names)-1].GetString_().GetSval()
 	if len(t.Names) == 2 {
 		schema = t.Names[0].GetString_().GetSval()
-	}
-	if name == "bpchar" && len(t.Typmods) > 0 && oneTypmod(t.Typmods) && a.quotedChar(t) {
-		return 0, false
 	}
 	oid := a.c.Catalog.TypeOID(a.c.Path, schema, name)
 	if oid != 0 && len(t.ArrayBounds) > 0 {
