@@ -17,25 +17,35 @@ type writing struct {
 	table *field.Table
 }
 
-// write analyses a statement that writes rows, at the top or in a WITH clause,
-// and gives the columns of RETURNING. ok is false for other statements.
-func (a *analyzer) write(sc *scope, n *pg.Node) (cols []column, ok bool) {
+// writing analyses a statement that writes rows, at the top or in a WITH
+// clause, and gives the columns of RETURNING.
+func (a *analyzer) writing(sc *scope, n *pg.Node) []column {
 	switch {
 	case n.GetInsertStmt() != nil:
-		return a.insertStmt(sc, n.GetInsertStmt()), true
+		return a.insertStmt(sc, n.GetInsertStmt())
 	case n.GetUpdateStmt() != nil:
-		return a.updateStmt(sc, n.GetUpdateStmt()), true
+		return a.updateStmt(sc, n.GetUpdateStmt())
 	case n.GetDeleteStmt() != nil:
-		return a.deleteStmt(sc, n.GetDeleteStmt()), true
+		return a.deleteStmt(sc, n.GetDeleteStmt())
 	case n.GetMergeStmt() != nil:
-		return a.mergeStmt(sc, n.GetMergeStmt()), true
+		return a.mergeStmt(sc, n.GetMergeStmt())
 	}
-	return nil, false
+	a.refuse(&Refusal{
+		SQLState: "0A000", Position: -1, Message: "a query of WITH that is neither SELECT nor a statement that writes rows",
+		Hint: "Write it as a statement of its own.",
+	})
+	return nil
 }
 
 // writeTarget puts the table that a statement writes into its scope; nil after a refusal.
 func (a *analyzer) writeTarget(sc *scope, rv *pg.RangeVar) *writing {
+	if sc.oldest == 0 {
+		sc.oldest = a.rels + 1
+	}
 	rel := a.table(sc, rv)
+	if a.refusal != nil {
+		return nil
+	}
 	if rel == nil || rel.table == nil {
 		a.refuse(&Refusal{
 			SQLState: "42P01", Position: int(rv.GetLocation()),
@@ -43,6 +53,7 @@ func (a *analyzer) writeTarget(sc *scope, rv *pg.RangeVar) *writing {
 		})
 		return nil
 	}
+	sc.add(rel)
 	w := &writing{rel: rel, table: rel.table.Table}
 	for i := range rel.cols {
 		if c := w.sealed(i); c != nil {
@@ -71,8 +82,14 @@ func (w *writing) base(i int) *catalog.Column {
 	if c := w.rel.cols[i].origin.col; c != nil {
 		return c
 	}
+	if w.view() {
+		return nil
+	}
 	return w.rel.table.Column(w.rel.cols[i].name)
 }
+
+// view reports whether rows are written through a view.
+func (w *writing) view() bool { return w.rel.table.Kind == 'v' }
 
 // tenantAt and rowIDAt return the columns that hold the row's tenant and bound
 // id; -1 where the table names none, or the view does not show it.
