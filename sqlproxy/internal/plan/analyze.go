@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 
+	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 )
 
@@ -10,6 +11,8 @@ import (
 type Context struct {
 	// Catalog is what the server's tables are like, as this session sees them.
 	Catalog *catalog.Snapshot
+	// Policy is what the operator lists, for tables that are yet to be made; nil for nothing.
+	Policy *field.Policy
 	// Path is the session's effective search_path: schemas that exist, in the order
 	// in which names are looked up, pg_temp and pg_catalog included where they are searched.
 	Path []string
