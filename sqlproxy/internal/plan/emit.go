@@ -42,6 +42,8 @@ type edit struct {
 	cell     int
 	// number is that of the parameter which gives the cell, once known.
 	number int
+	// outer is set for an insertion that goes around others.
+	outer bool
 }
 
 // space is a statement behind PREPARE.
@@ -61,6 +63,11 @@ func (a *analyzer) replace(from, to int, text string) {
 
 // insert puts text before the byte at. Texts of one place stay in the order of the calls.
 func (a *analyzer) insert(at int, text string) { a.replace(at, at, text) }
+
+// insertBefore puts text before the byte at, and before what else is inserted there.
+func (a *analyzer) insertBefore(at int, text string) {
+	a.edits.list = append(a.edits.list, edit{from: at, to: at, text: text, outer: true})
+}
 
 // cell notes a value that is sealed or becomes a term, and returns its number,
 // from 1. Equal cells are one.
@@ -159,7 +166,7 @@ func (e *edits) finish(tree *parse.Tree, declared []uint32, p *Plan) *Refusal {
 // analysis that both rewrite a place would give a text that neither meant.
 func (e *edits) sort(length int) *Refusal {
 	slices.SortStableFunc(e.list, func(a, b edit) int {
-		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to))
+		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to), before(a.outer, b.outer))
 	})
 	end := 0
 	for _, d := range e.list {
@@ -173,6 +180,16 @@ func (e *edits) sort(length int) *Refusal {
 		end = d.to
 	}
 	return nil
+}
+
+func before(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }
 
 // number gives the parameters of one space their numbers and types.
