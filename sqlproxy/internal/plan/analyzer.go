@@ -1,6 +1,8 @@
 package plan
 
 import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
@@ -22,8 +24,10 @@ type analyzer struct {
 	rels int
 	// view is set while the definition of a view is read: its text is not the client's.
 	view bool
-	// sealed is set once a sealed column or a relation that has one was met.
-	sealed bool
+	// same are pairs of relations whose rows are of one tenant where they meet.
+	same [][2]*relation
+	// peeked are the result columns of queries that were looked at before they are read.
+	peeked map[*pg.SelectStmt][]column
 }
 
 // scope is what names can mean at one place of a text.
@@ -35,16 +39,15 @@ type scope struct {
 	visible []visible
 	// ctes are those of a WITH clause whose scope this is.
 	ctes map[string]*cte
-	// open is set where a relation whose columns are not known is among rels,
-	// so that an unknown name may be one of its columns.
-	open bool
 	// pending are the conditions of joins, which wait until all that pins tenants is known.
 	pending []pendingOn
-	// grouped are the sealed columns that the query groups by, so that beside
+	// grouped are the sealed columns that the query groups by: beside
 	// aggregates they are no columns of a row any more.
 	grouped []origin
-	// aliases are the query's output columns by name, for ORDER BY and GROUP BY.
-	aliases []column
+	// oldest is the number from which on relations are this query's own.
+	oldest int
+	// undo takes back what conditions said of relations of outer queries.
+	undo []func()
 }
 
 // visible is a column that a scope shows without qualifier.
@@ -55,6 +58,8 @@ type visible struct {
 	// write is what stands for the column where its name alone does not work any
 	// more, because a USING over sealed columns became an ON; "" where it does.
 	write string
+	// unnamed is set where write is no column, and so gives a result column no name.
+	unnamed bool
 }
 
 // relation is one appearance of a table, view, sub-query or function in a query.
@@ -72,9 +77,6 @@ type relation struct {
 	// with, so that only rows of that tenant count; pinned says that there is one.
 	tenant Source
 	pinned bool
-	// special is set for a relation whose rows are no rows of a table of their own (EXCLUDED), so
-	// that system columns do not exist.
-	special bool
 }
 
 // column is a column of a relation or of a result.
@@ -129,6 +131,8 @@ type want struct {
 	kind    wantKind
 	what    string // for refusals: "operator <", "function lower"; only with wantForbid
 	hint    string // of such a refusal; "" for the usual one
+	// count is set where only whether the value is NULL matters, as in count(x).
+	count bool
 	target  *target
 	compare *comparand
 }
@@ -145,10 +149,12 @@ type target struct {
 // comparand is what the values of a comparison have in common.
 type comparand struct {
 	column *field.Column
-	// tenant is the one for which constants become terms.
+	// tenant is the one for which constants become terms, and whose rows are
+	// compared; known says that there is one, or that none is needed.
 	tenant Source
-	// rels are the rows whose columns are compared, for tenants.
-	rels []*relation
+	known  bool
+	// rel is the row of the first column that is compared; nil where it is none of one table.
+	rel *relation
 }
 
 func forbid(what string) want { return want{kind: wantForbid, what: what} }
