@@ -406,3 +406,16 @@ func (s *Scanner) bag(word string) {
 	}
 	s.look(s.cut(n))
 }
+
+// Mentions says whether a text that may be SQL, or a program that holds some, has a word for
+// which the predicate holds, folded or as it is, or may name one in a way that is not read (U&"…").
+func Mentions(text string, names func(word []byte) bool) bool {
+	s := Scanner{bodies: true, Kind: func(word []byte) Kind {
+		if names(word) {
+			return NamesSealed
+		}
+		return 0
+	}}
+	s.body(text)
+	return s.found.Sensitive
+}
