@@ -15,7 +15,7 @@ type analyzer struct {
 	tree    *parse.Tree
 	text    string
 	refusal *Refusal
-	emitter
+	edits   edits
 
 	// steps counts visited nodes, so that a text whose sub-queries have to be
 	// looked at more than once ends as a refusal and not as a busy loop.
@@ -47,7 +47,7 @@ type scope struct {
 	// oldest is the number from which on relations are this query's own.
 	oldest int
 	// undo takes back what conditions said of relations of outer queries.
-	undo []func()
+	undo []func(oldest int)
 }
 
 // visible is a column that a scope shows without qualifier.
@@ -128,11 +128,11 @@ const (
 
 // want says what may stand at a place of the text.
 type want struct {
-	kind    wantKind
-	what    string // for refusals: "operator <", "function lower"; only with wantForbid
-	hint    string // of such a refusal; "" for the usual one
+	kind wantKind
+	what string // for refusals: "operator <", "function lower"; only with wantForbid
+	hint string // of such a refusal; "" for the usual one
 	// count is set where only whether the value is NULL matters, as in count(x).
-	count bool
+	count   bool
 	target  *target
 	compare *comparand
 }
@@ -144,6 +144,8 @@ type target struct {
 	row           int
 	// rel is the written row's table where values of the same row may be assigned; else nil.
 	rel *relation
+	// refusal is why constants cannot be sealed here; nil where they can.
+	refusal *Refusal
 }
 
 // comparand is what the values of a comparison have in common.

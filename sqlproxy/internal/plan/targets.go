@@ -29,9 +29,11 @@ func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []
 			continue
 		}
 		w := wantAt(wants, len(cols))
-		o := a.expr(sc, t.GetVal(), w)
+		var o origin
 		if a.view {
-			o = a.viewTarget(o)
+			o = a.viewTarget(sc, t.GetVal())
+		} else {
+			o = a.expr(sc, t.GetVal(), w)
 		}
 		name := t.GetName()
 		if name == "" {
