@@ -20,4 +20,3 @@ const (
 	// Discards: prepared statements are gone (DISCARD ALL, DEALLOCATE ALL).
 	Discards
 )
-

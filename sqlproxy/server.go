@@ -1,0 +1,230 @@
+package sqlproxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/login"
+)
+
+// ErrServerClosed is what Serve returns behind Shutdown.
+var ErrServerClosed = errors.New("sqlproxy: the server is shut down")
+
+// handshakesBeyond is how many connections may be on their way in besides the sessions that
+// MaxConnections allows. Those above are closed without a word, as their clients
+// have not said yet what they want.
+const handshakesBeyond = 256
+
+// Server takes clients' connections. Its methods may be called from several goroutines.
+type Server struct {
+	config   atomic.Pointer[state]
+	sessions login.Sessions
+	counts   counters
+	carry    carrier
+
+	// drain is done once no session is to begin another transaction, hard once all must end.
+	drain, hard       context.Context
+	beginDrain, endIt context.CancelFunc
+
+	mu        sync.Mutex
+	closed    bool
+	listeners map[net.Listener]struct{}
+	running   sync.WaitGroup
+}
+
+// state is a Config in use, with what follows from it.
+type state struct {
+	Config
+	login *login.Config
+}
+
+// New makes a Server. The error names all that is wrong with the configuration.
+func New(c Config) (*Server, error) {
+	s := &Server{listeners: map[net.Listener]struct{}{}, carry: copyBoth}
+	s.drain, s.beginDrain = context.WithCancel(context.Background())
+	s.hard, s.endIt = context.WithCancel(context.Background())
+	if err := s.Reload(c); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Reload takes another configuration. It holds for connections that come from now on; sessions go on as
+// they began, and those above a lowered MaxConnections are not ended. A configuration that is not
+// valid changes nothing.
+func (s *Server) Reload(c Config) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	next := &state{Config: c}
+	next.login = &login.Config{
+		Upstream: c.Upstream, Encryption: c.Clients, Terminated: c.Terminated,
+		Handshake: c.Handshake, AllowReplication: c.AllowReplication, Sessions: &s.sessions,
+	}
+	if err := next.login.Validate(); err != nil {
+		return err
+	}
+	s.config.Store(next)
+	return nil
+}
+
+// Serve takes connections until the listener fails or Shutdown is called, which gives ErrServerClosed. It
+// closes the listener.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.register(l) {
+		_ = l.Close() // it was not used
+		return ErrServerClosed
+	}
+	defer s.unregister(l)
+	var pause time.Duration
+	for {
+		conn, err := l.Accept()
+		if err == nil {
+			pause = 0
+			s.accept(conn)
+			continue
+		}
+		if s.drain.Err() != nil {
+			return ErrServerClosed
+		}
+		if !passing(err) {
+			return err
+		}
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.config.Load().Log.Warn("a connection could not be accepted", "error", err)
+		select {
+		case <-time.After(pause):
+		case <-s.drain.Done():
+		}
+	}
+}
+
+func (s *Server) register(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) unregister(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+	_ = l.Close() // closed twice is no harm
+}
+
+// accept begins a connection's goroutine.
+func (s *Server) accept(conn net.Conn) {
+	st := s.config.Load()
+	s.mu.Lock()
+	refused := s.closed || st.MaxConnections > 0 &&
+		s.counts.open.Load() >= int64(st.MaxConnections+handshakesBeyond)
+	if !refused {
+		s.running.Add(1)
+		s.counts.open.Add(1)
+	}
+	s.mu.Unlock()
+	s.counts.accepted.Add(1)
+	if refused {
+		s.counts.refused.Add(1)
+		_ = conn.Close() // there is nobody to tell
+		return
+	}
+	go func() {
+		defer s.running.Done()
+		defer s.counts.open.Add(-1)
+		s.serve(st, conn)
+	}()
+}
+
+// serve is a connection from beginning to end.
+func (s *Server) serve(st *state, conn net.Conn) {
+	seat := &seat{server: s, most: st.MaxConnections}
+	defer seat.leave()
+	door := *st.login
+	door.Admit = seat.take
+	pair, err := door.Login(s.drain, conn)
+	if err != nil {
+		s.counts.failed.Add(1)
+		st.Log.Info("a client was not let in", "client", conn.RemoteAddr(), "error", err)
+		return
+	}
+	if pair == nil {
+		s.counts.cancels.Add(1)
+		return
+	}
+	defer pair.Done()
+	defer pair.Server.Close()
+	defer pair.Client.Close()
+	if err := s.carry(s, st, pair); err != nil {
+		st.Log.Info("a session ended", "user", pair.User, "database", pair.Database, "error", err)
+	}
+}
+
+// seat is a session's place among MaxConnections.
+type seat struct {
+	server *Server
+	most   int
+	taken  bool
+}
+
+// take is login's Admit.
+func (t *seat) take(string, string) error {
+	t.taken = true
+	if n := t.server.counts.sessions.Add(1); t.most > 0 && n > int64(t.most) {
+		t.server.counts.refused.Add(1)
+		return &login.Error{SQLState: "53300", Message: "sorry, too many clients already"}
+	}
+	return nil
+}
+
+func (t *seat) leave() {
+	if t.taken {
+		t.server.counts.sessions.Add(-1)
+	}
+}
+
+// Shutdown stops accepting, lets transactions end, tells clients 57P01 and
+// waits until all sessions are over, or Config.Drain or ctx is, when it
+// ends those that are left and returns ctx's error, or context.DeadlineExceeded.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if d := s.config.Load().Drain; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.beginDrain()
+	for l := range s.listeners {
+		_ = l.Close() // Serve reports
+	}
+	s.mu.Unlock()
+	over := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+		s.endIt()
+		return nil
+	case <-ctx.Done():
+	}
+	s.endIt()
+	<-over
+	return ctx.Err()
+}
+
+// passing reports whether Accept may work again later: too many open files, a connection that was gone.
+func passing(err error) bool {
+	var e interface{ Temporary() bool }
+	return errors.As(err, &e) && e.Temporary()
+}
