@@ -34,7 +34,7 @@ var largeBuffers = sync.Pool{New: func() any { return new([largeSize]byte) }}
 // Output is gathered and written when the input pauses or a buffer is full.
 type Stream struct {
 	src, dst net.Conn
-	before   func()
+	before   func() error
 
 	buf       []byte // small or a large one; longer ones hold a single long message
 	large     *[largeSize]byte
@@ -53,8 +53,9 @@ type Stream struct {
 }
 
 // NewStream returns a Stream. pending are bytes that were read from src
-// already. before, if not nil, is called each time before something is written.
-func NewStream(src, dst net.Conn, pending []byte, before func()) *Stream {
+// already. before, if not nil, is called each time before something is written;
+// its error ends the stream.
+func NewStream(src, dst net.Conn, pending []byte, before func() error) *Stream {
 	s := &Stream{src: src, dst: dst, before: before}
 	s.buf = s.small[:]
 	if len(pending) > len(s.buf) {
@@ -177,7 +178,9 @@ func (s *Stream) Flush() error {
 		return nil
 	}
 	if s.before != nil {
-		s.before()
+		if err := s.before(); err != nil {
+			return err
+		}
 	}
 	if !s.locked {
 		s.mu.Lock()
