@@ -23,9 +23,7 @@ type Snapshot struct {
 
 // Load reads the catalog of the session's database, as the session sees it,
 // temporary tables included.
-func Load(ctx context.Context, q Querier, policy *field.Policy) (*Snapshot, error) {
-	panic("not built")
-}
+func Load(ctx context.Context, q Querier, policy *field.Policy) (*Snapshot, error) { panic("not built") }
 
 // Fingerprint is a cheap query whose answer (one row, one column) changes when
 // the catalog does, so that a Snapshot needs loading again.

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -15,6 +16,18 @@ const maxKey = 256
 type Sessions struct {
 	mu      sync.Mutex
 	address map[string]string // by process id and secret
+	mock    []byte
+}
+
+// secret is random, and the same for all Configs with these Sessions.
+func (s *Sessions) secret() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mock == nil {
+		s.mock = make([]byte, 32)
+		_, _ = rand.Read(s.mock) // never fails
+	}
+	return s.mock
 }
 
 // add notes a session's key; what it returns forgets it, and may be called again.

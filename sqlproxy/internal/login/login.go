@@ -14,6 +14,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -186,4 +187,12 @@ func (a *attempt) close() {
 var past = time.Unix(1, 0)
 
 // Validate says what is wrong with the configuration.
-func (c *Config) Validate() error { return nil }
+func (c *Config) Validate() error {
+	if c.Sessions == nil {
+		return errors.New("login: Config.Sessions is missing")
+	}
+	if c.Terminated != nil {
+		return c.Terminated.validate()
+	}
+	return nil
+}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/scram"
 )
 
 const (
-	mechanism     = "SCRAM-SHA-256"
-	mechanismPlus = "SCRAM-SHA-256-PLUS"
+	mechanism     = scram.Mechanism
+	mechanismPlus = scram.Plus
 )
 
 // passThrough relays what the server asks and what the client answers, until AuthenticationOk.

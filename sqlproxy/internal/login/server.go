@@ -85,10 +85,15 @@ func (u *Upstream) connect(ctx context.Context, address string) (net.Conn, error
 	conn, err := u.encrypt(ctx, raw)
 	if err != nil {
 		_ = raw.Close() // the first error tells
-		return nil, err
+		return nil, &encryptionError{err}
 	}
 	return conn, nil
 }
+
+// encryptionError is why the leg to the server could not be encrypted as asked.
+type encryptionError struct{ error }
+
+func (e *encryptionError) Unwrap() error { return e.error }
 
 func (u *Upstream) encrypt(ctx context.Context, raw net.Conn) (net.Conn, error) {
 	if !u.Direct {
@@ -163,6 +168,9 @@ func (l *leg) certificate() *x509.Certificate {
 // dial opens the attempt's connection to the server and sends the StartupMessage.
 func (a *attempt) dial(ctx context.Context) error {
 	conn, err := a.config.Upstream.connect(ctx, a.config.Upstream.Address)
+	if refused := (*encryptionError)(nil); errors.As(err, &refused) {
+		return a.config.serverError("cannot be reached with the encryption that the proxy is told to use", err)
+	}
 	if err != nil {
 		return a.config.serverError("does not answer", err)
 	}

@@ -20,3 +20,4 @@ const (
 	// Discards: prepared statements are gone (DISCARD ALL, DEALLOCATE ALL).
 	Discards
 )
+
