@@ -3,8 +3,7 @@ package plan
 import (
 	"errors"
 
-	pg "github.com/pganalyze/pg_query_go/v6"
-
+	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
@@ -13,6 +12,8 @@ import (
 type Context struct {
 	// Catalog is what the server's tables are like, as this session sees them.
 	Catalog *catalog.Snapshot
+	// Policy is what the operator lists, for tables that are yet to be made; nil for nothing.
+	Policy *field.Policy
 	// Path is the session's effective search_path: schemas that exist, in the order
 	// in which names are looked up, pg_temp and pg_catalog included where they are searched.
 	Path []string
@@ -41,7 +42,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 	a := &analyzer{c: c, tree: tree, text: text}
 	p := &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}
 	for _, s := range tree.Stmts {
-		p.Stmts = append(p.Stmts, a.statement(s.Stmt))
+		p.Stmts = append(p.Stmts, a.utility(s))
 		if a.refusal != nil {
 			return nil, a.refusal
 		}
@@ -67,16 +68,8 @@ func syntaxRefusal(err error) *Refusal {
 	return &Refusal{SQLState: e.SQLState, Message: e.Message, Position: e.Position}
 }
 
-// statement analyses one statement of the text.
-func (a *analyzer) statement(n *pg.Node) Stmt {
-	if s := n.GetSelectStmt(); s != nil {
-		return Stmt{Result: a.outputs(a.query(&scope{}, s, nil), n)}
-	}
-	return a.command(n)
-}
-
 // outputs are result columns for the session; nil where nothing sealed can be in them.
-func (a *analyzer) outputs(cols []column, n *pg.Node) []Output {
+func (a *analyzer) outputs(cols []column) []Output {
 	if !anySealedColumn(cols) {
 		return nil
 	}
@@ -84,9 +77,7 @@ func (a *analyzer) outputs(cols []column, n *pg.Node) []Output {
 	for i, c := range cols {
 		out[i] = Output{Possible: c.origin.possible, TenantAt: -1, RowIDAt: -1}
 		if c.origin.bad != nil {
-			bad := *c.origin.bad
-			bad.Position = locationOf(n)
-			a.refuse(&bad)
+			a.refuse(c.origin.bad)
 		}
 		if !c.origin.isSealed() || c.origin.rel == nil {
 			continue

@@ -172,17 +172,22 @@ func contains(m proto.Message, is func(proto.Message) bool) bool {
 		return true
 	}
 	found := false
-	m.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+	children(m, func(c proto.Message) { found = found || contains(c, is) })
+	return found
+}
+
+// children calls f with the messages that a message holds.
+func children(m proto.Message, f func(proto.Message)) {
+	m.ProtoReflect().Range(func(d protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
-		case f.Kind() != protoreflect.MessageKind:
-		case f.IsList():
-			for i := 0; i < v.List().Len() && !found; i++ {
-				found = contains(v.List().Get(i).Message().Interface(), is)
+		case d.Kind() != protoreflect.MessageKind:
+		case d.IsList():
+			for i := range v.List().Len() {
+				f(v.List().Get(i).Message().Interface())
 			}
 		default:
-			found = contains(v.Message().Interface(), is)
+			f(v.Message().Interface())
 		}
-		return !found
+		return true
 	})
-	return found
 }

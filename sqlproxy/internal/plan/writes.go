@@ -151,11 +151,11 @@ func (a *analyzer) sessions(t *field.Table) owner {
 
 // written checks what was sealed since mark for a row against whom the row belongs to.
 func (a *analyzer) written(mark, row, at int, tenant, rowID owner, several string) {
-	for _, d := range a.edits.list[mark:] {
+	for _, d := range a.edits[mark:] {
 		if d.cell == 0 {
 			continue
 		}
-		c := a.edits.cells[d.cell-1]
+		c := a.cells[d.cell-1]
 		if c.Do != Seal || c.Row != row {
 			continue
 		}
