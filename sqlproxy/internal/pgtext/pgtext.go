@@ -36,7 +36,7 @@ import (
 // "decode"; dst is then returned as it was.
 func (s *Settings) AppendText(dst []byte, t codec.Type, src []byte) ([]byte, error) {
 	switch {
-	case s.plain || !s.decides(t):
+	case !s.decides(t):
 		return t.AppendText(dst, src)
 	case t.IsArray():
 		return s.appendArray(dst, t, src)
@@ -44,11 +44,11 @@ func (s *Settings) AppendText(dst []byte, t codec.Type, src []byte) ([]byte, err
 	return s.appendScalar(dst, t, src)
 }
 
-// decides says whether a setting has a part in how values of t are written.
+// decides says whether values of t are written here and not by package codec.
 func (s *Settings) decides(t codec.Type) bool {
 	switch t.Elem().OID() {
 	case oidFloat4, oidFloat8:
-		return s.floatDigits <= 0
+		return true
 	case oidBytea:
 		return s.escape
 	case oidDate, oidTimestamp:

@@ -86,7 +86,7 @@ func fitted(dst []byte, t codec.Type, plain []byte) ([]byte, error) {
 func (s *Settings) readMoment(t codec.Type, text string) (moment, error) {
 	text = strings.Trim(text, spaces)
 	switch {
-	case strings.EqualFold(text, "infinity"), strings.EqualFold(text, "+infinity"):
+	case strings.EqualFold(text, "infinity"):
 		return moment{infinity: 1}, nil
 	case strings.EqualFold(text, "-infinity"):
 		return moment{infinity: -1}, nil
@@ -114,21 +114,23 @@ type reader struct {
 	rest string
 
 	year, month, day number
-	timed, bc, named bool // named: the month was a word
+	timed, bc        bool
+	named, spelled   bool // the month is a word; and day, month and year are fields of their own
 }
 
 // all reads [weekday] date [time [zone]] [era], where a named month's year may
 // stand behind the time.
 func (r *reader) all() error {
-	r.weekday()
-	ok := r.date()
+	weekday := r.weekday()
+	ok := r.date() && (!weekday || r.spelled)
 	if ok && r.timeFollows() {
 		if err := r.clock(); err != nil {
 			return err
 		}
 	}
 	if ok && r.year.digits == 0 {
-		ok = r.skip() && r.lateYear()
+		// What stands behind the year without a space would be part of a date.
+		ok = r.skip() && r.lateYear() && ends(r.rest)
 	}
 	if !ok {
 		return unreadable(r.t)
@@ -204,12 +206,15 @@ func named(names []string, word string) int {
 	return -1
 }
 
-// weekday skips a day's name, which the server does not check either.
-func (r *reader) weekday() {
+// weekday skips a day's name, which the server does not check either. It takes one only where the date is
+// spelled in fields of their own.
+func (r *reader) weekday() bool {
 	w := r.word()
-	if named(weekdayNames[:], w) >= 0 {
-		r.rest = strings.TrimLeft(r.rest[len(w):], spaces+",")
+	if named(weekdayNames[:], w) < 0 {
+		return false
 	}
+	r.rest = strings.TrimLeft(r.rest[len(w):], spaces+",")
+	return true
 }
 
 func (r *reader) takeMonth() bool {
@@ -234,7 +239,7 @@ func (r *reader) date() bool {
 	case isDelimiter(r.rest[0]):
 		return r.delimited(first)
 	case r.skip() && first.isPart() && r.takeMonth(): // 04 Mar
-		r.day = first
+		r.day, r.spelled = first, true
 		return r.earlyYear()
 	}
 	return r.compact(first)
@@ -264,7 +269,7 @@ func (r *reader) afterMonth() bool {
 	if !r.skip() {
 		return false
 	}
-	r.day = r.digits()
+	r.day, r.spelled = r.digits(), true
 	return r.day.isPart() && r.earlyYear()
 }
 

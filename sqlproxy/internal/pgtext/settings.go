@@ -16,8 +16,6 @@ type Settings struct {
 	interval    intervalStyle
 	escape      bool // bytea_output
 	floatDigits int
-	// plain is set where all settings are those that package codec writes.
-	plain bool
 }
 
 type dateStyle byte
@@ -58,7 +56,7 @@ var (
 
 // Defaults are the settings of a server that nobody has changed, in UTC: ISO, MDY; postgres; hex; 1.
 func Defaults() *Settings {
-	return &Settings{zone: utcZone(), floatDigits: 1, plain: true}
+	return &Settings{zone: utcZone(), floatDigits: 1}
 }
 
 // Parse makes Settings of the server's words, as SHOW gives them: "ISO, MDY",
@@ -87,7 +85,6 @@ func Parse(dateStyle, timeZone, intervalStyle, byteaOutput, extraFloatDigits str
 	if s.zone, err = parseZoneSetting(timeZone); err != nil {
 		return nil, err
 	}
-	s.plain = s.style == styleISO && s.zone.utc && s.interval == intervalPostgres && !s.escape && s.floatDigits > 0
 	return s, nil
 }
 

@@ -52,8 +52,8 @@ func unknownZone(name string) error {
 }
 
 // posixSpec is a POSIX TZ without daylight saving: an abbreviation of at least three letters, or of
-// letters, digits and signs in angle brackets, and how far the zone is west of UTC.
-var posixSpec = regexp.MustCompile(`^(?:([A-Za-z]{3,})|<([A-Za-z0-9+-]{3,})>)([+-]?)(\d{1,3})(?::(\d{1,2}))?(?::(\d{1,2}))?$`)
+// letters, digits, signs and colons in angle brackets, and how far the zone is west of UTC.
+var posixSpec = regexp.MustCompile(`^(?:([A-Za-z]{3,})|<([A-Za-z0-9+:-]{3,})>)([+-]?)(\d{1,3})(?::(\d{1,2}))?(?::(\d{1,2}))?$`)
 
 func posixZone(name string) (zone, bool) {
 	m := posixSpec.FindStringSubmatch(name)
