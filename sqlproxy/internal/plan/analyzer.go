@@ -15,7 +15,7 @@ type analyzer struct {
 	tree    *parse.Tree
 	text    string
 	refusal *Refusal
-	edits   edits
+	emitter
 
 	// steps counts visited nodes, so that a text whose sub-queries have to be
 	// looked at more than once ends as a refusal and not as a busy loop.

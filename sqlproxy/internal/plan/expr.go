@@ -336,9 +336,9 @@ func (a *analyzer) peekConstant(n *pg.Node) (src Source, from, to int, oid uint3
 			return Source{}, 0, 0, 0, false
 		}
 	}
-	reads, refusal := maps.Clone(a.edits.reads), a.refusal
+	reads, refusal := maps.Clone(a.emitter.reads), a.refusal
 	src, from, to, oid, ok = a.constant(n)
-	a.edits.reads, a.refusal = reads, refusal
+	a.emitter.reads, a.refusal = reads, refusal
 	return src, from, to, oid, ok
 }
 

@@ -252,18 +252,18 @@ func (a *analyzer) peekWith(sc *scope, w *pg.WithClause) *scope {
 
 // dry runs a step of the analysis and forgets what it would have changed.
 func (a *analyzer) dry(step func()) {
-	saved, refusal, same := a.edits.saved(), a.refusal, len(a.same)
+	saved, refusal, same := a.emitter.saved(), a.refusal, len(a.same)
 	step()
 	if a.steps <= maxSteps {
 		a.refusal = refusal
 	}
-	a.edits, a.same = saved, a.same[:same]
+	a.emitter, a.same = saved, a.same[:same]
 }
 
 // saved are the edits as it is now; what is added to it later does not show.
-func (e *edits) saved() edits {
+func (e *emitter) saved() emitter {
 	s := *e
-	s.list, s.cells = slices.Clip(e.list), slices.Clip(e.cells)
+	s.edits, s.cells = slices.Clip(e.edits), slices.Clip(e.cells)
 	s.reads = maps.Clone(e.reads)
 	return s
 }
