@@ -163,6 +163,10 @@ func (s *Server) serve(st *state, conn net.Conn) {
 	defer pair.Done()
 	defer pair.Server.Close()
 	defer pair.Client.Close()
+	if st.Idle > 0 {
+		stop := watchIdle(pair, st.Idle)
+		defer stop()
+	}
 	if err := s.carry(s, st, pair); err != nil {
 		st.Log.Info("a session ended", "user", pair.User, "database", pair.Database, "error", err)
 	}
