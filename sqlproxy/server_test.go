@@ -131,10 +131,13 @@ func TestCancelReallyCancels(t *testing.T) {
 		name   string
 		server bool
 		mode   string
-	}{{"in clear", false, "disable"}, {"encrypted", true, "require"}} {
+	}{{"in clear", false, "disable"}, {"encrypted", true, "require"}, {"with 3.2's keys, where the server has them", true, "require&max_protocol_version=3.2"}} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, address := start(t, Config{Upstream: c.upstream(tt.server), Clients: Encryption{Certificates: []tls.Certificate{own}}})
 			conn := connect(t, "postgres://trusty@"+address+"/postgres?sslmode="+tt.mode)
+			if got, want := len(conn.PgConn().SecretKey()), c.keySize(t, tt.mode); got != want {
+				t.Errorf("the key has %d bytes, want %d", got, want)
+			}
 			slept := make(chan error, 1)
 			go func() {
 				_, err := conn.Exec(context.Background(), "SELECT pg_sleep(600)")
@@ -153,6 +156,15 @@ func TestCancelReallyCancels(t *testing.T) {
 			}
 		})
 	}
+}
+
+// keySize is how long the server makes the secret of a cancel key.
+func (c *cluster) keySize(t testing.TB, mode string) int {
+	t.Helper()
+	if strings.Contains(mode, "3.2") && c.admin.PgConn().ParameterStatus("server_version") >= "18" {
+		return 32
+	}
+	return 4
 }
 
 // awaitActive waits until a backend is carrying a statement out.
