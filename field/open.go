@@ -29,8 +29,7 @@ func (c *Cipher) OpenBytes(ctx context.Context, dst []byte, col *Column, row Row
 	if err != nil {
 		return nil, col.fail("open", -1, err)
 	}
-	n := len(dst)
-	return out[:n+copy(out[n:], data)], nil // over a claim, if there was one
+	return overClaim(dst, out, data), nil
 }
 
 // open appends the plaintext of sealed to dst and returns it with, in it, the

@@ -95,7 +95,7 @@ func (w *workspace) encode(col *Column, row Row, v any) (null bool, err error) {
 		plain = envelope.AppendClaim(plain, claim)
 	}
 	from := len(plain)
-	plain, null, err = col.typ.Encode(plain, v)
+	plain, null, err = encodeValue(plain, col.typ, v)
 	if err != nil {
 		w.used = cap(w.plain) // an encoder that failed may have written anywhere
 		return false, err

@@ -72,7 +72,7 @@ func (b *termBatch) collect(ctx context.Context, w *workspace) error {
 		if err != nil {
 			return err
 		}
-		out, null, err := t.Column.typ.Comparand(canonical, t.Value)
+		out, null, err := comparand(canonical, t.Column.typ, t.Value)
 		if s.null = null && err == nil; s.null {
 			continue
 		}

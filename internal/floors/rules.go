@@ -57,7 +57,8 @@ var Rules = []Rule{
 
 	// Floor 3: the front doors.
 	{Pattern: "gormplugin", Floor: 3, Imports: fieldAndBelow, Never: heavy},
-	{Pattern: "sqlproxy/...", Floor: 3, Imports: with(fieldAndBelow, "sqlproxy/...")},
+	// It tells a key that cannot be had from a value that does not open, by the errors of keyring.
+	{Pattern: "sqlproxy/...", Floor: 3, Imports: with(fieldAndBelow, "keyring", "sqlproxy/...")},
 	{Pattern: "rotate/...", Floor: 3, Imports: with(fieldAndBelow, "keyring", "rotate/...")},
 
 	// Floor 4: programs, which put the house together.

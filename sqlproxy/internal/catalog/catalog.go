@@ -4,8 +4,11 @@ package catalog
 
 import (
 	"context"
+	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
 
 // Querier runs a query of the proxy's own on the session's connection, in
@@ -18,40 +21,132 @@ type Querier interface {
 // Snapshot is a database's catalog at one moment. It does not change and may
 // be shared.
 type Snapshot struct {
-	// more fields
+	// Path is the session's effective search_path when the catalog was read. Names in a
+	// view's Definition are to be looked up along it, whatever the session's is later:
+	// the server leaves out the schemas that were not needed then.
+	Path []string
+
+	temp      string // the session's schema of temporary objects, "" for none
+	narrow    bool   // the encoding is not UTF-8: names beyond ASCII may be folded otherwise
+	relations map[qualified]*Relation
+	byOID     map[uint32]*Relation
+	functions map[string][]*Function
+	types     map[qualified]uint32
+	arrays    map[uint32]uint32 // type to its array type
+	elements  map[uint32]uint32 // the other way round
+	bases     map[uint32]uint32 // domain to what it is over
+	names     map[string]parse.Kind
 }
 
-// Load reads the catalog of the session's database, as the session sees it,
-// temporary tables included.
-func Load(ctx context.Context, q Querier, policy *field.Policy) (*Snapshot, error) { panic("not built") }
+type qualified struct{ schema, name string }
 
-// Fingerprint is a cheap query whose answer (one row, one column) changes when
-// the catalog does, so that a Snapshot needs loading again.
-const Fingerprint = "…"
+// Kind says what a word of a text may name; it is made for [parse.Scanner].
+func (s *Snapshot) Kind(word []byte) parse.Kind {
+	kind := s.names[string(word)]
+	if s.narrow && kind&parse.NamesSealed == 0 && len(s.names) > 0 {
+		for _, c := range word {
+			if c >= utf8.RuneSelf {
+				return kind | parse.NamesSealed
+			}
+		}
+	}
+	return kind
+}
 
 // Sensitive reports whether an identifier, folded as PostgreSQL folds it,
 // may name something that is sealed or is made of something sealed: a
 // table, a view or a partition in any schema, a function whose body names one
-// or whose result is a row of one.
-func (s *Snapshot) Sensitive(name string) bool { panic("not built") }
+// or whose result is a row of one. A table of the policy that does not exist
+// is sensitive too: a statement may be about to make it.
+func (s *Snapshot) Sensitive(name string) bool {
+	return s.Kind([]byte(name))&parse.NamesSealed != 0
+}
 
 // Lookup finds a relation by name along the schemas of path; nil where there is none.
-func (s *Snapshot) Lookup(path []string, name string) *Relation { panic("not built") }
+func (s *Snapshot) Lookup(path []string, name string) *Relation {
+	for _, schema := range path {
+		if r := s.Relation(schema, name); r != nil {
+			return r
+		}
+	}
+	return nil
+}
 
-// Relation finds a relation by schema and name; nil where there is none.
-func (s *Snapshot) Relation(schema, name string) *Relation { panic("not built") }
+// Relation finds a relation by schema and name; nil where there is none. The
+// schema pg_temp is the session's own.
+func (s *Snapshot) Relation(schema, name string) *Relation {
+	return s.relations[qualified{s.schema(schema), name}]
+}
+
+func (s *Snapshot) schema(name string) string {
+	if name == "pg_temp" {
+		return s.temp
+	}
+	return name
+}
 
 // ByOID finds a relation by its OID; nil where there is none.
-func (s *Snapshot) ByOID(oid uint32) *Relation { panic("not built") }
+func (s *Snapshot) ByOID(oid uint32) *Relation { return s.byOID[oid] }
 
-// Functions finds functions that are not of pg_catalog, by name along path, or
+// Relations gives all relations, in no order.
+func (s *Snapshot) Relations() []*Relation {
+	all := make([]*Relation, 0, len(s.byOID))
+	for _, r := range s.byOID {
+		all = append(all, r)
+	}
+	return all
+}
+
+// Functions finds functions that are not PostgreSQL's own, by name along path, or
 // in schema where it is not "".
-func (s *Snapshot) Functions(path []string, schema, name string) []*Function { panic("not built") }
+func (s *Snapshot) Functions(path []string, schema, name string) []*Function {
+	if schema != "" {
+		path = []string{schema}
+	}
+	var found []*Function
+	for _, schema := range path {
+		for _, f := range s.functions[name] {
+			if f.Schema == s.schema(schema) {
+				found = append(found, f)
+			}
+		}
+	}
+	return found
+}
 
 // TypeOID finds a type by name along path (or in schema), by its name in
 // pg_type or its SQL spelling as the parser gives it ("int4", "varchar"); 0
 // where there is none.
-func (s *Snapshot) TypeOID(path []string, schema, name string) uint32 { panic("not built") }
+func (s *Snapshot) TypeOID(path []string, schema, name string) uint32 {
+	if schema != "" {
+		path = []string{schema}
+	}
+	for _, schema := range path {
+		if oid := s.types[qualified{s.schema(schema), name}]; oid != 0 {
+			return oid
+		}
+	}
+	return 0
+}
+
+// ArrayOf gives the type of arrays of a type, 0 where there is none.
+func (s *Snapshot) ArrayOf(oid uint32) uint32 { return s.arrays[oid] }
+
+// ElementOf gives the type of an array type's elements, 0 for other types.
+func (s *Snapshot) ElementOf(oid uint32) uint32 { return s.elements[oid] }
+
+// BaseOf gives what a domain is over, through all domains between; other types give themselves.
+func (s *Snapshot) BaseOf(oid uint32) uint32 {
+	// Domains cannot go in circles; the bound is for a catalog that is damaged.
+	for range 64 {
+		base, ok := s.bases[oid]
+		if !ok {
+			break
+		}
+		oid = base
+	}
+	return oid
+}
 
 // Relation is a table, view, materialized view, foreign table, partition or sequence.
 type Relation struct {
@@ -62,12 +157,15 @@ type Relation struct {
 	// Table is the policy's table whose sealed columns this relation has: its own
 	// or, for a partition or child, its parent's. Nil where nothing is sealed.
 	Table *field.Table
+	// Wrong says why the relation cannot be used as the policy has it, with a remedy; "" where it can.
+	// Statements that name it are to be refused.
+	Wrong string
 	// Columns are in the order of their numbers, without dropped ones.
 	Columns []Column
-	// Definition is a view's query, "" for others.
+	// Definition is a sensitive view's query, "" for other relations. See [Snapshot.Path].
 	Definition string
 	// Unique are the column numbers of each unique index, primary key first,
-	// without partial ones and those over expressions.
+	// without partial and deferrable ones and those over expressions.
 	Unique [][]int16
 	// Triggers is set where INSTEAD OF triggers or rules other than a view's own decide
 	// what a write does.
@@ -76,15 +174,36 @@ type Relation struct {
 	Temporary bool
 	// Sensitive is set for relations that are sealed, or views that name one, directly or through others.
 	Sensitive bool
-	// more fields
+	// Parents and Children are those of partitions and inheritance.
+	Parents, Children []*Relation
+
+	memo atomic.Pointer[any]
 }
 
 // Memo gives what make gave the first time it was called for this relation; for
-// package plan, which keeps there what it learnt of a view.
-func (r *Relation) Memo(make func() any) any { panic("not built") }
+// package plan, which keeps there what it learnt of a view. At the same time make
+// may be called more than once; one answer is kept.
+func (r *Relation) Memo(make func() any) any {
+	if kept := r.memo.Load(); kept != nil {
+		return *kept
+	}
+	made := make()
+	r.memo.CompareAndSwap(nil, &made)
+	return *r.memo.Load()
+}
 
 // Column finds a column by name; nil where there is none.
-func (r *Relation) Column(name string) *Column { panic("not built") }
+func (r *Relation) Column(name string) *Column {
+	for i := range r.Columns {
+		if r.Columns[i].Name == name {
+			return &r.Columns[i]
+		}
+	}
+	return nil
+}
+
+// String gives schema and name, for errors.
+func (r *Relation) String() string { return r.Schema + "." + r.Name }
 
 // Column is a column of a relation.
 type Column struct {
@@ -100,6 +219,10 @@ type Column struct {
 	Identity   bool
 	// Sealed is the policy's column, nil where it is plain.
 	Sealed *field.Column
+	// Wrong says why a sealed column cannot hold sealed values, or that a plain one holds
+	// whole rows of a sealed table, with a remedy; "" where nothing is wrong.
+	// Statements that name it are to be refused.
+	Wrong string
 }
 
 // Function is a function or procedure.

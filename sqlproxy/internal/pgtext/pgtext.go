@@ -1,56 +1,100 @@
 // Package pgtext writes and reads values the way a PostgreSQL session does that
 // has settings of its own: DateStyle, TimeZone, IntervalStyle, bytea_output,
 // extra_float_digits.
+//
+// [Parse] makes [Settings] of what the server says; they are made once a change
+// and serve all values. Texts are UTF-8.
+//
+// # What is read
+//
+// [Settings.FromText] reads a text as the server would, or refuses it. It never
+// gives another value than the server's; where the server would have to be asked,
+// it refuses with SQLSTATE 22007. Read are, besides what package codec reads:
+//
+//   - dates as 2020-03-04, 20200304, 03/04/2020, 03-04-2020 and 04.03.2020 in the session's order of
+//     fields (years of two digits too), with a month's name (Mar 4, 2020; 04-Mar-2020; Wed Mar 04
+//     10:00:00 2020), epoch, infinity;
+//   - times of day in 24 hours, zones as +01, +0130, +01:30:00, Z, UTC, GMT or the session's own name;
+//   - a timestamptz without a zone in the session's;
+//   - intervals in all four styles.
+//
+// Refused are now, today, tomorrow, yesterday, allballs, abbreviations of zones (the server's list of them is not
+// known here, and need not agree with the session's zone), names of other zones, AM and PM, Julian days, days
+// of the year, and intervals with fractions of anything but seconds, and with centuries and the like.
+// Numbers with underscores or in hexadecimal, which PostgreSQL reads since version 16, are refused (22P02).
+//
+// Go's time zone database stands in for the server's: where they are of different releases, they may
+// differ for days that one of them does not know the rules of.
 package pgtext
 
 import (
 	"github.com/rowseal/rowseal/codec"
 )
 
-// Settings are those of a session that decide how values are written as text.
-// The zero value is invalid; see Defaults.
-type Settings struct {
-	// more, parsed, fields: made once a change, not once a value
-}
-
-// Parse makes Settings of the server's words, as SHOW gives them.
-func Parse(dateStyle, timeZone, intervalStyle, byteaOutput, extraFloatDigits string) (*Settings, error) {
-	panic("not built")
-}
-
 // AppendText appends a value's text form as the server would send it to this
-// session. src is the binary form of the type.
+// session. src is the binary form of the type. Errors are *[codec.Error] with Op
+// "decode"; dst is then returned as it was.
 func (s *Settings) AppendText(dst []byte, t codec.Type, src []byte) ([]byte, error) {
-	panic("not built")
+	switch {
+	case !s.decides(t):
+		return t.AppendText(dst, src)
+	case t.IsArray():
+		return s.appendArray(dst, t, src)
+	}
+	return s.appendScalar(dst, t, src)
+}
+
+// decides says whether values of t are written here and not by package codec.
+func (s *Settings) decides(t codec.Type) bool {
+	switch t.Elem().OID() {
+	case oidFloat4, oidFloat8:
+		return true
+	case oidBytea:
+		return s.escape
+	case oidDate, oidTimestamp:
+		return s.style != styleISO
+	case oidTimestamptz:
+		return s.style != styleISO || !s.zone.utc
+	case oidInterval:
+		return s.interval != intervalPostgres
+	}
+	return false
+}
+
+func (s *Settings) appendScalar(dst []byte, t codec.Type, src []byte) ([]byte, error) {
+	switch t.OID() {
+	case oidFloat4, oidFloat8:
+		return s.appendFloat(dst, t, src)
+	case oidBytea:
+		return appendEscape(dst, src), nil
+	case oidDate:
+		return s.appendDate(dst, t, src)
+	case oidTimestamp, oidTimestamptz:
+		return s.appendStamp(dst, t, src)
+	default: // interval
+		return s.appendInterval(dst, t, src)
+	}
 }
 
 // FromText appends the binary form of text that a client sent, or wrote as a
 // literal, for a value of type t, as the server would read it in this session.
 // Forms that need the server's own parser are refused (22007 with a hint).
+// Errors are *[codec.Error] and never hold the value; dst is then returned as
+// it was.
 func (s *Settings) FromText(dst []byte, t codec.Type, text string) ([]byte, error) {
-	panic("not built")
+	switch t.Elem().OID() {
+	case oidDate, oidTimestamp, oidTimestamptz, oidInterval:
+	default:
+		return t.EncodeText(dst, text)
+	}
+	if t.IsArray() {
+		return s.readArray(dst, t, text)
+	}
+	switch t.OID() {
+	case oidInterval:
+		return s.readInterval(dst, t, text)
+	case oidDate:
+		return s.readDate(dst, t, text)
+	}
+	return s.readStamp(dst, t, text)
 }
-
-// FromClient appends the binary form, in type t, of a value that a client sent for a
-// parameter which it declared, or was told, to be of type oid, in text (format 0) or binary
-// (1). It converts between types as the server does on assignment to a column of type t, and
-// answers as the server does (42804) where it would not.
-func (s *Settings) FromClient(dst []byte, t codec.Type, oid uint32, format int16, wire []byte) ([]byte, error) {
-	panic("not built")
-}
-
-// CanAssign reports whether the server would assign a value of type oid to a column of
-// type t without an explicit cast; 705 and 0 (unknown) always.
-func CanAssign(oid uint32, t codec.Type) bool { panic("not built") }
-
-// CanCompare reports whether the server would compare a value of type oid with a column of
-// type t by =, and the comparison is one of t's family, so that terms answer it.
-func CanCompare(oid uint32, t codec.Type) bool { panic("not built") }
-
-// Comparand appends the canonical form (codec's) of a value that is compared with a column of type t.
-func (s *Settings) Comparand(dst []byte, t codec.Type, oid uint32, format int16, wire []byte) ([]byte, error) {
-	panic("not built")
-}
-
-// Size gives typlen as RowDescription shows it for t: 4 for int4, -1 for text.
-func Size(t codec.Type) int16 { panic("not built") }

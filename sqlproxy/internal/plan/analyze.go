@@ -3,13 +3,17 @@ package plan
 import (
 	"errors"
 
+	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
+	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
 
 // Context is what the session knows when a text is analysed.
 type Context struct {
 	// Catalog is what the server's tables are like, as this session sees them.
 	Catalog *catalog.Snapshot
+	// Policy is what the operator lists, for tables that are yet to be made; nil for nothing.
+	Policy *field.Policy
 	// Path is the session's effective search_path: schemas that exist, in the order
 	// in which names are looked up, pg_temp and pg_catalog included where they are searched.
 	Path []string
@@ -31,5 +35,62 @@ type Context struct {
 
 // Analyze makes the plan of a text. The error is a [*Refusal].
 func Analyze(c *Context, text string) (*Plan, error) {
-	return nil, errors.New("not built")
+	tree, err := parse.Parse(text)
+	if err != nil {
+		return nil, syntaxRefusal(err)
+	}
+	a := &analyzer{c: c, tree: tree, text: text}
+	p := &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}
+	for _, s := range tree.Stmts {
+		p.Stmts = append(p.Stmts, a.utility(s))
+		if a.refusal != nil {
+			return nil, a.refusal
+		}
+	}
+	if a.finish(p); a.refusal != nil {
+		return nil, a.refusal
+	}
+	p.Effects = parse.Scan(text, func(string) bool { return false }).Effects
+	p.Touches = len(p.Pieces) > 0 || p.Params != nil
+	for _, s := range p.Stmts {
+		p.Touches = p.Touches || s.Result != nil || s.Copy != nil || s.Inner != nil && s.Inner.Touches
+	}
+	return p, nil
+}
+
+// syntaxRefusal is the refusal of a text that the parser does not read. The
+// server might read it otherwise, and would write it into its log.
+func syntaxRefusal(err error) *Refusal {
+	var e *parse.Error
+	if !errors.As(err, &e) {
+		return &Refusal{SQLState: "42601", Message: "statement cannot be parsed", Position: -1}
+	}
+	return &Refusal{SQLState: e.SQLState, Message: e.Message, Position: e.Position}
+}
+
+// outputs are result columns for the session; nil where nothing sealed can be in them.
+func (a *analyzer) outputs(cols []column) []Output {
+	if !anySealedColumn(cols) {
+		return nil
+	}
+	out := make([]Output, len(cols))
+	for i, c := range cols {
+		out[i] = Output{Possible: c.origin.possible, TenantAt: -1, RowIDAt: -1}
+		if c.origin.bad != nil {
+			a.refuse(c.origin.bad)
+		}
+		if !c.origin.isSealed() || c.origin.rel == nil {
+			continue
+		}
+		for j, other := range cols {
+			switch {
+			case other.origin.rel != c.origin.rel:
+			case isTenantColumn(other.origin):
+				out[i].TenantAt = j
+			case isRowID(other.origin):
+				out[i].RowIDAt = j
+			}
+		}
+	}
+	return out
 }

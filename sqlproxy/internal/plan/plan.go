@@ -146,6 +146,9 @@ type Source struct {
 	Param int
 	// Const is a constant of the text.
 	Const *Const
+	// As is the type OID of the column that the value belongs to, for tenants and
+	// row ids: '42' is a number where that is one. 0 where it is not known.
+	As uint32
 }
 
 // IsZero reports whether the source is neither parameter nor constant.

@@ -14,6 +14,8 @@ type Refusal struct {
 	Position int
 	// Table and Column name what it is about; "" for none.
 	Table, Column string
+	// Cause is for the proxy's log, not for the client; nil for none.
+	Cause error
 }
 
 // Error gives message and hint.

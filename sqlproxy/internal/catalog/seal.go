@@ -1,0 +1,160 @@
+package catalog
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
+)
+
+// byteaOID is the type of sealed values in the database.
+const byteaOID = 17
+
+// NameOf gives the schema and the name of a policy's table. A name without
+// schema is in public.
+func NameOf(t *field.Table) (schema, name string) {
+	schema, name, ok := strings.Cut(t.Name(), ".")
+	if !ok {
+		return "public", t.Name()
+	}
+	return schema, name
+}
+
+// seal finds the tables of the policy.
+func (l *loader) seal() {
+	for _, t := range l.policy.Tables() {
+		schema, name := NameOf(t)
+		l.names[name] |= parse.NamesSealed
+		if r := l.relations[qualified{schema, name}]; r != nil {
+			l.sealRelation(r, t)
+		}
+	}
+	for _, t := range l.policy.Tables() {
+		schema, name := NameOf(t)
+		if r := l.relations[qualified{schema, name}]; r != nil {
+			l.inherit(r, t)
+			l.warnParents(r)
+		}
+	}
+}
+
+func (l *loader) sealRelation(r *Relation, t *field.Table) {
+	r.Table, r.Sensitive = t, true
+	switch r.Kind {
+	case 'v', 'm', 'S':
+		r.Wrong = fmt.Sprintf("%v is no table; declare the table that it is made of in the policy instead", r)
+	}
+	for i := range r.Columns {
+		c := &r.Columns[i]
+		sealed := t.Column(c.Name)
+		if sealed == nil {
+			continue
+		}
+		c.Sealed = sealed
+		switch base := l.BaseOf(c.Type); {
+		case base != byteaOID:
+			c.Wrong = fmt.Sprintf("column %v.%s is of type %s in the database, not bytea, and cannot hold sealed values; make it bytea, "+
+				"or add a bytea column with a transition, and run rowseal init", r, c.Name, l.typeNames[c.Type])
+		case c.Generated || c.Identity:
+			c.Wrong = fmt.Sprintf("column %v.%s is computed by the database, which holds no keys; drop the expression and run rowseal init", r, c.Name)
+		}
+	}
+}
+
+// inherit gives a table's policy to its partitions and children.
+func (l *loader) inherit(r *Relation, t *field.Table) {
+	for _, child := range r.Children {
+		switch child.Table {
+		case t:
+			continue
+		case nil:
+			l.sealRelation(child, t)
+			l.inherit(child, t)
+		default:
+			child.Wrong = fmt.Sprintf("%v is part of %v and has another declaration in the policy; remove one of them", child, r)
+		}
+	}
+}
+
+// warnParents marks tables that are not sealed and have a child that is: reading
+// or writing them would pass its rows by the policy.
+func (l *loader) warnParents(r *Relation) {
+	for _, parent := range r.Parents {
+		if parent.Table != nil || parent.Wrong != "" {
+			continue
+		}
+		parent.Sensitive = true
+		parent.Wrong = fmt.Sprintf("%v has the rows of %v, which is sealed; declare %v in the policy instead", parent, r, parent)
+		l.warnParents(parent)
+	}
+}
+
+// sealRows marks columns whose values are rows of a sealed table.
+func (l *loader) sealRows() {
+	for _, r := range l.byOID {
+		for i := range r.Columns {
+			c := &r.Columns[i]
+			of := l.byOID[l.rowTypes[l.BaseOf(c.Type)]]
+			if of == nil || of.Table == nil {
+				continue
+			}
+			r.Sensitive = true
+			c.Wrong = fmt.Sprintf("column %v.%s holds rows of %v, which is sealed; give it columns of its own instead", r, c.Name, of)
+		}
+	}
+}
+
+// spread marks views and functions that are made of something sensitive, until
+// nothing is added.
+func (l *loader) spread() {
+	for _, r := range l.byOID {
+		if r.Sensitive {
+			l.names[r.Name] |= parse.NamesSealed
+		}
+	}
+	for l.spreadUses() || l.spreadBodies() {
+	}
+}
+
+func (l *loader) spreadUses() (added bool) {
+	for _, u := range l.uses {
+		if !l.isSensitive(u.refClass, u.refOID) || l.isSensitive(u.class, u.oid) {
+			continue
+		}
+		if r := l.byOID[u.oid]; u.class == classRelation && r != nil {
+			r.Sensitive, added = true, true
+			l.names[r.Name] |= parse.NamesSealed
+		}
+		if f := l.byID[u.oid]; u.class == classFunction && f != nil {
+			l.mark(f)
+			added = true
+		}
+	}
+	return added
+}
+
+func (l *loader) isSensitive(class, oid uint32) bool {
+	if class == classFunction {
+		f := l.byID[oid]
+		return f != nil && f.Sensitive
+	}
+	r := l.byOID[oid]
+	return r != nil && r.Sensitive
+}
+
+func (l *loader) spreadBodies() (added bool) {
+	sealed := func(word []byte) bool { return l.names[string(word)]&parse.NamesSealed != 0 }
+	for f, body := range l.bodies {
+		if !f.Sensitive && (f.Returns != nil && f.Returns.Sensitive || parse.Mentions(body, sealed)) {
+			l.mark(f)
+			added = true
+		}
+	}
+	return added
+}
+
+func (l *loader) mark(f *Function) {
+	f.Sensitive = true
+	l.names[f.Name] |= parse.NamesSealed
+}

@@ -1,0 +1,4 @@
+package parse
+
+// EngineScan is PostgreSQL's own scan, to compare with.
+var EngineScan = engineScan

@@ -1,0 +1,175 @@
+package plan
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
+	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
+)
+
+// analyzer is one text's analysis. Its first refusal sticks: later steps go on
+// harmlessly, and Analyze returns it.
+type analyzer struct {
+	c       *Context
+	tree    *parse.Tree
+	text    string
+	refusal *Refusal
+	emitter
+
+	// steps counts visited nodes, so that a text whose sub-queries have to be
+	// looked at more than once ends as a refusal and not as a busy loop.
+	steps int
+	// rels numbers relations, so that one can tell which were made since.
+	rels int
+	// view is set while the definition of a view is read: its text is not the client's.
+	view bool
+	// same are pairs of relations whose rows are of one tenant where they meet.
+	same [][2]*relation
+	// peeked are the result columns of queries that were looked at before they are read.
+	peeked map[*pg.SelectStmt][]column
+}
+
+// scope is what names can mean at one place of a text.
+type scope struct {
+	parent *scope
+	// rels are those that a qualified name finds, in order.
+	rels []*relation
+	// visible are the columns that an unqualified name finds and * gives, in order.
+	visible []visible
+	// ctes are those of a WITH clause whose scope this is.
+	ctes map[string]*cte
+	// pending are the conditions of joins, which wait until all that pins tenants is known.
+	pending []pendingOn
+	// grouped are the sealed columns that the query groups by: beside
+	// aggregates they are no columns of a row any more.
+	grouped []origin
+	// oldest is the number from which on relations are this query's own.
+	oldest int
+	// undo takes back what conditions said of relations of outer queries.
+	undo []func(oldest int)
+}
+
+// visible is a column that a scope shows without qualifier.
+type visible struct {
+	name string
+	rel  *relation // by which it is qualified
+	org  origin
+	// write is what stands for the column where its name alone does not work any
+	// more, because a USING over sealed columns became an ON; "" where it does.
+	write string
+	// unnamed is set where write is no column, and so gives a result column no name.
+	unnamed bool
+}
+
+// relation is one appearance of a table, view, sub-query or function in a query.
+type relation struct {
+	id    int
+	alias string
+	// schema is set where the relation is named without alias and may be qualified by it too.
+	schema string
+	// table is nil for sub-queries, CTEs, functions and VALUES.
+	table *catalog.Relation
+	cols  []column
+	// unknown is set where there may be more columns than cols.
+	unknown bool
+	// tenant is what the query compares the tenant column of this relation's rows
+	// with, so that only rows of that tenant count; pinned says that there is one.
+	tenant Source
+	pinned bool
+}
+
+// column is a column of a relation or of a result.
+type column struct {
+	name   string
+	num    int16
+	origin origin
+}
+
+// origin says where a value comes from.
+type origin struct {
+	// possible are the sealed columns whose values may stand there, all of one logical type; empty for plain values.
+	possible []*field.Column
+	// rel and col are the base table's column, sealed or plain, whose value it is,
+	// unchanged and of one row of rel; nil for all else.
+	rel *relation
+	col *catalog.Column
+	// bad is why nothing may be done with the value: it is made of sealed ones
+	// in a way that cannot be followed. nil for none.
+	bad *Refusal
+	// null is set for a NULL constant, which goes with everything.
+	null bool
+}
+
+// isSealed reports whether sealed values may stand there.
+func (o origin) isSealed() bool { return len(o.possible) > 0 }
+
+// column is the sealed column that stands for all possible ones; nil for plain values.
+func (o origin) column() *field.Column {
+	if len(o.possible) == 0 {
+		return nil
+	}
+	return o.possible[0]
+}
+
+type wantKind byte
+
+const (
+	// wantOutput: the value is passed on as it is; sealed ones may be, and the origin says so.
+	wantOutput wantKind = iota
+	// wantForbid: a sealed value may not stand here; what says where "here" is.
+	wantForbid
+	// wantAssign: the value is written to target: constants are sealed, and only
+	// values of the same column pass.
+	wantAssign
+	// wantCompare: the value is compared with others of compare's column: everything becomes a term.
+	wantCompare
+)
+
+// want says what may stand at a place of the text.
+type want struct {
+	kind wantKind
+	what string // for refusals: "operator <", "function lower"; only with wantForbid
+	hint string // of such a refusal; "" for the usual one
+	// count is set where only whether the value is NULL matters, as in count(x).
+	count   bool
+	target  *target
+	compare *comparand
+}
+
+// target is a cell that is written.
+type target struct {
+	column        *field.Column
+	tenant, rowID Source
+	row           int
+	// rel is the written row's table where values of the same row may be assigned; else nil.
+	rel *relation
+	// refusal is why constants cannot be sealed here; nil where they can.
+	refusal *Refusal
+}
+
+// comparand is what the values of a comparison have in common.
+type comparand struct {
+	column *field.Column
+	// tenant is the one for which constants become terms, and whose rows are
+	// compared; known says that there is one, or that none is needed.
+	tenant Source
+	known  bool
+	// rel is the row of the first column that is compared; nil where it is none of one table.
+	rel *relation
+}
+
+func forbid(what string) want { return want{kind: wantForbid, what: what} }
+
+func assign(t *target) want { return want{kind: wantAssign, target: t} }
+
+func compare(c *comparand) want { return want{kind: wantCompare, compare: c} }
+
+var output = want{kind: wantOutput}
+
+// refuse ends the analysis; the first refusal is the one that the client sees.
+func (a *analyzer) refuse(r *Refusal) {
+	if a.refusal == nil {
+		a.refusal = r
+	}
+}

@@ -1,0 +1,143 @@
+package plan
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// passes reports whether a function gives one of the values of its first argument, as it was.
+func passes(f *pg.FuncCall) bool {
+	if f.Over == nil || len(f.Args) == 0 || !ownFunction(f) {
+		return false
+	}
+	switch lastName(f.Funcname) {
+	case "lag", "lead", "first_value", "last_value", "nth_value":
+		return true
+	}
+	return false
+}
+
+// ownFunction reports whether a function is named as one of PostgreSQL's own may be.
+func ownFunction(f *pg.FuncCall) bool {
+	return len(f.Funcname) == 1 || len(f.Funcname) == 2 && f.Funcname[0].GetString_().GetSval() == "pg_catalog"
+}
+
+// runsText reports whether a function runs a query that it is given as text.
+func runsText(name string) bool {
+	return strings.HasSuffix(name, "_to_xml") || strings.HasSuffix(name, "_to_xmlschema") ||
+		strings.HasSuffix(name, "_to_xml_and_xmlschema") || strings.HasPrefix(name, "dblink") ||
+		strings.HasPrefix(name, "crosstab") || name == "ts_stat" || name == "ts_rewrite"
+}
+
+// call reads a function call.
+func (a *analyzer) call(sc *scope, n *pg.Node, f *pg.FuncCall, w want) origin {
+	name := lastName(f.Funcname)
+	if a.sensitiveCall(f, name) {
+		return origin{}
+	}
+	for _, s := range f.AggOrder {
+		a.expr(sc, s.GetSortBy().GetNode(), forbid("ORDER BY in function "+name))
+	}
+	a.expr(sc, f.AggFilter, forbid("FILTER"))
+	a.window(sc, f.Over)
+	switch {
+	case passes(f):
+		return a.passing(sc, n, f, w)
+	case name == "count" && ownFunction(f) && len(f.Args) == 1:
+		a.count(sc, f)
+	default:
+		a.exprs(sc, f.Args, forbid("function "+name))
+	}
+	return a.result(n, w)
+}
+
+// sensitiveCall refuses functions whose body is about sealed columns: the
+// server runs it without the proxy.
+func (a *analyzer) sensitiveCall(f *pg.FuncCall, name string) bool {
+	schema := ""
+	if len(f.Funcname) > 1 {
+		schema = f.Funcname[len(f.Funcname)-2].GetString_().GetSval()
+	}
+	if runsText(name) {
+		a.refuse(&Refusal{
+			SQLState: notSupported, Position: int(f.Location),
+			Message: "function " + name + " runs a text that the proxy does not see, in a statement with sealed columns",
+			Hint:    "Run the query itself.",
+		})
+		return true
+	}
+	if schema == "pg_catalog" {
+		return false
+	}
+	for _, fn := range a.c.Catalog.Functions(a.c.Path, schema, name) {
+		if fn.Sensitive {
+			a.refuse(&Refusal{
+				SQLState: notSupported, Position: int(f.Location),
+				Message: "function " + name + " works on sealed columns inside the server, where the proxy does not see them",
+				Hint:    "Write its query in the statement. A function without arguments that returns rows of the table can stand in FROM.",
+			})
+			return true
+		}
+	}
+	return false
+}
+
+// passing reads lag, first_value and their kin.
+func (a *analyzer) passing(sc *scope, n *pg.Node, f *pg.FuncCall, w want) origin {
+	o := a.peek(sc, f.Args[0])
+	if !o.isSealed() && w.kind != wantCompare {
+		a.exprs(sc, f.Args, forbid("function "+lastName(f.Funcname)))
+		return a.result(n, w)
+	}
+	if w.kind == wantForbid || w.kind == wantAssign {
+		a.exprs(sc, f.Args, w)
+		return origin{}
+	}
+	w = a.beside(sc, w, o)
+	o = a.expr(sc, f.Args[0], w)
+	for i, arg := range f.Args[1:] {
+		if i == 1 && lastName(f.Funcname) != "nth_value" {
+			o = a.merged(o, a.expr(sc, arg, w), locationOf(arg))
+			continue
+		}
+		a.expr(sc, arg, forbid("function "+lastName(f.Funcname)))
+	}
+	o.rel, o.col = nil, nil
+	return o
+}
+
+// count reads count(x), for which only NULL matters, and count(DISTINCT x), for which terms stand.
+func (a *analyzer) count(sc *scope, f *pg.FuncCall) {
+	if !f.AggDistinct {
+		w := output
+		w.count = true
+		if row := f.Args[0].GetRowExpr(); row != nil {
+			a.exprs(sc, row.Args, w)
+			return
+		}
+		a.expr(sc, f.Args[0], w)
+		return
+	}
+	args := f.Args
+	if row := f.Args[0].GetRowExpr(); row != nil {
+		args = row.Args
+	}
+	var plain []origin
+	for _, n := range args {
+		if o, ok := a.resolve(sc, n); ok && !o.isSealed() {
+			plain = append(plain, o)
+		}
+	}
+	for _, n := range args {
+		o := a.peek(sc, n)
+		if !o.isSealed() {
+			a.expr(sc, n, forbid("count(DISTINCT …)"))
+			continue
+		}
+		if !a.groupable(o, plain, "count(DISTINCT …)", locationOf(n)) {
+			return
+		}
+		a.expr(sc, n, compare(a.selfComparand(o)))
+	}
+}

@@ -1,0 +1,215 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/rowseal/rowseal/codec"
+	"github.com/rowseal/rowseal/field"
+)
+
+// createTable makes listed columns bytea, with their guards.
+func (a *analyzer) createTable(s *pg.CreateStmt) {
+	t := a.listed(s.Relation)
+	var guards []string
+	for _, n := range s.TableElts {
+		switch d := n.GetColumnDef(); {
+		case d != nil:
+			for _, k := range d.Constraints {
+				a.constraint(t, k.GetConstraint(), s.Relation)
+			}
+			if t == nil || t.Column(d.Colname) == nil {
+				continue
+			}
+			if a.sealedColumn(t.Column(d.Colname), d) {
+				guards = append(guards, guardConstraints(t.Column(d.Colname), s.Relation.Relname)...)
+			}
+		case n.GetConstraint() != nil:
+			a.constraint(t, n.GetConstraint(), s.Relation)
+		case n.GetTableLikeClause() != nil:
+			from := a.sealedTable(n.GetTableLikeClause().Relation)
+			if from != t || t != nil {
+				a.refuseDDL(s.Relation.Relname, "LIKE with sealed columns is not followed", "Write the columns out.", s.Relation)
+			}
+		}
+	}
+	if t != nil && s.OfTypename != nil {
+		a.refuseDDL(t.Name(), "a table of the policy cannot be made of a type", "Write the columns out.", s.Relation)
+	}
+	for _, n := range s.GetPartspec().GetPartParams() {
+		p := n.GetPartitionElem()
+		if t != nil && (t.Column(p.GetName()) != nil || p.GetExpr() != nil && namesColumn(t, p.Expr)) {
+			a.refuseDDL(t.Name(), "a sealed column cannot be a partition key", "Partition by a plain column.", s.Relation)
+		}
+	}
+	if len(guards) > 0 && a.refusal == nil {
+		i := a.tree.At(int(s.Relation.Location)) + 1
+		for ; a.isWord(i, "."); i += 2 {
+		}
+		a.insert(a.tree.Tokens[a.closing(i)].From, ", "+strings.Join(guards, ", "))
+	}
+}
+
+// sealedColumn makes a column's definition that of a sealed one, and reports whether it needs guards.
+func (a *analyzer) sealedColumn(c *field.Column, d *pg.ColumnDef) bool {
+	at := int(d.Location)
+	if d.CollClause != nil {
+		a.refuseColumn(c, at, "sealed values have no collation", "Leave COLLATE out.")
+		return false
+	}
+	for _, n := range d.Constraints {
+		switch k := n.GetConstraint(); k.GetContype() {
+		case pg.ConstrType_CONSTR_NULL, pg.ConstrType_CONSTR_NOTNULL:
+		case pg.ConstrType_CONSTR_DEFAULT:
+			if !isNull(k.RawExpr) {
+				a.refuseColumn(c, at, "a default is the server's, which does not seal", "Give the value in INSERT.")
+			}
+		case pg.ConstrType_CONSTR_IDENTITY, pg.ConstrType_CONSTR_GENERATED:
+			a.refuseColumn(c, at, "the server would make its values, in clear", "Give the value in INSERT.")
+		case pg.ConstrType_CONSTR_UNIQUE, pg.ConstrType_CONSTR_PRIMARY:
+			a.refuseColumn(c, at, "a constraint would compare sealed values, of which no two are equal",
+				"Declare `search: [equality]` and use CREATE UNIQUE INDEX, which the proxy makes one over terms.")
+		case pg.ConstrType_CONSTR_CHECK:
+			if !onlyNullTests(c.Table(), k.RawExpr) {
+				a.refuseColumn(c, at, "CHECK cannot look into sealed values", "Check the value in the application.")
+			}
+		case pg.ConstrType_CONSTR_FOREIGN:
+			a.refuseColumn(c, at, "a foreign key would compare sealed values", "Join over equality terms without a foreign key.")
+		}
+	}
+	return a.sealedType(c, d.TypeName, at)
+}
+
+func isNull(n *pg.Node) bool {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().Arg
+	}
+	return n.GetAConst().GetIsnull()
+}
+
+// sealedType puts bytea in place of a listed column's logical type.
+func (a *analyzer) sealedType(c *field.Column, t *pg.TypeName, at int) bool {
+	first := a.tree.At(int(t.GetLocation()))
+	oid, ok := a.typeOID(t)
+	last, found := a.typeEnd(first)
+	if first < 0 || !found {
+		a.refuseColumn(c, at, "its type is not understood", "Write the type that the policy declares.")
+		return false
+	}
+	from, to := a.tree.Tokens[first].From, a.tree.Tokens[last].To
+	if ok && oid == oidBytea {
+		return true
+	}
+	same := ok && oid == c.Type().OID()
+	if declared, err := codec.ParseType(strings.ToLower(a.tree.Text[from:to])); same && err == nil && len(t.Typmods) > 0 {
+		same = declared == c.Type()
+	}
+	if !same {
+		a.refuseColumn(c, at, "the policy declares it as "+c.Type().String(), "Write that type, or change the policy first.")
+		return false
+	}
+	a.replace(from, to, "pg_catalog.bytea")
+	return true
+}
+
+// constraint refuses constraints that would compare sealed values or look into them.
+func (a *analyzer) constraint(t *field.Table, k *pg.Constraint, rv *pg.RangeVar) {
+	if k == nil {
+		return
+	}
+	if k.Contype == pg.ConstrType_CONSTR_FOREIGN {
+		if to := a.sealedTable(k.Pktable); to != nil && sealedOf(to, k.PkAttrs) != nil {
+			a.refuseColumn(sealedOf(to, k.PkAttrs), int(k.Location), "a foreign key would compare sealed values", "Refer to a plain column.")
+		}
+	}
+	if t == nil {
+		return
+	}
+	for _, keys := range [][]*pg.Node{k.Keys, k.FkAttrs, k.Including} {
+		if c := sealedOf(t, keys); c != nil {
+			a.refuseColumn(c, int(k.Location), "a constraint would compare sealed values, of which no two are equal",
+				"Declare `search: [equality]` and use CREATE UNIQUE INDEX, which the proxy makes one over terms.")
+		}
+	}
+	if k.RawExpr != nil && !onlyNullTests(t, k.RawExpr) {
+		a.refuseDDL(t.Name(), "an expression cannot look into sealed columns", "Check the value in the application.", rv)
+	}
+	for _, x := range k.Exclusions {
+		if namesColumn(t, x) || t.Column(x.GetList().GetItems()[0].GetIndexElem().GetName()) != nil {
+			a.refuseDDL(t.Name(), "EXCLUDE cannot compare sealed columns", "Leave them out.", rv)
+		}
+	}
+}
+
+// alterTable handles listed columns in ALTER TABLE.
+func (a *analyzer) alterTable(raw *pg.RawStmt, s *pg.AlterTableStmt) {
+	t := a.sealedTable(s.Relation)
+	for _, n := range s.Cmds {
+		cmd := n.GetAlterTableCmd()
+		if k := cmd.GetDef().GetConstraint(); k != nil {
+			a.constraint(t, k, s.Relation)
+		}
+		d := cmd.GetDef().GetColumnDef()
+		for _, k := range d.GetConstraints() {
+			a.constraint(t, k.GetConstraint(), s.Relation)
+		}
+		if t == nil {
+			continue
+		}
+		if cmd.Subtype == pg.AlterTableType_AT_AddColumn {
+			a.addColumn(raw, t, d, s.Relation)
+			continue
+		}
+		if c := t.Column(cmd.Name); c != nil {
+			a.alterColumn(c, cmd, int(s.Relation.Location))
+		}
+	}
+}
+
+func (a *analyzer) addColumn(raw *pg.RawStmt, t *field.Table, d *pg.ColumnDef, rv *pg.RangeVar) {
+	c := t.Column(d.GetColname())
+	if c == nil || !a.sealedColumn(c, d) || a.refusal != nil {
+		return
+	}
+	_, end := a.stmtRange(raw)
+	depth, i := 0, a.tree.At(int(d.Location))
+	for ; i < len(a.tree.Tokens) && a.tree.Tokens[i].From < end; i++ {
+		switch word := a.tree.Text[a.tree.Tokens[i].From:a.tree.Tokens[i].To]; word {
+		case "(", "[":
+			depth++
+		case ")", "]":
+			depth--
+		}
+		if depth == 0 && (a.isWord(i, ",") || a.isWord(i, ";")) {
+			break
+		}
+	}
+	for _, g := range guardConstraints(c, rv.Relname) {
+		a.insert(a.tree.Tokens[i-1].To, ", ADD "+g)
+	}
+}
+
+// alterColumn handles a change of a sealed column.
+func (a *analyzer) alterColumn(c *field.Column, cmd *pg.AlterTableCmd, at int) {
+	switch cmd.Subtype {
+	case pg.AlterTableType_AT_ColumnDefault:
+		if cmd.Def != nil && !isNull(cmd.Def) {
+			a.refuseColumn(c, at, "a default is the server's, which does not seal", "Give the value in INSERT.")
+		}
+	case pg.AlterTableType_AT_AlterColumnType:
+		a.refuseColumn(c, at, "the server cannot convert sealed values", "Change the type in the policy and reseal the column.")
+	case pg.AlterTableType_AT_AddIdentity, pg.AlterTableType_AT_SetIdentity, pg.AlterTableType_AT_SetExpression:
+		a.refuseColumn(c, at, "the server would make its values, in clear", "Give the value in INSERT.")
+	}
+}
+
+// guardConstraints are the CHECKs that let only sealed values into a column.
+func guardConstraints(c *field.Column, table string) []string {
+	var out []string
+	for _, g := range guardsOf(c) {
+		out = append(out, fmt.Sprintf("CONSTRAINT %s CHECK (%s)", quoted(g.name(table)), g.condition(quoted(c.Name()))))
+	}
+	return out
+}

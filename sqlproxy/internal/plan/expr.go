@@ -1,0 +1,557 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/pgtext"
+)
+
+// expr reads an expression that stands where w says, and returns where its value comes from.
+func (a *analyzer) expr(sc *scope, n *pg.Node, w want) origin {
+	if n == nil || n.Node == nil || !a.step() {
+		return origin{}
+	}
+	switch x := n.Node.(type) {
+	case *pg.Node_ColumnRef:
+		return a.columnRef(sc, x.ColumnRef, w)
+	case *pg.Node_AConst, *pg.Node_ParamRef:
+		return a.value(n, w)
+	case *pg.Node_TypeCast:
+		return a.cast(sc, n, x.TypeCast, w)
+	case *pg.Node_AExpr:
+		return a.operator(sc, n, x.AExpr, w)
+	case *pg.Node_BoolExpr:
+		return a.boolean(sc, n, x.BoolExpr, w)
+	case *pg.Node_SubLink:
+		return a.subLink(sc, n, x.SubLink, w)
+	case *pg.Node_CaseExpr:
+		return a.caseExpr(sc, n, x.CaseExpr, w)
+	case *pg.Node_CoalesceExpr:
+		return a.oneOf(sc, x.CoalesceExpr.Args, w, locationOf(n))
+	case *pg.Node_FuncCall:
+		return a.call(sc, n, x.FuncCall, w)
+	case *pg.Node_NullTest:
+		a.nullTest(sc, x.NullTest)
+		return a.result(n, w)
+	case *pg.Node_AIndirection:
+		return a.indirection(sc, n, x.AIndirection, w)
+	case *pg.Node_SetToDefault:
+		return origin{null: true}
+	}
+	return a.exprOther(sc, n, w)
+}
+
+// exprOther reads expressions of which no part may be sealed.
+func (a *analyzer) exprOther(sc *scope, n *pg.Node, w want) origin {
+	switch x := n.Node.(type) {
+	case *pg.Node_MinMaxExpr:
+		a.exprs(sc, x.MinMaxExpr.Args, forbid("GREATEST and LEAST"))
+	case *pg.Node_BooleanTest:
+		a.expr(sc, x.BooleanTest.Arg, forbid("IS TRUE"))
+	case *pg.Node_RowExpr:
+		a.exprs(sc, x.RowExpr.Args, want{kind: wantForbid, what: "ROW(…)", hint: "Select the columns one by one."})
+	case *pg.Node_AArrayExpr:
+		a.exprs(sc, x.AArrayExpr.Elements, want{kind: wantForbid, what: "ARRAY[…]", hint: "Select the columns one by one."})
+	case *pg.Node_CollateClause:
+		a.expr(sc, x.CollateClause.Arg, forbid("COLLATE"))
+	case *pg.Node_List:
+		a.exprs(sc, x.List.Items, w)
+	case *pg.Node_XmlExpr:
+		a.exprs(sc, x.XmlExpr.Args, forbid("XML functions"))
+		for _, arg := range x.XmlExpr.NamedArgs {
+			a.expr(sc, arg.GetResTarget().GetVal(), forbid("XML functions"))
+		}
+	case *pg.Node_NamedArgExpr:
+		a.expr(sc, x.NamedArgExpr.Arg, w)
+		return origin{}
+	case *pg.Node_GroupingFunc:
+		a.exprs(sc, x.GroupingFunc.Args, forbid("GROUPING"))
+	case *pg.Node_SqlvalueFunction, *pg.Node_CurrentOfExpr, *pg.Node_String_, *pg.Node_Integer, *pg.Node_Float, *pg.Node_Boolean:
+	default:
+		a.deny(sc, n, "this expression")
+	}
+	return a.result(n, w)
+}
+
+func (a *analyzer) exprs(sc *scope, list []*pg.Node, w want) {
+	for _, n := range list {
+		a.expr(sc, n, w)
+	}
+}
+
+// result is the origin of a value that is computed: it cannot stand where values are written or compared.
+func (a *analyzer) result(n *pg.Node, w want) origin {
+	switch w.kind {
+	case wantAssign:
+		a.refuse(a.unsupported(w.target.column, "assigning an expression",
+			"Assign a parameter, a constant, or the same column of the same row; the value must be known before it is sealed.", locationOf(n)))
+	case wantCompare:
+		a.refuse(a.unsupported(w.compare.column, "a comparison with an expression",
+			"Compare with a parameter, a constant or a comparable sealed column.", locationOf(n)))
+	}
+	return origin{}
+}
+
+// value reads a constant or parameter.
+func (a *analyzer) value(n *pg.Node, w want) origin {
+	null := n.GetAConst().GetIsnull()
+	if w.kind == wantForbid || w.kind == wantOutput && w.target == nil {
+		return origin{null: null}
+	}
+	src, from, to, oid, ok := a.constant(n)
+	if !ok {
+		return a.result(n, w)
+	}
+	null = src.Const != nil && src.Const.Null
+	if null {
+		a.replace(from, to, "NULL::pg_catalog.bytea")
+		return origin{null: true}
+	}
+	if w.kind == wantCompare {
+		return a.termValue(w.compare, src, from, to, oid)
+	}
+	return a.sealValue(w.target, src, from, to, oid)
+}
+
+// termValue puts the term of a constant or parameter into its place.
+func (a *analyzer) termValue(c *comparand, src Source, from, to int, oid uint32) origin {
+	if !pgtext.CanCompare(oid, c.column.Type()) {
+		a.refuse(a.typeMismatch(c.column, from))
+		return origin{}
+	}
+	if !c.known {
+		a.refuse(a.tenantNeeded(origin{possible: []*field.Column{c.column}}, "equality", from))
+		return origin{}
+	}
+	tenant := c.tenant
+	if c.column.Scope() == field.ScopeGlobal {
+		tenant = Source{}
+	}
+	a.useCell(from, to, a.cell(Cell{Do: Term, Column: c.column, From: src, Tenant: tenant}))
+	return origin{possible: []*field.Column{c.column}}
+}
+
+// sealValue puts the sealed form of a constant or parameter into its place.
+func (a *analyzer) sealValue(t *target, src Source, from, to int, oid uint32) origin {
+	switch {
+	case t.refusal != nil:
+		r := *t.refusal
+		r.Position = from
+		a.refuse(&r)
+		return origin{}
+	case !pgtext.CanAssign(oid, t.column.Type()):
+		a.refuse(a.typeMismatch(t.column, from))
+		return origin{}
+	}
+	a.useCell(from, to, a.cell(Cell{Do: Seal, Column: t.column, From: src, Tenant: t.tenant, RowID: t.rowID, Row: t.row}))
+	return origin{possible: []*field.Column{t.column}}
+}
+
+// beside is w for a place next to which values of a sealed column stand: constants are sealed for it.
+func (a *analyzer) beside(sc *scope, w want, o origin) want {
+	if !o.isSealed() || w.kind != wantOutput || w.target != nil {
+		return w
+	}
+	col := o.column()
+	t := &target{column: col}
+	tenant, known := a.tenantOf(o)
+	switch {
+	case col.Table().RowID() != "":
+		t.refusal = a.unsupported(col, "a constant beside its values", "Its values are bound to rows, and the constant has none; replace it in the application.", -1)
+	case !known:
+		t.refusal = a.tenantNeeded(o, "a constant beside its values", -1)
+	}
+	t.tenant, t.row = tenant, a.newRow()
+	w.target = t
+	return w
+}
+
+// columnRef reads a name.
+func (a *analyzer) columnRef(sc *scope, c *pg.ColumnRef, w want) origin {
+	r := a.reference(sc, c)
+	at := int(c.Location)
+	switch r.kind {
+	case refNone:
+		return a.unknownName(sc, c, w)
+	case refPlain:
+		a.checkPlain(w, at)
+		return origin{}
+	case refRow, refStar:
+		a.wholeRow(sc, r, w, at)
+		return origin{}
+	}
+	if r.org.bad != nil {
+		bad := *r.org.bad
+		bad.Position = at
+		a.refuse(&bad)
+		return r.org
+	}
+	return a.place(sc, r, w, at)
+}
+
+// place writes a column where it stands.
+func (a *analyzer) place(sc *scope, r reference, w want, at int) origin {
+	switch w.kind {
+	case wantForbid:
+		if r.org.isSealed() {
+			a.refuse(a.unsupported(r.org.column(), w.what, w.hint, at))
+			return r.org
+		}
+	case wantAssign:
+		if !a.checkAssign(r.org, w.target, at) {
+			return r.org
+		}
+	case wantCompare:
+		if !a.checkCompare(r.org, w.compare, at) {
+			return r.org
+		}
+		if !r.located {
+			a.refuse(unlocated())
+			return r.org
+		}
+		a.replace(r.from, r.to, termOf(r.text))
+		return r.org
+	}
+	text := r.text
+	if r.org.isSealed() && !w.count && a.isGroupedAt(sc, r.org) {
+		if w.kind == wantOutput || w.kind == wantAssign {
+			text, r.write = anyOf(text), true
+			r.org.rel, r.org.col = nil, nil
+		}
+	}
+	if r.write {
+		if !r.located {
+			a.refuse(unlocated())
+			return r.org
+		}
+		a.replace(r.from, r.to, text)
+	}
+	return r.org
+}
+
+// isGroupedAt reports whether the query that a column belongs to groups by it.
+func (a *analyzer) isGroupedAt(sc *scope, o origin) bool {
+	if sc.isGrouped(o) {
+		return true
+	}
+	for s := sc.parent; s != nil; s = s.parent {
+		if s.isGrouped(o) {
+			a.refuse(a.unsupported(o.column(), "GROUP BY, and use in a sub-query of the same query", "Group in a sub-query, and use its result.", -1))
+			return false
+		}
+	}
+	return false
+}
+
+// unknownName reads a name that means nothing in the query. Where sealed columns are
+// in reach the server does not see the text: what stands beside the name may be meant for one of them.
+func (a *analyzer) unknownName(sc *scope, c *pg.ColumnRef, w want) origin {
+	names, _ := fields(c)
+	if sc.anySealed() || w.kind == wantAssign || w.kind == wantCompare {
+		a.refuse(&Refusal{
+			SQLState: "42703", Position: int(c.Location),
+			Message: "column " + quoted(lastOf(names)) + " is not known, or not unique, in a statement with sealed columns",
+			Hint:    "Check the spelling, and qualify the name with that of its table.",
+		})
+	}
+	return origin{}
+}
+
+func lastOf(names []string) string {
+	if len(names) == 0 {
+		return "*"
+	}
+	return names[len(names)-1]
+}
+
+// wholeRow reads t, t.* or a call t.f in an expression.
+func (a *analyzer) wholeRow(sc *scope, r reference, w want, at int) {
+	if r.rel != nil && !r.rel.hasSealed() || r.rel == nil && !sc.anySealed() {
+		a.checkPlain(w, at)
+		return
+	}
+	if w.count {
+		return
+	}
+	a.refuse(&Refusal{
+		SQLState: notSupported, Position: at,
+		Message: "a whole row with sealed columns cannot be a value",
+		Hint:    "Select the columns one by one.",
+		Table:   tableName(r.rel),
+	})
+}
+
+// checkPlain refuses a plain value where sealed ones are written or compared.
+func (a *analyzer) checkPlain(w want, at int) {
+	switch w.kind {
+	case wantAssign:
+		a.checkAssign(origin{}, w.target, at)
+	case wantCompare:
+		a.checkCompare(origin{}, w.compare, at)
+	}
+}
+
+// cast reads a cast: of a constant, of a sealed column to its own type, or of something plain.
+func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
+	if _, _, _, _, ok := a.peekConstant(n); ok {
+		if w.kind == wantForbid || w.kind == wantOutput && w.target == nil {
+			return origin{null: a.nullCast(n)}
+		}
+		return a.value(n, w)
+	}
+	if o := a.peek(sc, c.Arg); o.isSealed() {
+		if !a.ownCast(sc, c) {
+			a.refuse(a.unsupported(o.column(), "a cast to another type", "Cast it in the application.", int(c.Location)))
+			return o
+		}
+		o = a.expr(sc, c.Arg, w)
+		a.dropCast(c)
+		return o
+	}
+	if w.kind == wantCompare || w.kind == wantAssign {
+		return a.result(n, w)
+	}
+	a.expr(sc, c.Arg, forbid("a cast"))
+	return origin{}
+}
+
+func (a *analyzer) nullCast(n *pg.Node) bool {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().Arg
+	}
+	return n.GetAConst().GetIsnull()
+}
+
+// peekConstant is constant without what it notes of casts.
+func (a *analyzer) peekConstant(n *pg.Node) (src Source, from, to int, oid uint32, ok bool) {
+	for m := n; ; m = m.GetTypeCast().Arg {
+		if m.GetAConst() != nil || m.GetParamRef() != nil {
+			break
+		}
+		if m.GetTypeCast() == nil {
+			return Source{}, 0, 0, 0, false
+		}
+	}
+	reads, refusal := maps.Clone(a.emitter.reads), a.refusal
+	src, from, to, oid, ok = a.constant(n)
+	a.emitter.reads, a.refusal = reads, refusal
+	return src, from, to, oid, ok
+}
+
+// ownCast reports whether a cast leaves the sealed values in it as they are.
+func (a *analyzer) ownCast(sc *scope, c *pg.TypeCast) bool {
+	o := a.peek(sc, c.Arg)
+	if !o.isSealed() {
+		return false
+	}
+	oid, ok := a.typeOID(c.TypeName)
+	own := o.column().Type().OID()
+	return ok && len(c.TypeName.GetTypmods()) == 0 && (oid == own || isText(oid) && isText(own))
+}
+
+// dropCast takes a cast away and leaves what is cast.
+func (a *analyzer) dropCast(c *pg.TypeCast) {
+	at := a.tree.At(int(c.Location))
+	tokens := a.tree.Tokens
+	switch a.kindAt(at) {
+	case pg.Token_TYPECAST:
+		if end, ok := a.typeEnd(at + 1); ok {
+			a.replace(tokens[at].From, tokens[end].To, "")
+			return
+		}
+	case pg.Token_CAST:
+		name := a.tree.At(int(c.TypeName.GetLocation()))
+		if name > 0 && tokens[name-1].Kind == pg.Token_AS {
+			if end, ok := a.typeEnd(name); ok {
+				a.replace(tokens[at].From, tokens[at].To, "")
+				a.replace(tokens[name-1].From, tokens[end].To, "")
+				return
+			}
+		}
+	}
+	a.refuse(unlocated())
+}
+
+// castExtentOf returns the bytes of a cast of a name that is written with ::.
+func (a *analyzer) castExtentOf(c *pg.TypeCast) (from, to int, ok bool) {
+	ref := c.Arg.GetColumnRef()
+	at := a.tree.At(int(c.Location))
+	if ref == nil || a.kindAt(at) != pg.Token_TYPECAST {
+		return 0, 0, false
+	}
+	from, to, ok = a.extent(int(ref.Location), len(ref.Fields))
+	end, typed := a.typeEnd(at + 1)
+	if !ok || !typed || to != a.tree.Tokens[at-1].To {
+		return 0, 0, false
+	}
+	return from, a.tree.Tokens[end].To, true
+}
+
+// caseExpr reads CASE: what it compares, its conditions and its results.
+func (a *analyzer) caseExpr(sc *scope, n *pg.Node, c *pg.CaseExpr, w want) origin {
+	var results []*pg.Node
+	compared := []*pg.Node{c.Arg}
+	for _, when := range c.Args {
+		x := when.GetCaseWhen()
+		results = append(results, x.GetResult())
+		compared = append(compared, x.GetExpr())
+		if c.Arg == nil {
+			a.expr(sc, x.GetExpr(), forbid("CASE WHEN"))
+		}
+	}
+	if c.Arg != nil {
+		a.comparison(sc, compared, "CASE", locationOf(n))
+	}
+	if c.Defresult != nil {
+		results = append(results, c.Defresult)
+	}
+	return a.oneOf(sc, results, w, locationOf(n))
+}
+
+// oneOf reads expressions of which one gives the value.
+func (a *analyzer) oneOf(sc *scope, list []*pg.Node, w want, at int) origin {
+	if w.kind == wantOutput {
+		for _, n := range list {
+			if o := a.peek(sc, n); o.isSealed() {
+				w = a.beside(sc, w, o)
+				break
+			}
+		}
+	}
+	out := origin{null: true}
+	for _, n := range list {
+		o := a.expr(sc, n, w)
+		if w.kind == wantOutput {
+			out = a.merged(out, o, at)
+		}
+	}
+	if w.kind == wantCompare {
+		return origin{possible: []*field.Column{w.compare.column}}
+	}
+	return out
+}
+
+// nullTest reads IS NULL and IS NOT NULL, which sealed columns know as they are.
+func (a *analyzer) nullTest(sc *scope, t *pg.NullTest) {
+	w := output
+	w.count = !a.grouping(sc)
+	if row := t.Arg.GetRowExpr(); row != nil {
+		a.exprs(sc, row.Args, w)
+		return
+	}
+	a.expr(sc, t.Arg, w)
+}
+
+func (a *analyzer) grouping(sc *scope) bool { return len(sc.grouped) > 0 }
+
+// indirection reads (x).f and x[i].
+func (a *analyzer) indirection(sc *scope, n *pg.Node, x *pg.A_Indirection, w want) origin {
+	for _, i := range x.Indirection {
+		if s := i.GetAIndices(); s != nil {
+			a.expr(sc, s.Lidx, forbid("a subscript"))
+			a.expr(sc, s.Uidx, forbid("a subscript"))
+		}
+	}
+	if r, ok := a.rowField(sc, x); ok {
+		if r.org.bad == nil && (!r.org.isSealed() || w.kind == wantOutput && !a.isGroupedAt(sc, r.org)) {
+			a.checkPlainIf(r.org, w, locationOf(n))
+			return r.org
+		}
+		if r.org.isSealed() {
+			a.refuse(a.unsupported(r.org.column(), "(row).column", "Write table.column.", locationOf(n)))
+		} else {
+			a.refuse(r.org.bad)
+		}
+		return r.org
+	}
+	a.expr(sc, x.Arg, forbid("a subscript or field"))
+	return a.result(n, w)
+}
+
+func (a *analyzer) checkPlainIf(o origin, w want, at int) {
+	if !o.isSealed() {
+		a.checkPlain(w, at)
+	}
+}
+
+// rowField resolves (t).column for a relation t.
+func (a *analyzer) rowField(sc *scope, x *pg.A_Indirection) (reference, bool) {
+	c := x.Arg.GetColumnRef()
+	if c == nil || len(x.Indirection) != 1 || x.Indirection[0].GetString_() == nil {
+		return reference{}, false
+	}
+	r := a.reference(sc, c)
+	if r.kind != refRow || r.rel == nil {
+		return reference{}, false
+	}
+	name := x.Indirection[0].GetString_().Sval
+	i := slices.IndexFunc(r.rel.cols, func(c column) bool { return c.name == name })
+	if i < 0 {
+		return reference{}, false
+	}
+	return reference{kind: refColumn, org: r.rel.cols[i].origin, rel: r.rel}, true
+}
+
+// peek finds the sealed column whose values an expression may give, and
+// rewrites and refuses nothing.
+func (a *analyzer) peek(sc *scope, n *pg.Node) origin {
+	if n == nil || n.Node == nil || !a.step() {
+		return origin{}
+	}
+	switch x := n.Node.(type) {
+	case *pg.Node_ColumnRef:
+		o, _ := a.resolve(sc, n)
+		return o
+	case *pg.Node_TypeCast:
+		return a.peek(sc, x.TypeCast.Arg)
+	case *pg.Node_CollateClause:
+		return a.peek(sc, x.CollateClause.Arg)
+	case *pg.Node_CaseExpr:
+		list := []*pg.Node{x.CaseExpr.Defresult}
+		for _, when := range x.CaseExpr.Args {
+			list = append(list, when.GetCaseWhen().GetResult())
+		}
+		return a.peekAny(sc, list)
+	case *pg.Node_CoalesceExpr:
+		return a.peekAny(sc, x.CoalesceExpr.Args)
+	case *pg.Node_AExpr:
+		if x.AExpr.Kind == pg.A_Expr_Kind_AEXPR_NULLIF {
+			return a.peek(sc, x.AExpr.Lexpr)
+		}
+	case *pg.Node_AIndirection:
+		if r, ok := a.rowField(sc, x.AIndirection); ok {
+			return r.org
+		}
+	case *pg.Node_FuncCall:
+		if passes(x.FuncCall) {
+			return a.peek(sc, x.FuncCall.Args[0])
+		}
+	case *pg.Node_SubLink:
+		return a.peekSub(sc, x.SubLink)
+	}
+	return origin{}
+}
+
+func (a *analyzer) peekAny(sc *scope, list []*pg.Node) origin {
+	for _, n := range list {
+		if o := a.peek(sc, n); o.isSealed() {
+			return o
+		}
+	}
+	return origin{}
+}
+
+func (a *analyzer) peekSub(sc *scope, s *pg.SubLink) origin {
+	if s.SubLinkType != pg.SubLinkType_EXPR_SUBLINK {
+		return origin{}
+	}
+	cols := a.peekQuery(sc, s.Subselect.GetSelectStmt())
+	if len(cols) != 1 {
+		return origin{}
+	}
+	return cols[0].origin
+}

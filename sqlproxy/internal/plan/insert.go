@@ -1,0 +1,155 @@
+package plan
+
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// insertion is what an INSERT puts into its target.
+type insertion struct {
+	*writing
+	// columns are the target's columns that it names, by index.
+	columns []int
+	// owners are the tenants and ids of the rows that VALUES gives; nil for other sources.
+	tenants, rowIDs []owner
+}
+
+func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
+	sc = a.with(sc, s.WithClause)
+	in := &scope{parent: sc}
+	w := a.writeTarget(in, s.Relation)
+	if w == nil {
+		return nil
+	}
+	ins := &insertion{writing: w}
+	if !a.insertColumns(ins, s.Cols) {
+		return nil
+	}
+	a.omitted(ins, int(s.Relation.Location))
+	switch q := s.SelectStmt.GetSelectStmt(); {
+	case q == nil:
+	case len(q.ValuesLists) > 0 && q.WithClause == nil && q.SortClause == nil && q.LimitCount == nil && q.LimitOffset == nil:
+		for _, l := range q.ValuesLists {
+			a.insertRow(sc, ins, l.GetList().GetItems(), int(s.Relation.Location))
+		}
+	default:
+		a.insertQuery(sc, ins, q, int(s.Relation.Location))
+	}
+	a.onConflict(in, ins, s.OnConflictClause)
+	return a.targets(in, s.ReturningList, nil)
+}
+
+// insertColumns finds the columns of the list, or all where there is none.
+func (a *analyzer) insertColumns(ins *insertion, list []*pg.Node) bool {
+	for _, n := range list {
+		i := a.targetColumn(ins.writing, n.GetResTarget())
+		if i < 0 {
+			return false
+		}
+		ins.columns = append(ins.columns, i)
+	}
+	if len(list) == 0 {
+		for i := range ins.rel.cols {
+			ins.columns = append(ins.columns, i)
+		}
+	}
+	return true
+}
+
+// omitted checks the sealed columns that get the server's default.
+func (a *analyzer) omitted(ins *insertion, at int) {
+	for i := range ins.rel.cols {
+		if !slices.Contains(ins.columns, i) {
+			a.serverDefault(ins.writing, i, at)
+		}
+	}
+}
+
+// insertRow analyses a row of VALUES, or of MERGE's INSERT.
+func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) {
+	tenant, rowID := a.rowOwners(ins, row)
+	ins.tenants, ins.rowIDs = append(ins.tenants, tenant), append(ins.rowIDs, rowID)
+	number, mark := a.newRow(), a.mark()
+	for j, n := range row {
+		if j >= len(ins.columns) {
+			a.expr(sc, n, forbid("a value without a column"))
+			continue
+		}
+		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number})
+	}
+	// A row may be shorter than the table where the list of columns is missing.
+	for _, i := range ins.columns[min(len(row), len(ins.columns)):] {
+		a.serverDefault(ins.writing, i, at)
+	}
+	a.written(mark, number, at, tenant, rowID, "")
+}
+
+// insertValue analyses a value for the i-th column of w.
+func (a *analyzer) insertValue(sc *scope, w *writing, i int, n *pg.Node, t *target) {
+	if d := n.GetSetToDefault(); d != nil {
+		a.serverDefault(w, i, int(d.Location))
+		return
+	}
+	c := w.sealed(i)
+	if c == nil {
+		a.expr(sc, n, plainColumn(w, i))
+		return
+	}
+	own := *t
+	own.column = c
+	a.expr(sc, n, assign(&own))
+}
+
+// rowOwners finds the tenant and the bound id of a row among its values.
+func (a *analyzer) rowOwners(ins *insertion, row []*pg.Node) (tenant, rowID owner) {
+	if ins.table == nil {
+		return owner{}, owner{}
+	}
+	value := func(i int) *pg.Node {
+		if j := slices.Index(ins.columns, i); i >= 0 && j >= 0 && j < len(row) {
+			return row[j]
+		}
+		return nil
+	}
+	if ins.table.Tenant().Column == "" {
+		tenant = a.sessions(ins.table)
+	} else {
+		tenant = a.tenantValue(ins.writing, value(ins.tenantAt()))
+	}
+	if ins.table.RowID() != "" {
+		rowID = a.rowIDValue(ins.writing, value(ins.rowIDAt()))
+	}
+	return tenant, rowID
+}
+
+// tenantValue reads what a row has in its tenant column; nil where it says nothing.
+func (a *analyzer) tenantValue(w *writing, n *pg.Node) owner {
+	at := w.tenantAt()
+	if n == nil || n.GetSetToDefault() != nil {
+		if b := w.rel.table.Column(w.table.Tenant().Column); at < 0 || b != nil && (b.HasDefault || b.Generated || b.Identity) {
+			return owner{problem: "the server decides of which tenant the row is"}
+		}
+		return a.sessions(w.table)
+	}
+	src, ok := a.sourceOf(n, w.base(at).Type)
+	if !ok {
+		return owner{problem: "the tenant of the row is neither a constant nor a parameter"}
+	}
+	if src.Const != nil && src.Const.Null {
+		return a.sessions(w.table)
+	}
+	return owner{src: src}
+}
+
+func (a *analyzer) rowIDValue(w *writing, n *pg.Node) owner {
+	at := w.rowIDAt()
+	if n == nil || n.GetSetToDefault() != nil || at < 0 {
+		return owner{problem: "values are bound to the row's id, which the server would give"}
+	}
+	src, ok := a.sourceOf(n, w.base(at).Type)
+	if !ok || src.Const != nil && src.Const.Null {
+		return owner{problem: "values are bound to the row's id, which is neither a constant nor a parameter"}
+	}
+	return owner{src: src}
+}

@@ -1,0 +1,193 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// insertQuery analyses INSERT … SELECT. Constants and parameters are sealed for
+// the tenant that the same list names; a sealed column goes on into itself
+// where the row's tenant and id come along.
+func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at int) {
+	leaves := selectLeaves(q, nil)
+	tenant, rowID := owner{}, owner{}
+	if ins.table != nil {
+		tenant, rowID = a.queryOwners(ins, leaves)
+	}
+	number, mark := a.newRow(), a.mark()
+	wants := make([]want, len(ins.columns))
+	for j, i := range ins.columns {
+		c := ins.sealed(i)
+		switch {
+		case c == nil:
+			wants[j] = plainColumn(ins.writing, i)
+		case passesOn(leaves, j):
+			wants[j] = output
+		default:
+			wants[j] = assign(&target{column: c, tenant: tenant.src, rowID: rowID.src, row: number})
+		}
+	}
+	cols := a.query(sc, q, wants)
+	if a.refusal != nil {
+		return
+	}
+	a.written(mark, number, at, tenant, rowID, severalRows(leaves))
+	for j, i := range ins.columns {
+		if j < len(cols) && wants[j].kind == wantOutput {
+			a.passedOn(ins, cols, j, i, tenant, rowID, at)
+		}
+	}
+}
+
+// selectLeaves returns the queries that UNION and its kin join.
+func selectLeaves(q *pg.SelectStmt, out []*pg.SelectStmt) []*pg.SelectStmt {
+	if q.Larg != nil {
+		out = selectLeaves(q.Larg, out)
+	}
+	if q.Rarg != nil {
+		return selectLeaves(q.Rarg, out)
+	}
+	return append(out, q)
+}
+
+// item returns the expression that gives the j-th column of a query; nil where
+// a * stands before it, or VALUES gives it.
+func item(q *pg.SelectStmt, j int) *pg.Node {
+	if j >= len(q.TargetList) {
+		return nil
+	}
+	for _, t := range q.TargetList[:j+1] {
+		for _, f := range t.GetResTarget().GetVal().GetColumnRef().GetFields() {
+			if f.GetAStar() != nil {
+				return nil
+			}
+		}
+	}
+	return q.TargetList[j].GetResTarget().GetVal()
+}
+
+// passesOn reports whether the j-th column of all leaves is a column, or cannot be told from here.
+func passesOn(leaves []*pg.SelectStmt, j int) bool {
+	for _, l := range leaves {
+		if len(l.ValuesLists) > 0 {
+			return false
+		}
+		if n := item(l, j); n != nil && n.GetColumnRef() == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// queryOwners finds tenant and id where all leaves name the same constant or parameter.
+func (a *analyzer) queryOwners(ins *insertion, leaves []*pg.SelectStmt) (tenant, rowID owner) {
+	for n, l := range leaves {
+		row := make([]*pg.Node, len(ins.columns))
+		for j := range row {
+			if row[j] = item(l, j); row[j] == nil {
+				row[j] = &pg.Node{} // something, which is no constant
+			}
+		}
+		if len(l.ValuesLists) > 0 {
+			return owner{problem: "VALUES is ordered or limited"}, owner{problem: "VALUES is ordered or limited"}
+		}
+		t, r := a.rowOwners(ins, row)
+		if n == 0 {
+			tenant, rowID = t, r
+			continue
+		}
+		if t.problem != "" || !t.src.IsZero() && !sameSource(t.src, tenant.src) {
+			tenant = owner{problem: "the rows are not all of one tenant"}
+		}
+		rowID = owner{problem: "values are bound to the row's id, and there are several rows"}
+	}
+	return tenant, rowID
+}
+
+// severalRows says why a query may give several rows; "" where it gives one.
+func severalRows(leaves []*pg.SelectStmt) string {
+	const why = "the query may give several rows, and each needs a value of its own"
+	if len(leaves) != 1 || len(leaves[0].FromClause) > 0 || len(leaves[0].ValuesLists) > 0 {
+		return why
+	}
+	for _, t := range leaves[0].TargetList {
+		if contains(t, func(m proto.Message) bool { _, ok := m.(*pg.FuncCall); return ok }) {
+			return why // it may be a set-returning one
+		}
+	}
+	return ""
+}
+
+// passedOn checks a sealed value that goes from the query's j-th column into
+// the target's i-th: it must be the same column's, and tenant and id the same row's.
+func (a *analyzer) passedOn(ins *insertion, cols []column, j, i int, tenant, rowID owner, at int) {
+	c, o := ins.sealed(i), cols[j].origin
+	if o.null {
+		return
+	}
+	if o.bad != nil {
+		a.refuse(o.bad)
+		return
+	}
+	if len(o.possible) != 1 || o.possible[0] != c {
+		a.refuseColumn(c, at, "the query gives something else than the column's own values",
+			"Select a constant, a parameter, or the same sealed column.")
+		return
+	}
+	t := c.Table()
+	if name := t.Tenant().Column; name != "" && !a.comesAlong(ins, cols, o, ins.tenantAt(), name, tenant) {
+		a.refuseColumn(c, at, "it may come from a row of another tenant",
+			fmt.Sprintf("Select %q of the same row for the tenant's column.", name))
+	}
+	if name := t.RowID(); name != "" && !a.comesAlong(ins, cols, o, ins.rowIDAt(), name, owner{problem: "-"}) {
+		a.refuseColumn(c, at, "values are bound to the row's id, and the new row has another",
+			"Read the value and insert it.")
+	}
+}
+
+// comesAlong reports whether the target's column at gets the column name of the
+// row that o comes from, or a constant that this row's column was compared with.
+func (a *analyzer) comesAlong(ins *insertion, cols []column, o origin, at int, name string, own owner) bool {
+	if o.rel == nil {
+		return false
+	}
+	if own.problem == "" && o.rel.pinned && sameSource(o.rel.tenant, own.src) {
+		return true
+	}
+	j := slices.Index(ins.columns, at)
+	if at < 0 || j < 0 || j >= len(cols) {
+		return false
+	}
+	k := cols[j].origin
+	return k.rel == o.rel && k.col != nil && k.col.Name == name
+}
+
+// contains reports whether is holds for a message or one inside it.
+func contains(m proto.Message, is func(proto.Message) bool) bool {
+	if is(m) {
+		return true
+	}
+	found := false
+	children(m, func(c proto.Message) { found = found || contains(c, is) })
+	return found
+}
+
+// children calls f with the messages that a message holds.
+func children(m proto.Message, f func(proto.Message)) {
+	m.ProtoReflect().Range(func(d protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case d.Kind() != protoreflect.MessageKind:
+		case d.IsList():
+			for i := range v.List().Len() {
+				f(v.List().Get(i).Message().Interface())
+			}
+		default:
+			f(v.Message().Interface())
+		}
+		return true
+	})
+}

@@ -1,0 +1,62 @@
+package plan
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) []column {
+	sc = a.with(sc, s.WithClause)
+	in := &scope{parent: sc}
+	w := a.writeTarget(in, s.Relation)
+	if w == nil {
+		return nil
+	}
+	a.from(in, []*pg.Node{s.SourceRelation})
+	// Rows to insert are those for which the condition does not hold, so that
+	// nothing that it says of tenants is true of the source by itself.
+	source := &scope{parent: sc, oldest: in.oldest, rels: in.rels[1:], visible: in.visible[len(w.rel.cols):]}
+	a.conditions(in, s.JoinCondition)
+	for _, n := range s.MergeWhenClauses {
+		if a.refusal != nil {
+			return nil
+		}
+		when := n.GetMergeWhenClause()
+		a.mergeWhen(in, source, w, s, when)
+	}
+	return a.targets(in, s.ReturningList, nil)
+}
+
+func (a *analyzer) mergeWhen(in, source *scope, w *writing, s *pg.MergeStmt, when *pg.MergeWhenClause) {
+	at := int(s.Relation.Location)
+	if when.CommandType == pg.CmdType_CMD_INSERT {
+		a.conditions(source, when.Condition)
+		ins := &insertion{writing: w}
+		if !a.insertColumns(ins, when.TargetList) {
+			return
+		}
+		a.omitted(ins, at)
+		if len(when.Values) > 0 {
+			mark := a.mark()
+			a.insertRow(source, ins, when.Values, at)
+			a.mergedRows(ins, mark, at)
+		}
+		return
+	}
+	a.conditions(in, when.Condition)
+	if when.CommandType != pg.CmdType_CMD_UPDATE {
+		return
+	}
+	where := s.JoinCondition
+	if when.MatchKind == pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE {
+		where = nil
+	}
+	set := a.settingOf(in, w, where)
+	a.setColumns(in, set, when.TargetList)
+}
+
+// mergedRows refuses values that only one row may have: MERGE inserts as many as its source has.
+func (a *analyzer) mergedRows(ins *insertion, mark, at int) {
+	n := len(ins.tenants) - 1
+	a.written(mark, a.rows, at, ins.tenants[n], ins.rowIDs[n],
+		"the source may have several rows, and each needs a value of its own")
+}

@@ -1,0 +1,285 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// query reads a SELECT, VALUES or TABLE and returns its result columns.
+// wants say what may stand in each of them; nil passes everything on.
+func (a *analyzer) query(sc *scope, s *pg.SelectStmt, wants []want) []column {
+	cols, _ := a.subquery(sc, s, wants)
+	return cols
+}
+
+// subquery is query, and says too whether there may be more columns, or others, than those returned.
+func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols []column, unknown bool) {
+	if s == nil || a.refusal != nil || !a.step() {
+		return nil, true
+	}
+	same := len(a.same)
+	sc := &scope{parent: a.with(outer, s.WithClause), oldest: a.rels + 1}
+	switch {
+	case s.Op != pg.SetOperation_SETOP_NONE:
+		cols, unknown = a.setOperation(sc, s, wants)
+	case len(s.ValuesLists) > 0:
+		cols = a.values(sc, s, wants)
+	default:
+		cols, unknown = a.simple(sc, s, wants)
+	}
+	for i := len(sc.undo) - 1; i >= 0; i-- {
+		sc.undo[i](sc.oldest)
+	}
+	a.same = a.same[:same]
+	a.expr(sc, s.LimitCount, forbid("LIMIT"))
+	a.expr(sc, s.LimitOffset, forbid("OFFSET"))
+	if s.IntoClause != nil {
+		a.into(cols, s)
+	}
+	return cols, unknown
+}
+
+// into refuses to make a table of sealed values: nobody would know that its columns are sealed.
+func (a *analyzer) into(cols []column, s *pg.SelectStmt) {
+	for _, c := range cols {
+		if o := c.origin; o.isSealed() {
+			a.refuse(a.unsupported(o.column(), "SELECT INTO", "Create the table first, list its column in the policy, and use INSERT … SELECT.",
+				int(s.IntoClause.GetRel().GetLocation())))
+		}
+	}
+}
+
+// wantAt is what is wanted of the i-th column.
+func wantAt(wants []want, i int) want {
+	if i < len(wants) {
+		return wants[i]
+	}
+	return output
+}
+
+// simple reads SELECT … FROM … without set operations.
+func (a *analyzer) simple(sc *scope, s *pg.SelectStmt, wants []want) ([]column, bool) {
+	a.from(sc, s.FromClause)
+	a.conditions(sc, s.WhereClause)
+	a.groupBy(sc, s)
+	cols, unknown := a.targetList(sc, s.TargetList, wants)
+	if a.refusal != nil {
+		return nil, true
+	}
+	a.expr(sc, s.HavingClause, forbid("HAVING"))
+	for _, w := range s.WindowClause {
+		a.window(sc, w.GetWindowDef())
+	}
+	a.distinct(sc, s, cols, wants)
+	a.orderBy(sc, s, cols)
+	if len(sc.grouped) > 0 {
+		// A group has no row of its own.
+		cols = lostSealed(cols)
+	}
+	return cols, unknown
+}
+
+// lostSealed is lost for columns with sealed values.
+func lostSealed(cols []column) []column {
+	for i := range cols {
+		if cols[i].origin.isSealed() {
+			cols[i].origin.rel, cols[i].origin.col = nil, nil
+		}
+	}
+	return cols
+}
+
+// values reads VALUES: a column may be sealed in some rows and a constant in others.
+func (a *analyzer) values(sc *scope, s *pg.SelectStmt, wants []want) []column {
+	var cols []column
+	for _, row := range s.ValuesLists {
+		items := row.GetList().GetItems()
+		for i, n := range items {
+			w := wantAt(wants, i)
+			if w.kind == wantOutput {
+				w = a.beside(sc, w, a.peekColumn(sc, s.ValuesLists, i))
+			}
+			o := a.expr(sc, n, w)
+			if i == len(cols) {
+				cols = append(cols, column{name: valuesName(i), origin: o})
+				continue
+			}
+			if i < len(cols) {
+				cols[i].origin = a.merged(cols[i].origin, o, locationOf(n))
+			}
+		}
+	}
+	if len(s.ValuesLists) > 1 {
+		cols = lost(cols)
+	}
+	a.orderBy(sc, s, cols)
+	return cols
+}
+
+// peekColumn returns the first sealed origin of a column of VALUES.
+func (a *analyzer) peekColumn(sc *scope, rows []*pg.Node, i int) origin {
+	if !sc.anySealed() && len(rows) > 1 && !a.mayQuery(rows[0]) {
+		return origin{}
+	}
+	for _, row := range rows {
+		if items := row.GetList().GetItems(); i < len(items) {
+			if o := a.peek(sc, items[i]); o.isSealed() {
+				return o
+			}
+		}
+	}
+	return origin{}
+}
+
+// mayQuery reports whether an expression of a VALUES row is more than a constant.
+func (a *analyzer) mayQuery(row *pg.Node) bool {
+	return slices.ContainsFunc(row.GetList().GetItems(), func(n *pg.Node) bool {
+		return n.GetAConst() == nil && n.GetParamRef() == nil && n.GetTypeCast() == nil && n.GetSetToDefault() == nil
+	})
+}
+
+func valuesName(i int) string { return "column" + itoa(i+1) }
+
+// setOperation reads UNION, INTERSECT and EXCEPT.
+func (a *analyzer) setOperation(sc *scope, s *pg.SelectStmt, wants []want) ([]column, bool) {
+	first := a.peekQuery(sc, s)
+	inner := make([]want, max(len(wants), len(first)))
+	for i := range inner {
+		inner[i] = wantAt(wants, i)
+		if i >= len(first) || inner[i].kind != wantOutput || !first[i].origin.isSealed() {
+			continue
+		}
+		o := first[i].origin
+		if !(s.Op == pg.SetOperation_SETOP_UNION && s.All) {
+			a.refuse(a.unsupported(o.column(), "UNION, INTERSECT and EXCEPT without ALL",
+				"Use UNION ALL, or compare the columns with IN, EXISTS or a join.", a.firstLocation(s)))
+			return nil, true
+		}
+		inner[i] = a.beside(sc, output, lost(first[i : i+1])[0].origin)
+	}
+	left, u1 := a.subquery(sc, s.Larg, inner)
+	right, u2 := a.subquery(sc, s.Rarg, inner)
+	if a.refusal != nil {
+		return nil, true
+	}
+	if (u1 || u2) && (anySealedColumn(left) || anySealedColumn(right)) {
+		a.refuse(unknownColumns(a.firstLocation(s)))
+		return nil, true
+	}
+	cols := left
+	for i := range cols {
+		if i < len(right) {
+			cols[i].origin = a.merged(left[i].origin, right[i].origin, a.firstLocation(s))
+		}
+	}
+	cols = lost(cols)
+	a.orderBy(sc, s, cols)
+	return cols, u1 || u2
+}
+
+func anySealedColumn(cols []column) bool {
+	return slices.ContainsFunc(cols, func(c column) bool { return c.origin.isSealed() || c.origin.bad != nil })
+}
+
+// merged is the origin of a value that comes from either of two places.
+func (a *analyzer) merged(x, y origin, at int) origin {
+	switch {
+	case x.bad != nil:
+		return x
+	case y.bad != nil:
+		return y
+	case x.null && y.isSealed():
+		x = origin{possible: y.possible}
+	case y.null && x.isSealed():
+		y = origin{possible: x.possible}
+	}
+	if x.isSealed() != y.isSealed() {
+		col := x.column()
+		if col == nil {
+			col = y.column()
+		}
+		a.refuse(a.unsupported(col, "one result column with plain values",
+			"Give the sealed and the plain values result columns of their own.", at))
+		return origin{}
+	}
+	out := origin{possible: slices.Clone(x.possible), null: x.null && y.null}
+	for _, c := range y.possible {
+		if !slices.Contains(out.possible, c) {
+			out.possible = append(out.possible, c)
+		}
+		if c.Type() != out.possible[0].Type() {
+			a.refuse(a.unsupported(c, "one result column with "+out.possible[0].String(),
+				"The logical types differ; give them result columns of their own.", at))
+		}
+	}
+	return out
+}
+
+// peekQuery returns the result columns of a query without rewriting anything, and without refusing anything.
+func (a *analyzer) peekQuery(sc *scope, s *pg.SelectStmt) []column {
+	if s == nil {
+		return nil
+	}
+	if cols, ok := a.peeked[s]; ok {
+		return cols
+	}
+	var cols []column
+	if s.Op != pg.SetOperation_SETOP_NONE {
+		inner := a.peekWith(sc, s.WithClause)
+		cols = slices.Clone(a.peekQuery(inner, s.Larg))
+		for i, c := range a.peekQuery(inner, s.Rarg) {
+			if i < len(cols) && !cols[i].origin.isSealed() && c.origin.isSealed() {
+				cols[i].origin = c.origin
+			}
+		}
+	} else {
+		a.dry(func() { cols = a.query(sc, s, nil) })
+	}
+	if a.peeked == nil {
+		a.peeked = map[*pg.SelectStmt][]column{}
+	}
+	a.peeked[s] = cols
+	return cols
+}
+
+func (a *analyzer) peekWith(sc *scope, w *pg.WithClause) *scope {
+	inner := sc
+	a.dry(func() { inner = a.with(sc, w) })
+	return inner
+}
+
+// dry runs a step of the analysis and forgets what it would have changed.
+func (a *analyzer) dry(step func()) {
+	saved, refusal, same := a.emitter.saved(), a.refusal, len(a.same)
+	step()
+	if a.steps <= maxSteps {
+		a.refusal = refusal
+	}
+	a.emitter, a.same = saved, a.same[:same]
+}
+
+// saved are the edits as it is now; what is added to it later does not show.
+func (e *emitter) saved() emitter {
+	s := *e
+	s.edits, s.cells = slices.Clip(e.edits), slices.Clip(e.cells)
+	s.reads = maps.Clone(e.reads)
+	return s
+}
+
+// maxSteps bounds the work for one text; it is far beyond what any statement of an application needs.
+const maxSteps = 2_000_000
+
+// step counts a step and reports whether the analysis may go on.
+func (a *analyzer) step() bool {
+	if a.steps++; a.steps > maxSteps {
+		a.refuse(&Refusal{
+			SQLState: "54001", Position: -1,
+			Message: "statement is too complex to be analysed",
+			Hint:    "Split it into several statements.",
+		})
+		return false
+	}
+	return a.refusal == nil
+}

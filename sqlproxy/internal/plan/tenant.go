@@ -1,0 +1,166 @@
+package plan
+
+import (
+	"math"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// tenantOf returns what gives the tenant of the rows that a sealed value is
+// of: what the query compares their tenant column with, else the session's
+// tenant, else the table's default. known is false where nothing does.
+func (a *analyzer) tenantOf(o origin) (tenant Source, known bool) {
+	if o.rel != nil && o.rel.pinned {
+		return o.rel.tenant, true
+	}
+	if a.c.Tenant != "" {
+		return Source{}, true
+	}
+	for _, col := range o.possible {
+		if t := col.Table().Tenant(); t.Column != "" || t.Default == "" {
+			return Source{}, false
+		}
+	}
+	return Source{}, true
+}
+
+// isTenantColumn reports whether a value is that of its row's tenant column.
+func isTenantColumn(o origin) bool {
+	return o.rel != nil && o.col != nil && o.rel.table != nil && o.rel.table.Table != nil &&
+		o.rel.table.Table.Tenant().Column == o.col.Name
+}
+
+func isRowID(o origin) bool {
+	return o.rel != nil && o.col != nil && o.rel.table != nil && o.rel.table.Table != nil &&
+		o.rel.table.Table.RowID() == o.col.Name
+}
+
+// areSame reports whether rows of two relations meet only where their tenants are equal.
+func (a *analyzer) areSame(x, y *relation) bool {
+	if x == nil || y == nil {
+		return false
+	}
+	group := []*relation{x}
+	for i := 0; i < len(group); i++ {
+		for _, p := range a.same {
+			for k := range p {
+				if p[k] == group[i] && !slices.Contains(group, p[1-k]) {
+					group = append(group, p[1-k])
+				}
+			}
+		}
+	}
+	return slices.Contains(group, y)
+}
+
+// pin notes which tenants a conjunction fixes: `tenant = constant` for a
+// relation, `tenant = tenant` for two. only, where not nil, are the relations whose rows
+// the conjunction decides over; of others it says nothing outside of itself.
+// undo forgets it for relations older than oldest.
+func (a *analyzer) pin(sc *scope, conj []*pg.Node, only []*relation) (undo func(oldest int)) {
+	same := len(a.same)
+	var pinned []*relation
+	set := func(rel *relation, src Source) {
+		if !rel.pinned && (only == nil || owns(only, rel)) {
+			rel.pinned, rel.tenant = true, src
+			pinned = append(pinned, rel)
+		}
+	}
+	for _, n := range conj {
+		x := n.GetAExpr()
+		if op, eq := equality(x.GetName()); x == nil || x.Kind != pg.A_Expr_Kind_AEXPR_OP || !eq || op != "=" {
+			continue
+		}
+		a.pinSides(sc, x, set)
+	}
+	for again := only == nil; again; {
+		again = false
+		for _, p := range a.same {
+			for k := range p {
+				if p[k].pinned && !p[1-k].pinned {
+					set(p[1-k], p[k].tenant)
+					again = p[1-k].pinned || again
+				}
+			}
+		}
+	}
+	return func(oldest int) {
+		for _, rel := range pinned {
+			if rel.id < oldest {
+				rel.pinned, rel.tenant = false, Source{}
+			}
+		}
+		a.same = a.same[:same]
+	}
+}
+
+// pinSides reads one equality, of rows too.
+func (a *analyzer) pinSides(sc *scope, x *pg.A_Expr, set func(*relation, Source)) {
+	left, right := []*pg.Node{x.Lexpr}, []*pg.Node{x.Rexpr}
+	if l, r := x.Lexpr.GetRowExpr(), x.Rexpr.GetRowExpr(); l != nil && r != nil && len(l.Args) == len(r.Args) {
+		left, right = l.Args, r.Args
+	}
+	for i := range left {
+		l, _ := a.resolve(sc, left[i])
+		r, _ := a.resolve(sc, right[i])
+		switch {
+		case isTenantColumn(l) && isTenantColumn(r):
+			a.same = append(a.same, [2]*relation{l.rel, r.rel})
+		case isTenantColumn(l):
+			a.pinValue(l.rel, right[i], set)
+		case isTenantColumn(r):
+			a.pinValue(r.rel, left[i], set)
+		}
+	}
+}
+
+func (a *analyzer) pinValue(rel *relation, n *pg.Node, set func(*relation, Source)) {
+	src, _, _, _, ok := a.constant(n)
+	if ok && !(src.Const != nil && src.Const.Null) {
+		set(rel, src)
+	}
+}
+
+// owns reports whether rows of rel stand in one of the relations.
+func owns(rels []*relation, rel *relation) bool {
+	return slices.ContainsFunc(rels, func(r *relation) bool {
+		return r == rel || slices.ContainsFunc(r.cols, func(c column) bool { return c.origin.rel == rel })
+	})
+}
+
+// conditions reads WHERE, which may be nil, and the conditions of the joins in
+// the scope. What they say of tenants holds for the whole query.
+func (a *analyzer) conditions(sc *scope, n *pg.Node) {
+	if a.refusal != nil {
+		return
+	}
+	for _, p := range sc.pending {
+		if p.on == nil {
+			continue
+		}
+		only := p.nullable
+		if p.inner {
+			only = nil
+		} else if only == nil {
+			only = []*relation{}
+		}
+		a.keep(sc, a.pin(p.sc, conjuncts(p.on, nil), only))
+	}
+	a.keep(sc, a.pin(sc, conjuncts(n, nil), nil))
+	for _, p := range sc.pending {
+		if p.check != nil {
+			p.check()
+		}
+		if p.on != nil {
+			undo := a.pin(p.sc, conjuncts(p.on, nil), nil)
+			a.expr(p.sc, p.on, forbid("ON"))
+			undo(math.MaxInt)
+		}
+	}
+	a.expr(sc, n, forbid("WHERE"))
+}
+
+// keep leaves what a conjunction says in force until the query ends, and for
+// the query's own relations behind it: all rows that come out of it are such.
+func (a *analyzer) keep(sc *scope, undo func(oldest int)) { sc.undo = append(sc.undo, undo) }

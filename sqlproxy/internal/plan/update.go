@@ -1,0 +1,355 @@
+package plan
+
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/rowseal/rowseal/field"
+)
+
+func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) []column {
+	in := &scope{parent: a.with(sc, s.WithClause)}
+	w := a.writeTarget(in, s.Relation)
+	if w == nil {
+		return nil
+	}
+	a.from(in, s.FromClause)
+	a.conditions(in, s.WhereClause)
+	set := a.settingOf(in, w, s.WhereClause)
+	a.setColumns(in, set, s.TargetList)
+	return a.targets(in, s.ReturningList, nil)
+}
+
+// setting is what an UPDATE, of any kind, knows of the rows that it changes.
+type setting struct {
+	*writing
+	tenant, rowID owner
+	// several says why there may be more than one row; "" where there is one.
+	several string
+	// excluded is the row that was to be inserted; nil outside of ON CONFLICT.
+	excluded *relation
+	// guard is a condition without which sealed values would get into the row
+	// of another tenant; "" for none.
+	guard string
+}
+
+// settingOf reads from a condition which rows are changed.
+func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
+	set := &setting{writing: w}
+	if w.table == nil {
+		return set
+	}
+	pins := a.pins(sc, w, where)
+	set.tenant = a.sessions(w.table)
+	if src, ok := pins[w.tenantAt()]; ok {
+		set.tenant = owner{src: src}
+	} else if i := w.tenantAt(); i >= 0 {
+		if r := w.rel.cols[i].origin.rel; r != nil && r.pinned && !r.tenant.IsZero() {
+			set.tenant = owner{src: r.tenant}
+		}
+	}
+	set.rowID = owner{problem: "values are bound to the row's id, which the condition does not name"}
+	if src, ok := pins[w.rowIDAt()]; ok {
+		set.rowID = owner{src: src}
+	}
+	set.several = "several rows may be changed, and each needs a value of its own"
+	if w.oneRow(pins) {
+		set.several = ""
+	}
+	return set
+}
+
+// oneRow reports whether a unique index has all its columns among the pins.
+func (w *writing) oneRow(pins map[int]Source) bool {
+	unique := w.rel.table.Unique
+	if w.view() {
+		unique = nil
+		for _, c := range w.rel.cols {
+			if r := c.origin.rel; r != nil && r.table != nil {
+				unique = r.table.Unique
+			}
+		}
+	}
+	return slices.ContainsFunc(unique, func(index []int16) bool {
+		return len(index) > 0 && !slices.ContainsFunc(index, func(num int16) bool {
+			for i := range pins {
+				if b := w.base(i); i >= 0 && b != nil && b.Num == num {
+					return false
+				}
+			}
+			return true
+		})
+	})
+}
+
+// pins finds the target's columns that a condition compares with constants or
+// parameters, in all rows for which it holds.
+func (a *analyzer) pins(sc *scope, w *writing, where *pg.Node) map[int]Source {
+	out := map[int]Source{}
+	for _, n := range conjuncts(where, nil) {
+		x := n.GetAExpr()
+		if x == nil || x.Kind != pg.A_Expr_Kind_AEXPR_OP || len(x.Name) != 1 || x.Name[0].GetString_().GetSval() != "=" {
+			continue
+		}
+		for _, side := range [][2]*pg.Node{{x.Lexpr, x.Rexpr}, {x.Rexpr, x.Lexpr}} {
+			i := a.ownColumn(sc, w, side[0])
+			if i < 0 || side[1] == nil {
+				continue
+			}
+			typ := uint32(oidUnknown)
+			if b := w.base(i); b != nil {
+				typ = b.Type
+			}
+			if src, ok := a.sourceOf(side[1], typ); ok {
+				out[i] = src
+			}
+		}
+	}
+	return out
+}
+
+// ownColumn returns the target's column that an expression is; -1 for others.
+func (a *analyzer) ownColumn(sc *scope, w *writing, n *pg.Node) int {
+	ref := n.GetColumnRef()
+	if ref == nil {
+		return -1
+	}
+	r := a.reference(sc, ref)
+	if r.kind != refColumn || r.rel != w.rel {
+		return -1
+	}
+	names, _ := fields(ref)
+	return slices.IndexFunc(w.rel.cols, func(c column) bool { return c.name == names[len(names)-1] })
+}
+
+// conjuncts splits a condition at its ANDs.
+func conjuncts(n *pg.Node, out []*pg.Node) []*pg.Node {
+	if b := n.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
+		for _, arg := range b.Args {
+			out = conjuncts(arg, out)
+		}
+		return out
+	}
+	if n == nil {
+		return out
+	}
+	return append(out, n)
+}
+
+// assignment is one column of SET, with its value.
+type assignment struct {
+	i   int
+	val *pg.Node
+	at  int
+}
+
+// setColumns analyses the list of SET.
+func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) {
+	todo := a.assignments(sc, set, list)
+	if a.refusal != nil {
+		return
+	}
+	rel := set.rel
+	if set.table != nil && a.moves(sc, set, todo) {
+		rel = nil // values of the row as it was are another tenant's
+	}
+	row, mark := a.newRow(), a.mark()
+	at := -1
+	for _, t := range todo {
+		c := set.sealed(t.i)
+		if c == nil {
+			a.plainAssignment(sc, set, t)
+			continue
+		}
+		at = t.at
+		if set.excluded != nil && a.fromExcluded(sc, set, t, c) {
+			continue
+		}
+		before := a.mark()
+		a.insertValue(sc, set.writing, t.i, t.val, &target{
+			tenant: set.tenant.src, rowID: set.rowID.src, row: row, rel: rel,
+		})
+		if set.guard != "" && a.changed(before) {
+			a.guarded(set, c, t)
+		}
+	}
+	a.written(mark, row, at, set.tenant, set.rowID, set.several)
+}
+
+func (a *analyzer) plainAssignment(sc *scope, set *setting, t assignment) {
+	if t.val.GetSetToDefault() == nil {
+		a.expr(sc, t.val, plainColumn(set.writing, t.i))
+	}
+}
+
+// assignments lists the columns of SET. What a sub-query gives to several
+// columns at once is analysed here.
+func (a *analyzer) assignments(sc *scope, set *setting, list []*pg.Node) (out []assignment) {
+	for j := 0; j < len(list); j++ {
+		t := list[j].GetResTarget()
+		i := a.targetColumn(set.writing, t)
+		if i < 0 {
+			return nil
+		}
+		m := t.GetVal().GetMultiAssignRef()
+		if m == nil {
+			out = append(out, assignment{i, t.Val, int(t.Location)})
+			continue
+		}
+		n := int(m.Ncolumns)
+		if args := m.Source.GetRowExpr().GetArgs(); len(args) == n {
+			out = append(out, assignment{i, args[m.Colno-1], int(t.Location)})
+			continue
+		}
+		columns := []int{i}
+		for _, other := range list[j+1 : min(j+n, len(list))] {
+			k := a.targetColumn(set.writing, other.GetResTarget())
+			if k < 0 {
+				return nil
+			}
+			columns = append(columns, k)
+		}
+		a.severalAtOnce(sc, set, m.Source, columns, int(t.Location))
+		j += n - 1
+	}
+	return out
+}
+
+// severalAtOnce analyses (a, b) = (SELECT …) and (a, b) = row.
+func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, columns []int, at int) {
+	sub := source.GetSubLink().GetSubselect().GetSelectStmt()
+	if sub == nil {
+		a.expr(sc, source, forbid("an assignment to several columns"))
+	}
+	row, mark := a.newRow(), a.mark()
+	wants := make([]want, len(columns))
+	for j, i := range columns {
+		wants[j] = plainColumn(set.writing, i)
+		c := set.sealed(i)
+		switch {
+		case c != nil && sub == nil:
+			a.refuseColumn(c, at, "its value is a part of a row", "Assign each column by itself.")
+		case c != nil && set.guard != "":
+			a.refuseColumn(c, at, "the row in the table may be another tenant's", "Assign each column by itself.")
+		case c != nil:
+			wants[j] = assign(&target{column: c, tenant: set.tenant.src, rowID: set.rowID.src, row: row, rel: set.rel})
+		case set.table != nil && (i == set.tenantAt() || i == set.rowIDAt()):
+			a.refuseOwner(set, at)
+		}
+	}
+	if sub != nil {
+		a.query(sc, sub, wants)
+	}
+	a.written(mark, row, at, set.tenant, set.rowID, set.several)
+}
+
+// moves reports whether SET gives the row another tenant or bound id. It then
+// has to seal all sealed columns of the row anew, and set says for whom.
+func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
+	moved := false
+	for _, t := range todo {
+		var own *owner
+		switch t.i {
+		case set.tenantAt():
+			own = &set.tenant
+		case set.rowIDAt():
+			own = &set.rowID
+		default:
+			continue
+		}
+		if a.ownColumn(sc, set.writing, t.val) == t.i {
+			continue
+		}
+		src, ok := Source{}, false
+		if b := set.base(t.i); b != nil {
+			src, ok = a.sourceOf(t.val, b.Type)
+		}
+		if ok && own.problem == "" && sameSource(src, own.src) {
+			continue
+		}
+		if set.excluded != nil && a.excludedColumn(sc, set, t.val) == t.i {
+			moved = a.allAnew(sc, set, todo, t.at, true) || moved
+			set.guard = ""
+			continue
+		}
+		if !ok || src.Const != nil && src.Const.Null || !a.allAnew(sc, set, todo, t.at, false) {
+			a.refuseOwner(set, t.at)
+			return true
+		}
+		*own, moved = owner{src: src}, true
+	}
+	return moved
+}
+
+// allAnew reports whether SET has values of their own for all sealed columns;
+// with excluded set, those of the row that was to be inserted.
+func (a *analyzer) allAnew(sc *scope, set *setting, todo []assignment, at int, excluded bool) bool {
+	for _, c := range set.table.Columns() {
+		if !slices.ContainsFunc(todo, func(t assignment) bool {
+			return set.sealed(t.i) == c && t.val.GetColumnRef() == nil != excluded
+		}) {
+			a.refuseOwner(set, at)
+			return false
+		}
+	}
+	return true
+}
+
+func (a *analyzer) refuseOwner(set *setting, at int) {
+	a.refuse(&Refusal{
+		SQLState: "0A000", Position: at, Table: set.table.Name(),
+		Message: "a row of \"" + set.table.Name() + "\" cannot get another tenant or id while it keeps sealed values",
+		Hint:    "Assign constants or parameters to the tenant's column, the bound id and all sealed columns in one statement.",
+	})
+}
+
+// excludedColumn returns the column of EXCLUDED that an expression is; -1 for others.
+func (a *analyzer) excludedColumn(sc *scope, set *setting, n *pg.Node) int {
+	ref := n.GetColumnRef()
+	if ref == nil {
+		return -1
+	}
+	r := a.reference(sc, ref)
+	if r.kind != refColumn || r.rel != set.excluded {
+		return -1
+	}
+	names, _ := fields(ref)
+	return slices.IndexFunc(set.excluded.cols, func(c column) bool { return c.name == names[len(names)-1] })
+}
+
+// fromExcluded handles col = EXCLUDED.col, and reports whether it was that.
+func (a *analyzer) fromExcluded(sc *scope, set *setting, t assignment, c *field.Column) bool {
+	i := a.excludedColumn(sc, set, t.val)
+	if i < 0 {
+		return false
+	}
+	if i != t.i {
+		a.refuseColumn(c, t.at, "it would get another column's value", "Assign the same column of EXCLUDED.")
+		return true
+	}
+	if set.guard != "" {
+		a.guarded(set, c, t)
+	}
+	return true
+}
+
+// guarded lets an assigned value only into a row of the tenant that it was
+// sealed for, and makes the statement fail otherwise: a wrong row would not
+// open any more. concat is not immutable, so that the server does not work out
+// the error before it knows whether it gets there.
+func (a *analyzer) guarded(set *setting, c *field.Column, t assignment) {
+	from, to, ok := 0, 0, false
+	if ref := t.val.GetColumnRef(); ref != nil {
+		from, to, ok = a.extent(int(ref.Location), len(ref.Fields))
+	} else if _, f, e, _, constant := a.constant(t.val); constant {
+		from, to, ok = f, e, true
+	}
+	if !ok {
+		a.refuseColumn(c, t.at, "the row in the table may be another tenant's",
+			"Name the tenant's column in ON CONFLICT, or assign EXCLUDED's value.")
+		return
+	}
+	a.insertBefore(from, "CASE WHEN "+set.guard+" THEN ")
+	a.insert(to, " ELSE pg_catalog.decode(pg_catalog.concat('row of another tenant'), 'hex') END")
+}

@@ -1,0 +1,226 @@
+package plan
+
+import (
+	"fmt"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
+)
+
+// writing is the table or view that a statement writes.
+type writing struct {
+	rel *relation
+	// table is the policy's table whose sealed columns it has; nil where none is sealed.
+	table *field.Table
+}
+
+// writing analyses a statement that writes rows, at the top or in a WITH
+// clause, and gives the columns of RETURNING.
+func (a *analyzer) writing(sc *scope, n *pg.Node) []column {
+	switch {
+	case n.GetInsertStmt() != nil:
+		return a.insertStmt(sc, n.GetInsertStmt())
+	case n.GetUpdateStmt() != nil:
+		return a.updateStmt(sc, n.GetUpdateStmt())
+	case n.GetDeleteStmt() != nil:
+		return a.deleteStmt(sc, n.GetDeleteStmt())
+	case n.GetMergeStmt() != nil:
+		return a.mergeStmt(sc, n.GetMergeStmt())
+	}
+	a.refuse(&Refusal{
+		SQLState: "0A000", Position: -1, Message: "a query of WITH that is neither SELECT nor a statement that writes rows",
+		Hint: "Write it as a statement of its own.",
+	})
+	return nil
+}
+
+// writeTarget puts the table that a statement writes into its scope; nil after a refusal.
+func (a *analyzer) writeTarget(sc *scope, rv *pg.RangeVar) *writing {
+	if sc.oldest == 0 {
+		sc.oldest = a.rels + 1
+	}
+	rel := a.table(sc, rv)
+	if a.refusal != nil {
+		return nil
+	}
+	if rel == nil || rel.table == nil {
+		a.refuse(&Refusal{
+			SQLState: "42P01", Position: int(rv.GetLocation()),
+			Message: fmt.Sprintf("relation %q does not exist, or cannot be written", rv.GetRelname()),
+		})
+		return nil
+	}
+	sc.add(rel)
+	w := &writing{rel: rel, table: rel.table.Table}
+	for i := range rel.cols {
+		if c := w.sealed(i); c != nil {
+			w.table = c.Table()
+		}
+	}
+	if w.table == nil && !rel.table.Sensitive {
+		return w
+	}
+	if rel.table.Triggers {
+		a.refuse(&Refusal{
+			SQLState: "0A000", Position: int(rv.Location), Table: rel.table.Name,
+			Message: fmt.Sprintf("%q is written by triggers or rules, which the proxy cannot follow", rel.table.Name),
+			Hint:    "Write the table itself.",
+		})
+		return nil
+	}
+	return w
+}
+
+// sealed returns the sealed column that is written through the i-th column; nil for a plain one.
+func (w *writing) sealed(i int) *field.Column { return w.rel.cols[i].origin.column() }
+
+// base returns the i-th column as the catalog knows it: for a view's, the table's. Nil where it cannot be written.
+func (w *writing) base(i int) *catalog.Column {
+	if c := w.rel.cols[i].origin.col; c != nil {
+		return c
+	}
+	if w.view() {
+		return nil
+	}
+	return w.rel.table.Column(w.rel.cols[i].name)
+}
+
+// view reports whether rows are written through a view.
+func (w *writing) view() bool { return w.rel.table.Kind == 'v' }
+
+// tenantAt and rowIDAt return the columns that hold the row's tenant and bound
+// id; -1 where the table names none, or the view does not show it.
+func (w *writing) tenantAt() int {
+	if w.table == nil {
+		return -1
+	}
+	return w.baseAt(w.table.Tenant().Column)
+}
+
+func (w *writing) rowIDAt() int {
+	if w.table == nil {
+		return -1
+	}
+	return w.baseAt(w.table.RowID())
+}
+
+func (w *writing) baseAt(name string) int {
+	for i := range w.rel.cols {
+		if c := w.base(i); name != "" && c != nil && c.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// column finds a column of the target by name; -1 after a refusal.
+func (a *analyzer) targetColumn(w *writing, t *pg.ResTarget) int {
+	for i, c := range w.rel.cols {
+		if c.name != t.Name {
+			continue
+		}
+		if c := w.sealed(i); c != nil && len(t.Indirection) > 0 {
+			a.refuseColumn(c, int(t.Location), "only a part of it is assigned", "Assign the whole value.")
+		}
+		return i
+	}
+	a.refuse(&Refusal{
+		SQLState: "42703", Position: int(t.Location), Column: t.Name,
+		Message: fmt.Sprintf("column %q of relation %q does not exist", t.Name, w.rel.table.Name),
+	})
+	return -1
+}
+
+// owner is the tenant or the bound id of the rows that a statement writes: a
+// source, or why there is none.
+type owner struct {
+	src     Source
+	problem string
+}
+
+// sessions is the owner where the row does not say: the session's tenant, or the table's default.
+func (a *analyzer) sessions(t *field.Table) owner {
+	if a.c.Tenant == "" && t.Tenant().Default == "" {
+		return owner{problem: "the tenant is not known"}
+	}
+	return owner{}
+}
+
+// written checks what was sealed since mark for a row against whom the row belongs to.
+func (a *analyzer) written(mark, row, at int, tenant, rowID owner, several string) {
+	for _, d := range a.edits[mark:] {
+		if d.cell == 0 {
+			continue
+		}
+		c := a.cells[d.cell-1]
+		if c.Do != Seal || c.Row != row {
+			continue
+		}
+		switch bound := c.Column.Table().RowID() != ""; {
+		case tenant.problem != "":
+			a.refuseColumn(c.Column, at, tenant.problem, "Name the tenant's column with a constant or parameter in the same statement, or set rowseal.tenant.")
+		case bound && rowID.problem != "":
+			a.refuseColumn(c.Column, at, rowID.problem, "Name the row's id with a constant or parameter in the same statement.")
+		case several != "" && (bound || c.Column.Mode() == envelope.ModeRow || c.Column.Mode() == envelope.ModeKMS):
+			a.refuseColumn(c.Column, at, several, "Write row by row: compare all columns of a unique index with constants or parameters.")
+		}
+		return
+	}
+}
+
+// refuseColumn refuses a statement for a sealed column.
+func (a *analyzer) refuseColumn(c *field.Column, at int, why, hint string) {
+	a.refuse(&Refusal{
+		SQLState: "0A000", Position: at, Table: c.Table().Name(), Column: c.Name(),
+		Message: fmt.Sprintf("sealed column %q cannot be written here: %s", c.String(), why),
+		Hint:    hint,
+	})
+}
+
+// plainColumn is what may stand in a column that is not sealed.
+func plainColumn(w *writing, i int) want {
+	return forbid(fmt.Sprintf("the plain column %q", w.rel.cols[i].name))
+}
+
+// serverDefault refuses DEFAULT for a sealed column that has one on the server:
+// the server would store it in clear.
+func (a *analyzer) serverDefault(w *writing, i, at int) {
+	c := w.sealed(i)
+	if b := w.base(i); c != nil && (b == nil || b.HasDefault || b.Generated || b.Identity) {
+		a.refuseColumn(c, at, "its default is the server's, which does not seal",
+			"Drop the column's DEFAULT, and give the value in the statement.")
+	}
+}
+
+func sameSource(x, y Source) bool {
+	if x.Const != nil && y.Const != nil {
+		return *x.Const == *y.Const
+	}
+	return x == y && !x.IsZero()
+}
+
+// sourceOf returns a constant or parameter that is written to, or compared
+// with, a plain column of a type.
+func (a *analyzer) sourceOf(n *pg.Node, typ uint32) (Source, bool) {
+	src, _, _, _, ok := a.constant(n)
+	if ok && src.Const != nil && src.Const.OID == oidUnknown {
+		k := *src.Const
+		k.OID = typ
+		src.Const = &k
+	}
+	return src, ok
+}
+
+// deleteStmt analyses DELETE.
+func (a *analyzer) deleteStmt(sc *scope, s *pg.DeleteStmt) []column {
+	in := &scope{parent: a.with(sc, s.WithClause)}
+	if a.writeTarget(in, s.Relation) == nil {
+		return nil
+	}
+	a.from(in, s.UsingClause)
+	a.conditions(in, s.WhereClause)
+	return a.targets(in, s.ReturningList, nil)
+}

@@ -1,0 +1,183 @@
+package relay
+
+import (
+	"errors"
+	"unsafe"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
+	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
+)
+
+// clientSide reads what the client sends. Its fields are for its goroutine alone.
+type clientSide struct {
+	s  *session
+	in *wire.Stream
+
+	// piped is set from the first message of the extended protocol to the Sync that
+	// ends the pipeline.
+	piped bool
+	// skipping drops everything up to the client's Sync: a message before it was refused, so the
+	// server would ignore it, and it may hold what must not be sent.
+	skipping bool
+
+	statements names[statement]
+	portals    names[portal]
+	// sealedNames is set once a statement or cursor that touches something sealed got a name that SQL may
+	// use. refusedNames is set once such a statement was refused: then Bind may name
+	// what the server does not know.
+	sealedNames, refusedNames bool
+
+	rules    *rules
+	database *database
+	// snapshot is the catalog as last seen, with its fingerprint. ownCatalog is set where
+	// the session made temporary tables, so that nobody else's snapshot is right for it.
+	snapshot   *catalog.Snapshot
+	print      string
+	ownCatalog bool
+	catalog    known
+	settings   known
+	view       *view
+
+	copyIn copyIn
+}
+
+func (c *clientSide) init(s *session) {
+	c.s, c.in = s, s.down
+	c.statements, c.portals = names[statement]{}, names[portal]{}
+}
+
+func (c *clientSide) engine() *engine { return &c.s.cfg.Shared.engine }
+
+// run carries messages until the client ends.
+func (c *clientSide) run() error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	for {
+		typ, _, err := c.in.Next()
+		if err != nil {
+			return err
+		}
+		if typ == wire.Terminate {
+			c.in.Pass()
+			return c.in.Flush()
+		}
+		if c.skipping && typ != wire.Sync {
+			c.in.Drop()
+			continue
+		}
+		if err := c.message(typ); err != nil {
+			return err
+		}
+	}
+}
+
+// begin learns what the catalog is like, and tells the client that it may begin.
+func (c *clientSide) begin() error {
+	c.follow()
+	if c.rules.sealed {
+		if err := c.currentCatalog(); err != nil {
+			r := refusal("58000", "the proxy cannot read the database's catalog", "See the proxy's log.")
+			if sendErr := c.s.up.Send(appendRefusal(nil, "FATAL", r, "")); sendErr != nil {
+				c.s.log.Debug("client is gone", "error", sendErr)
+			}
+			return err
+		}
+	}
+	return c.s.up.Send(wire.AppendMessage(nil, wire.ReadyForQuery, "I"))
+}
+
+// message carries one message.
+func (c *clientSide) message(typ byte) error {
+	switch typ {
+	case wire.Query:
+		return c.query()
+	case wire.Parse:
+		c.piped = true
+		return c.parse()
+	case wire.Bind:
+		c.piped = true
+		return c.bind()
+	case wire.Execute:
+		c.piped = true
+		return c.execute()
+	case wire.Describe:
+		c.piped = true
+		return c.describe()
+	case wire.Close:
+		c.piped = true
+		return c.close()
+	case wire.Sync:
+		c.sync()
+	case wire.CopyData, wire.CopyDone, wire.CopyFail:
+		return c.copyMessage(typ)
+	case wire.FunctionCall:
+		return c.call()
+	default: // Flush, and what the server will not know
+		c.in.Pass()
+	}
+	return nil
+}
+
+func (c *clientSide) sync() {
+	c.s.queue.push(expected{kind: expectSync})
+	c.in.Pass()
+	c.piped, c.skipping = false, false
+}
+
+// call forwards or refuses a FunctionCall.
+func (c *clientSide) call() error {
+	if c.follow(); c.rules.sealed && c.s.cfg.FunctionCalls == RefuseFunctionCalls {
+		return c.answer(refusal("0A000", "function calls of the protocol are not allowed by this proxy",
+			"Call the function in a SELECT."), "", true)
+	}
+	c.settings.change()
+	c.s.queue.push(expected{kind: expectCall})
+	c.in.Pass()
+	return nil
+}
+
+// answer has an error answered in the place of the message at hand, whose bytes are
+// dropped, where it is one that the session survives. simple is set for Query and
+// FunctionCall, text is what a refusal's position is about.
+func (c *clientSide) answer(err error, text string, simple bool) error {
+	if err == nil {
+		return nil
+	}
+	var server *serverError
+	r, refused := refusalOf(err)
+	switch {
+	case errors.Is(err, errSkipping):
+		c.in.Drop()
+		c.skipping = true
+		return nil
+	case errors.As(err, &server):
+		message := wire.AppendMessage(nil, wire.ErrorResponse, string(server.body))
+		c.in.Drop()
+		return c.refuse(message, simple, true)
+	case refused:
+		message := appendRefusal(nil, "ERROR", r, text)
+		c.in.Drop()
+		return c.refuse(message, simple, false)
+	}
+	return err
+}
+
+// refuse puts a statement that fails in the place of the message at hand; its error is
+// replaced by message. force has message stand even where the transaction has failed.
+func (c *clientSide) refuse(message []byte, simple, force bool) error {
+	c.s.stats.Refused.Add(1)
+	e := expected{kind: expectQuery, refusal: message, force: force}
+	out := c.in.Append()
+	if simple {
+		out = wire.AppendMessage(out, wire.Query, refusedText, "\x00")
+	} else {
+		e.kind, e.own, c.skipping = expectParse, true, true
+		out = wire.AppendParse(out, refusedName, refusedText, nil)
+	}
+	c.s.queue.push(e)
+	return c.in.Set(out)
+}
+
+// unsafeString gives bytes as a string as long as they stay what they are.
+func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,145 @@
+package relay
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
+	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
+)
+
+// maxFields is the longest ErrorResponse or NoticeResponse that is looked at.
+const maxFields = 8 << 20
+
+// failure carries an ErrorResponse, and drops from the queue what the server skips because of it.
+func (v *serverSide) failure(e *expected) error {
+	if err := v.tellFailure(e); err != nil {
+		return err
+	}
+	v.copying = false
+	switch e.kind {
+	case expectQuery, expectCall, expectSync: // ReadyForQuery follows
+		v.endResult()
+	default:
+		v.endResult()
+		if e.portal != nil && e.kind == expectExecute && hasCopyIn(e.portal.plan()) {
+			v.s.copying.over()
+		}
+		v.s.queue.pop(failed)
+		v.s.queue.skip()
+	}
+	return nil
+}
+
+// tellFailure sends the client an error: the server's, or the one that takes its place.
+func (v *serverSide) tellFailure(e *expected) error {
+	if v.swallow {
+		v.in.Drop()
+		return nil
+	}
+	body, err := v.in.Body(maxFields)
+	if err != nil {
+		return err
+	}
+	fields, err := wire.ReadFields(body)
+	if err != nil {
+		return err
+	}
+	instead := e.refusal
+	if r := v.s.copying.takeRefusal(); r != nil {
+		instead = r
+	}
+	severity := wire.Find(fields, wire.FieldSeverityV)
+	own := wire.Find(fields, wire.FieldSQLState) == stateFailed && !e.force || severity != "ERROR"
+	switch {
+	case instead != nil && !own:
+		out := append(v.in.Append(), instead...)
+		v.in.Drop()
+		return v.in.Set(out)
+	case v.rewrite(fields, e.text()):
+		out := wire.AppendFields(v.in.Append(), wire.ErrorResponse, fields)
+		v.in.Drop()
+		return v.in.Set(out)
+	}
+	v.in.Pass()
+	return nil
+}
+
+// text gives what the server's positions are about; nil where that is the client's text.
+func (e *expected) text() *sealing.Rewritten {
+	switch {
+	case e.query != nil:
+		return e.query.rewritten
+	case e.statement != nil:
+		return e.statement.rewritten
+	case e.portal != nil && e.portal.statement != nil:
+		return e.portal.statement.rewritten
+	}
+	return nil
+}
+
+// rewrite maps positions back to the client's text and takes out what would print a row or a
+// search term. It reports whether it changed anything.
+func (v *serverSide) rewrite(fields []wire.Field, text *sealing.Rewritten) (changed bool) {
+	hide := v.hides(fields)
+	for i := range fields {
+		f := &fields[i]
+		switch {
+		case f.Type == wire.FieldPosition && text != nil:
+			if p, err := strconv.Atoi(f.Value); err == nil {
+				f.Value, changed = strconv.Itoa(text.Position(p)), true
+			}
+		case f.Type == wire.FieldDetail && hide:
+			f.Value, changed = "The values are not shown, because the table has sealed columns.", true
+		case f.Type == wire.FieldContext && strings.HasPrefix(f.Value, "COPY "):
+			// COPY patients, line 1, column ssn: "…"
+			if at := strings.Index(f.Value, `: "`); at > 0 {
+				f.Value, changed = f.Value[:at], true
+			}
+		}
+	}
+	return changed
+}
+
+// hides reports whether an error's detail would print a row of a table with sealed columns.
+func (v *serverSide) hides(fields []wire.Field) bool {
+	if !strings.HasPrefix(wire.Find(fields, wire.FieldSQLState), "23") || wire.Find(fields, wire.FieldDetail) == "" {
+		return false
+	}
+	r := v.s.cfg.Shared.rules.Load()
+	if !r.sealed {
+		return false
+	}
+	snapshot, _ := r.database(v.s.pair.Database).get()
+	table := wire.Find(fields, wire.FieldTable)
+	return snapshot == nil || table == "" ||
+		v.s.cfg.Shared.engine.covered(snapshot, wire.Find(fields, wire.FieldSchema), table)
+}
+
+// notice carries a NoticeResponse.
+func (v *serverSide) notice() error {
+	body, err := v.in.Body(maxFields)
+	if err != nil {
+		return err
+	}
+	if !v.s.cfg.Shared.rules.Load().sealed {
+		v.in.Pass()
+		return nil
+	}
+	fields, err := wire.ReadFields(body)
+	if err != nil {
+		return err
+	}
+	e := v.expected()
+	if e != nil && e.kind == expectOwn {
+		v.in.Drop()
+		return nil
+	}
+	if e != nil && v.rewrite(fields, e.text()) {
+		out := wire.AppendFields(v.in.Append(), wire.NoticeResponse, fields)
+		v.in.Drop()
+		return v.in.Set(out)
+	}
+	v.in.Pass()
+	return nil
+}

@@ -1,0 +1,217 @@
+package relay
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
+	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
+)
+
+// looked is what is known of a text that is about to be sent.
+type looked struct {
+	effects parse.Effects
+	names   bool
+	// plan is nil where the text names nothing sealed; view is what it was made with.
+	plan *plan.Plan
+	view *view
+}
+
+// look reads a text's words, and analyses it where it names something sealed.
+func (c *clientSide) look(text string, oids []uint32) (l looked, err error) {
+	if c.follow(); !c.rules.sealed {
+		return l, nil
+	}
+	if err := c.revalidate(); err != nil {
+		return l, err
+	}
+	words := c.engine().scan(c.snapshot, text)
+	l.effects, l.names = words.Effects, words.Names
+	if words.Effects&parse.Settings != 0 && c.s.cfg.Tenant != "" && setsTenant(text) {
+		return l, refusal("42501", "the tenant of this session is fixed and cannot be set",
+			"The proxy's configuration gives this user or database its tenant.")
+	}
+	if !words.Sensitive && !(words.Names && c.sealedNames) {
+		return l, nil
+	}
+	c.s.stats.Analysed.Add(1)
+	l.view, l.plan, err = c.analyse(text, oids, words)
+	return l, err
+}
+
+// setsTenant reports whether a text names the setting rowseal.tenant.
+func setsTenant(text string) bool {
+	lower := strings.ToLower(strings.ReplaceAll(text, `"`, ""))
+	return strings.Contains(lower, "rowseal.tenant")
+}
+
+// revalidate sees to it that the snapshot which decides what is looked at is what
+// this session made of the catalog, and not much older than what others did.
+func (c *clientSide) revalidate() error {
+	changed := c.snapshot == nil || !c.catalog.holds(c)
+	if !changed && c.database.fresh() {
+		return c.currentCatalog()
+	}
+	idle := !c.piped && c.s.status.Load() == 'I'
+	if changed && !c.inFailed() || idle && c.s.queue.quiet() {
+		return c.currentCatalog()
+	}
+	if c.snapshot == nil {
+		return errFailed()
+	}
+	return nil
+}
+
+// inFailed reports whether the transaction is known to have failed.
+func (c *clientSide) inFailed() bool {
+	return c.s.status.Load() == 'E' && c.s.queue.quiet()
+}
+
+func errFailed() error {
+	return refusal(stateFailed, "current transaction is aborted, commands ignored until end of transaction block", "")
+}
+
+// analyse makes the plan of a text, or finds it in the cache.
+func (c *clientSide) analyse(text string, oids []uint32, words parse.Words) (*view, *plan.Plan, error) {
+	if c.inFailed() {
+		return nil, nil, errFailed()
+	}
+	v, err := c.current()
+	if err != nil {
+		return nil, nil, err
+	}
+	if v.encoding != "" {
+		return nil, nil, refusal("0A000", "sealed columns cannot be used with client_encoding "+v.encoding,
+			"SET client_encoding TO 'UTF8'.")
+	}
+	k := planKey{
+		text: text, oids: oidKey(oids), path: v.pathKey, snapshot: v.snapshot,
+		tenant: v.values.Tenant != "", noBackslash: v.noBackslash,
+	}
+	cached := !words.Names && len(text) <= maxPlanText
+	if cached {
+		if p, ok := c.rules.plans.Get(k); ok {
+			return v, p, nil
+		}
+	}
+	k.text = strings.Clone(text)
+	p, err := c.makePlan(v, k.text, oids)
+	if err != nil {
+		return nil, nil, err
+	}
+	if cached && !hasConstants(p) {
+		c.rules.plans.Add(k, p)
+	}
+	return v, p, nil
+}
+
+// makePlan analyses a text. Whatever goes wrong in there, the text is refused.
+func (c *clientSide) makePlan(v *view, text string, oids []uint32) (p *plan.Plan, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.s.log.Error("analysis of a statement failed", "panic", fmt.Sprintf("%T", r))
+			p, err = nil, refusal("XX000", "the statement could not be analysed", "This is a defect of the proxy.")
+		}
+	}()
+	p, err = c.engine().analyze(&plan.Context{
+		Catalog: v.snapshot, Path: v.path, ParamTypes: oids, Tenant: v.values.Tenant,
+		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash,
+	}, text)
+	if err == nil {
+		return p, nil
+	}
+	if _, ok := refusalOf(err); ok {
+		return nil, err
+	}
+	c.s.log.Error("analysis of a statement failed", "error", err)
+	return nil, refusal("XX000", "the statement could not be analysed", "This is a defect of the proxy.")
+}
+
+// prepared gives the plan of a prepared statement, for EXECUTE.
+func (c *clientSide) prepared(name string) *plan.Plan {
+	if st := c.statements.get([]byte(name)); st != nil {
+		return st.plan
+	}
+	return nil
+}
+
+// cursor gives the columns of a cursor or portal, for FETCH.
+func (c *clientSide) cursor(name string) []plan.Output {
+	po := c.portals.get([]byte(name))
+	switch {
+	case po == nil:
+		return nil
+	case po.statement != nil:
+		return po.statement.outputs()
+	}
+	return po.outputs
+}
+
+// oidKey gives declared types as a key.
+func oidKey(oids []uint32) string {
+	if len(oids) == 0 {
+		return ""
+	}
+	b := make([]byte, 0, 4*len(oids))
+	for _, oid := range oids {
+		b = binary.BigEndian.AppendUint32(b, oid)
+	}
+	return string(b)
+}
+
+// hasConstants reports whether a plan holds values of its text: such texts hardly come again.
+func hasConstants(p *plan.Plan) bool {
+	for i := range p.Cells {
+		if p.Cells[i].From.Const != nil {
+			return true
+		}
+	}
+	for i := range p.Stmts {
+		if inner := p.Stmts[i].Inner; inner != nil && hasConstants(inner) {
+			return true
+		}
+	}
+	return false
+}
+
+// recheck sees to it that a prepared statement still means what it was prepared as.
+func (c *clientSide) recheck(st *statement) error {
+	if err := c.revalidate(); err != nil {
+		return err
+	}
+	if !st.sensitive {
+		if st.snapshot == c.snapshot {
+			return nil
+		}
+		if st.snapshot = c.snapshot; !c.engine().scan(c.snapshot, st.text).Sensitive {
+			return nil
+		}
+		st.sensitive = true
+	}
+	if c.inFailed() {
+		return errFailed()
+	}
+	v, err := c.current()
+	if err != nil {
+		return err
+	}
+	if st.seen != nil && v.same(st.seen) {
+		return nil
+	}
+	words := c.engine().scan(c.snapshot, st.text)
+	v, p, err := c.analyse(st.text, st.oids, words)
+	if err != nil {
+		return err
+	}
+	was := st.plan
+	if was == nil {
+		was = &plan.Plan{}
+	}
+	if (p.Touches || was.Touches) && !reflect.DeepEqual(p, was) {
+		return refusal("0A000", "cached plan must not change result type", "")
+	}
+	st.seen, st.snapshot = v, c.snapshot
+	return nil
+}

@@ -1,0 +1,151 @@
+package relay
+
+import (
+	"sync/atomic"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
+	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
+	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
+	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
+	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
+)
+
+// maxName is how many bytes of a statement's or portal's name the server heeds.
+const maxName = 63
+
+// named is what a name stands for since some message. Whether the server took the
+// message is not known when the next one is sent: until then, and where it did not, the
+// name stands for what it stood for before.
+type named[T any] struct {
+	value *T // nil where the message closed the name
+	state atomic.Int32
+	prev  *named[T]
+}
+
+// names are the prepared statements or the portals of a session, as the client's side sees them.
+type names[T any] map[string]*named[T]
+
+// settle says that a name was taken.
+func settle(made *atomic.Int32) {
+	if made != nil {
+		made.Store(int32(done))
+	}
+}
+
+func key(name []byte) []byte { return name[:min(len(name), maxName)] }
+
+// get gives what a name stands for when the server takes all that was sent so far; nil for nothing.
+func (n names[T]) get(name []byte) *T {
+	if e := n.find(name); e != nil {
+		return e.value
+	}
+	return nil
+}
+
+func (n names[T]) find(name []byte) *named[T] {
+	first := n[string(key(name))]
+	e := first
+	for e != nil && (outcome(e.state.Load()) == failed || outcome(e.state.Load()) == skipped) {
+		e = e.prev
+	}
+	if e != nil && outcome(e.state.Load()) == done {
+		e.prev = nil
+		if e.value == nil {
+			e = nil
+		}
+	}
+	switch {
+	case e == first:
+	case e == nil:
+		delete(n, string(key(name)))
+	default:
+		n[string(key(name))] = e
+	}
+	return e
+}
+
+// set has a name stand for value, or for nothing where that is nil, if the
+// message that says so is taken; what it returns, if anything, learns that.
+func (n names[T]) set(name []byte, value *T) *atomic.Int32 {
+	old := n.find(name)
+	if value == nil && old == nil {
+		return nil
+	}
+	e := &named[T]{value: value, prev: old}
+	n[string(key(name))] = e
+	return &e.state
+}
+
+// statement is a prepared statement.
+type statement struct {
+	name string
+	// text is the client's, and oids what it declared.
+	text    string
+	oids    []uint32
+	effects parse.Effects
+	// sensitive is set where the text names something sealed; seen is what it was
+	// analysed with then, snapshot what decided. For the client's side.
+	sensitive bool
+	seen      *view
+	snapshot  *catalog.Snapshot
+	// asked is set once the server was asked what the columns are; for the client's side too.
+	asked bool
+	// plan is nil where the text names nothing sealed.
+	plan *plan.Plan
+	// rewritten is what the server got; nil where that was the client's text.
+	rewritten *sealing.Rewritten
+	// analysed is what plan was made with.
+	analysed *view
+
+	// For the server's side: what the server answered to Describe.
+	described bool
+	columns   []wire.ColumnInfo
+	opener    *sealing.Opener
+	openerOf  openerKey
+}
+
+// touches reports whether values or results of the statement are changed.
+func (s *statement) touches() bool { return s.plan != nil && s.plan.Touches }
+
+// outputs gives the result's columns as the analysis knows them.
+func (s *statement) outputs() []plan.Output {
+	if s.plan == nil || len(s.plan.Stmts) == 0 {
+		return nil
+	}
+	return s.plan.Stmts[0].Result
+}
+
+// portal is a bound statement, or a cursor.
+type portal struct {
+	statement *statement
+	effects   parse.Effects
+	// client are the formats that the client asked for, server those that the proxy asks for.
+	client, server []int16
+	// values is what to open with.
+	values *sealing.Session
+	seen   *view
+	// cursor is set for what SQL's DECLARE made, whose columns outputs knows.
+	cursor  bool
+	outputs []plan.Output
+	// asked is set once the server was asked what a cursor's columns are; columns, which are the server's
+	// side's, are its answer.
+	asked   bool
+	columns []wire.ColumnInfo
+}
+
+// query is a Query that touches something sealed, or is waited for.
+type query struct {
+	plan      *plan.Plan
+	rewritten *sealing.Rewritten
+	values    *sealing.Session
+	seen      *view
+	// index is the statement that the server is at, for the server's side; once the query is
+	// over, how many were completed.
+	index int
+}
+
+// openerKey says what an Opener was made for.
+type openerKey struct {
+	values *sealing.Session
+	format int16
+}

@@ -1,0 +1,158 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/login"
+	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
+	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
+)
+
+// session is one client's session. What both sides use is here; what one of
+// them uses alone is in clientSide and serverSide.
+type session struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	cfg    *Config
+	pair   *login.Pair
+	log    *slog.Logger
+	stats  *Stats
+
+	maxText, maxHeld int
+
+	down, up *wire.Stream // client to server, server to client
+	queue    queue
+	client   clientSide
+	server   serverSide
+
+	// status is the transaction's, of the last ReadyForQuery.
+	status atomic.Int32
+	// ends counts the transactions that have ended: each ReadyForQuery outside of one.
+	ends atomic.Int64
+	// altered is set where a statement that may change the catalog is under way.
+	altered  atomic.Bool
+	draining atomic.Bool
+	// copying tells the client's side what became of a COPY FROM STDIN.
+	copying copies
+
+	closeOnce sync.Once
+}
+
+func newSession(ctx context.Context, pair *login.Pair, cfg *Config) *session {
+	s := &session{cfg: cfg, pair: pair, log: cfg.Logger, stats: cfg.Stats, maxText: cfg.MaxText, maxHeld: cfg.MaxHeld}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.stats == nil {
+		s.stats = new(Stats)
+	}
+	if s.maxText == 0 {
+		s.maxText = defaultMaxText
+	}
+	if s.maxHeld == 0 {
+		s.maxHeld = defaultMaxHeld
+	}
+	s.stats.Sessions.Add(1)
+	s.down = wire.NewStream(pair.Client, pair.Server, pair.FromClient, s.publish)
+	s.up = wire.NewStream(pair.Server, pair.Client, pair.FromServer, nil)
+	s.copying.init()
+	s.status.Store('I')
+	s.queue.atEnd.Store(true)
+	s.client.init(s)
+	s.server.init(s)
+	return s
+}
+
+// errEnded says that the session was ended while it was idle.
+var errEnded = errors.New("session was ended")
+
+// publish hands the expected answers over before their questions are written.
+func (s *session) publish() error {
+	if !s.queue.publish() {
+		return errEnded
+	}
+	return nil
+}
+
+// run carries the session to its end.
+func (s *session) run() error {
+	defer context.AfterFunc(s.ctx, s.hangUp)()
+	if s.cfg.Drain != nil {
+		defer context.AfterFunc(s.cfg.Drain, s.drain)()
+	}
+	finished := make(chan error, 1)
+	go func() {
+		err := s.server.run()
+		s.queue.abandon()
+		s.copying.end()
+		s.end(err)
+		finished <- err
+	}()
+	err := s.client.run()
+	s.end(err)
+	if serverErr := <-finished; err == nil || errors.Is(err, errGone) {
+		err = serverErr
+	}
+	return tidy(err, context.Cause(s.ctx))
+}
+
+// end closes both connections: neither side waits any more.
+func (s *session) end(err error) { s.cancel(err); s.hangUp() }
+
+func (s *session) hangUp() {
+	s.closeOnce.Do(func() {
+		s.pair.Client.Close()
+		s.pair.Server.Close()
+	})
+}
+
+// close releases what the session held.
+func (s *session) close() {
+	s.end(nil)
+	s.down.Close()
+	s.up.Close()
+	s.stats.Sessions.Add(-1)
+	if s.pair.Done != nil {
+		s.pair.Done()
+	}
+}
+
+// tidy leaves of the two sides' errors what is not just the end of a connection.
+func tidy(errs ...error) error {
+	for _, err := range errs {
+		switch {
+		case err == nil, errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, errEnded), errors.Is(err, errGone),
+			errors.Is(err, context.Canceled):
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// drain ends the session when its transaction is over, which may be now.
+func (s *session) drain() {
+	s.draining.Store(true)
+	s.drainIfIdle()
+}
+
+// drainIfIdle ends the session if it is in no transaction and waits for nothing.
+func (s *session) drainIfIdle() {
+	if s.status.Load() != 'I' || !s.queue.endIdle() {
+		return
+	}
+	fatal := appendRefusal(nil, "FATAL", &plan.Refusal{
+		SQLState: "57P01", Message: "terminating connection because the proxy is shutting down", Position: -1,
+	}, "")
+	if err := s.up.Send(fatal); err != nil {
+		s.log.Debug("client is gone", "error", err)
+	}
+	s.end(errEnded)
+}

@@ -1,0 +1,245 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
+	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
+	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
+	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
+)
+
+// reservedPrefix begins the names of the proxy's own statements and portals.
+const reservedPrefix = "_rowseal_"
+
+// query carries a Query.
+func (c *clientSide) query() error {
+	c.s.stats.Statements.Add(1)
+	body, err := c.heldText()
+	if body == nil {
+		return c.answer(err, "", true)
+	}
+	if bytes.IndexByte(body, 0) != len(body)-1 {
+		return c.answer(malformed(), "", true)
+	}
+	text := unsafeString(body[:len(body)-1])
+	l, err := c.look(text, nil)
+	if err != nil {
+		c.refusedNames = c.refusedNames || l.names
+		return c.answer(err, text, true)
+	}
+	c.note(l.effects)
+	if l.plan == nil && l.effects&parse.Discards == 0 {
+		c.copyIn.other()
+		c.s.queue.push(expected{kind: expectQuery})
+		c.in.Pass()
+		return nil
+	}
+	return c.queryPlanned(text, l)
+}
+
+// heldText gives the body of a message with a text. It is nil where the
+// message needs no more: it was passed on, or err says how it is answered.
+func (c *clientSide) heldText() ([]byte, error) {
+	body, err := c.in.Body(c.s.maxText)
+	if !errors.Is(err, wire.ErrTooLong) {
+		return body, err
+	}
+	if c.follow(); c.rules.sealed {
+		return nil, refusal("54000", fmt.Sprintf("statement is longer than %d bytes", c.s.maxText),
+			"Send values as parameters, or use COPY.")
+	}
+	// With nothing to look for the text need not be held.
+	e := expected{kind: expectQuery}
+	if c.piped {
+		e.kind = expectParse
+	}
+	c.s.queue.push(e)
+	c.in.Pass()
+	return nil, nil
+}
+
+func malformed() error { return refusal("08P01", "invalid message format", "") }
+
+// queryPlanned carries a Query that touches something sealed, or changes names.
+func (c *clientSide) queryPlanned(text string, l looked) error {
+	q := &query{plan: l.plan, seen: l.view}
+	e := expected{kind: expectQuery, query: q}
+	if l.view != nil {
+		q.values = l.view.values
+	}
+	var err error
+	if l.plan != nil && len(l.plan.Pieces) > 0 {
+		if q.rewritten, err = q.values.Text(c.s.ctx, l.plan, text); err != nil {
+			return c.answer(err, text, true)
+		}
+	}
+	if l.effects&parse.Discards != 0 || l.plan != nil && changesNames(l.plan) {
+		e.wait = newWaiter()
+	}
+	c.copyIn.sent(c, l.plan)
+	c.s.queue.push(e)
+	if q.rewritten == nil {
+		c.in.Pass()
+	} else {
+		out := c.in.Append()
+		c.in.Drop()
+		if err := c.in.Set(wire.AppendMessage(out, wire.Query, q.rewritten.Text, "\x00")); err != nil {
+			return err
+		}
+	}
+	if e.wait == nil {
+		return nil
+	}
+	if err := c.waitFor(e.wait); err != nil {
+		return err
+	}
+	c.learn(l, q.index)
+	return nil
+}
+
+// changesNames reports whether a text makes or drops prepared statements or cursors by name.
+func changesNames(p *plan.Plan) bool {
+	for i := range p.Stmts {
+		switch p.Stmts[i].Kind {
+		case plan.KindPrepare, plan.KindDeallocate, plan.KindDeclare, plan.KindClose:
+			return true
+		}
+	}
+	return false
+}
+
+// learn takes over what the first n statements of a text made or dropped.
+func (c *clientSide) learn(l looked, n int) {
+	if l.effects&parse.Discards != 0 && n > 0 {
+		clear(c.statements)
+		clear(c.portals)
+		c.sealedNames = false
+	}
+	if l.plan == nil {
+		return
+	}
+	for i := range min(n, len(l.plan.Stmts)) {
+		c.learnName(&l.plan.Stmts[i], l.view)
+	}
+}
+
+func (c *clientSide) learnName(st *plan.Stmt, v *view) {
+	name := []byte(st.Name)
+	switch st.Kind {
+	case plan.KindPrepare:
+		c.sealedNames = true
+		settle(c.statements.set(name, &statement{
+			name: st.Name, sensitive: true, seen: v, analysed: v, snapshot: v.snapshot, plan: st.Inner,
+		}))
+	case plan.KindDeclare:
+		c.sealedNames = true
+		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v}))
+	case plan.KindDeallocate:
+		forget(c.statements, name)
+	case plan.KindClose:
+		forget(c.portals, name)
+	}
+}
+
+// forget drops one name, or all where it is "".
+func forget[T any](n names[T], name []byte) {
+	if len(name) == 0 {
+		clear(n)
+	}
+	settle(n.set(name, nil))
+}
+
+// parse carries a Parse.
+func (c *clientSide) parse() error {
+	c.s.stats.Statements.Add(1)
+	body, err := c.heldText()
+	if body == nil {
+		return c.answer(err, "", false)
+	}
+	m, err := wire.ReadParse(body)
+	if err != nil || bytes.HasPrefix(m.Name, []byte(reservedPrefix)) {
+		return c.answer(malformed(), "", false)
+	}
+	text := unsafeString(m.Text)
+	l, err := c.look(text, m.OIDs)
+	if err != nil {
+		c.refusedNames = true
+		return c.answer(err, text, false)
+	}
+	st := &statement{
+		name: string(m.Name), text: strings.Clone(text), oids: m.OIDs, effects: l.effects,
+		sensitive: l.plan != nil, seen: l.view, analysed: l.view, snapshot: c.snapshot, plan: l.plan,
+	}
+	if !st.touches() {
+		c.s.queue.push(expected{kind: expectParse, made: c.statements.set(m.Name, st)})
+		c.in.Pass()
+		return nil
+	}
+	return c.parseSealed(st)
+}
+
+// parseSealed prepares a statement whose text or values are changed, and asks
+// what its columns are: the client may never ask.
+func (c *clientSide) parseSealed(st *statement) error {
+	text := st.text
+	if len(st.plan.Pieces) > 0 {
+		var err error
+		if st.rewritten, err = st.seen.values.Text(c.s.ctx, st.plan, text); err != nil {
+			c.refusedNames = true
+			return c.answer(err, text, false)
+		}
+		text = st.rewritten.Text
+	}
+	if st.name != "" {
+		c.sealedNames = true
+	}
+	st.asked = true
+	c.s.queue.push(expected{kind: expectParse, statement: st, made: c.statements.set([]byte(st.name), st)})
+	c.s.queue.push(expected{kind: expectStatement, own: true, statement: st})
+	out := c.in.Append()
+	c.in.Drop()
+	out = wire.AppendParse(out, st.name, text, declared(st))
+	return c.in.Set(wire.AppendMessage(out, wire.Describe, "S", st.name, "\x00"))
+}
+
+// declared gives the types to declare to the server.
+func declared(st *statement) []uint32 {
+	if st.plan.Params == nil {
+		return st.oids
+	}
+	oids := make([]uint32, len(st.plan.Params))
+	for i, p := range st.plan.Params {
+		oids[i] = p.OID
+		if p.OID == 0 && p.Client > 0 && p.Client <= len(st.oids) {
+			oids[i] = st.oids[p.Client-1]
+		}
+	}
+	return oids
+}
+
+// clientParams is how many parameters the client must send.
+func (s *statement) clientParams() int { return max(s.plan.NumParams, len(s.oids)) }
+
+// paramType gives the type that the client's i-th parameter is taken to have; 0 for unknown.
+func (s *statement) paramType(i int) uint32 {
+	if i < len(s.oids) && s.oids[i] != 0 {
+		return s.oids[i]
+	}
+	if i < len(s.plan.Logical) {
+		return s.plan.Logical[i]
+	}
+	return 0
+}
+
+// valuesOf gives the client's parameters as sealing wants them.
+func valuesOf(st *statement, m *wire.BindMessage) []sealing.Value {
+	values := make([]sealing.Value, len(m.Values))
+	for i := range values {
+		values[i] = sealing.Value{OID: st.paramType(i), Format: wire.Format(m.Formats, i), Data: m.Values[i]}
+	}
+	return values
+}

@@ -1,0 +1,208 @@
+package relay
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
+	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
+	"github.com/rowseal/rowseal/sqlproxy/internal/pgtext"
+	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
+)
+
+// view is what the session knew of the server at one moment. It does not change.
+type view struct {
+	rules    *rules
+	snapshot *catalog.Snapshot
+	path     []string
+	pathKey  string
+	// values seals and opens with the session's settings and tenant.
+	values *sealing.Session
+	// noBackslash is set where standard_conforming_strings is off.
+	noBackslash bool
+	// encoding is the client's where it is neither UTF8 nor SQL_ASCII, else "".
+	encoding string
+}
+
+// same reports whether a text means under v what it meant under o.
+func (v *view) same(o *view) bool {
+	return v == o || v != nil && o != nil && v.rules == o.rules && v.snapshot == o.snapshot && v.pathKey == o.pathKey &&
+		(v.values.Tenant == "") == (o.values.Tenant == "") && v.noBackslash == o.noBackslash
+}
+
+// known says whether something that was asked is still so.
+type known struct {
+	fresh bool
+	// dirty is set where the transaction's end may change it.
+	dirty bool
+	// ends is how many transactions had ended when it was asked.
+	ends int64
+}
+
+// change notes that a statement may change it.
+func (k *known) change() { k.fresh, k.dirty = false, true }
+
+// settled says that it was asked now. In no transaction it stays so.
+func (k *known) settled(c *clientSide) {
+	k.fresh = true
+	k.ends = c.s.ends.Load()
+	if !c.piped && c.s.status.Load() == 'I' {
+		k.dirty = false
+	}
+}
+
+// holds reports whether it is still so: nothing has changed it and, if that
+// was within a transaction, it is the same one.
+func (k *known) holds(c *clientSide) bool {
+	return k.fresh && (!k.dirty || c.s.queue.quiet() && k.ends == c.s.ends.Load())
+}
+
+// note takes note of what a text that is sent may change.
+func (c *clientSide) note(e parse.Effects) {
+	if e == 0 {
+		return
+	}
+	if e&(parse.Settings|parse.SettingsAtEnd) != 0 {
+		c.settings.change()
+	}
+	if e&(parse.Catalog|parse.TempCatalog) != 0 {
+		c.catalog.change()
+		if e&parse.TempCatalog != 0 {
+			c.ownCatalog = true
+		} else {
+			c.s.altered.Store(true)
+		}
+	}
+	if e&parse.Ends != 0 {
+		c.settings.fresh = c.settings.fresh && !c.settings.dirty
+		c.catalog.fresh = c.catalog.fresh && !c.catalog.dirty
+	}
+	if e&parse.Discards != 0 {
+		c.settings.change()
+		c.catalog.change()
+	}
+}
+
+// current brings what the session knows up to date and gives it.
+func (c *clientSide) current() (*view, error) {
+	if err := c.currentCatalog(); err != nil {
+		return nil, err
+	}
+	if c.view != nil && c.settings.holds(c) {
+		if c.view.snapshot != c.snapshot || c.view.rules != c.rules {
+			v := *c.view
+			values := *v.values
+			values.Cipher = c.rules.cipher
+			v.rules, v.snapshot, v.values = c.rules, c.snapshot, &values
+			c.view = &v
+		}
+		return c.view, nil
+	}
+	v, err := c.askSettings()
+	if err != nil {
+		return nil, err
+	}
+	c.settings.settled(c)
+	c.view = v
+	return v, nil
+}
+
+// follow takes over rules that were replaced.
+func (c *clientSide) follow() {
+	r := c.s.cfg.Shared.rules.Load()
+	if r == c.rules {
+		return
+	}
+	c.rules = r
+	c.database = r.database(c.s.pair.Database)
+	c.snapshot, c.print = nil, ""
+	c.catalog.fresh = false
+}
+
+// currentCatalog brings the snapshot up to date.
+func (c *clientSide) currentCatalog() error {
+	if c.snapshot != nil && c.catalog.holds(c) && c.database.fresh() {
+		if own := c.ownCatalog || c.catalog.dirty; own {
+			return nil
+		}
+		if shared, print := c.database.get(); shared != nil {
+			c.snapshot, c.print = shared, print
+			return nil
+		}
+	}
+	return c.askCatalog()
+}
+
+// askCatalog asks whether the catalog has changed, and loads it where it has.
+func (c *clientSide) askCatalog() error {
+	before := c.database.until.Load()
+	rows, err := c.Query(c.s.ctx, c.engine().fingerprint)
+	if err != nil {
+		return err
+	}
+	if len(rows) != 1 || len(rows[0]) == 0 {
+		return errors.New("the catalog's fingerprint has no row")
+	}
+	print := string(rows[0][0])
+	own := c.ownCatalog || c.catalog.dirty && (c.piped || c.s.status.Load() != 'I')
+	shared, sharedPrint := c.database.get()
+	switch {
+	case c.snapshot != nil && c.print == print && !c.catalog.dirty:
+	case !own && shared != nil && sharedPrint == print:
+		c.snapshot = shared
+	default:
+		if c.snapshot, err = c.engine().load(c.s.ctx, c, c.rules.policy); err != nil {
+			c.snapshot = nil
+			return err
+		}
+	}
+	c.print = print
+	c.catalog.settled(c)
+	if !own {
+		c.database.put(c.snapshot, print, before)
+	} else {
+		c.database.until.CompareAndSwap(before, int64(time.Since(start)+freshFor))
+	}
+	return nil
+}
+
+const settingsText = `SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(true)), ` +
+	`pg_catalog.current_setting('rowseal.tenant', true), pg_catalog.current_setting('DateStyle'), ` +
+	`pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('IntervalStyle'), ` +
+	`pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('extra_float_digits'), ` +
+	`pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding')`
+
+// askSettings asks for the settings that statements and values depend on.
+func (c *clientSide) askSettings() (*view, error) {
+	rows, err := c.Query(c.s.ctx, settingsText)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) != 1 || len(rows[0]) != 9 {
+		return nil, errors.New("the settings have not the expected columns")
+	}
+	var is [9]string
+	for i, v := range rows[0] {
+		is[i] = string(v)
+	}
+	v := &view{rules: c.rules, snapshot: c.snapshot, pathKey: is[0], noBackslash: is[7] != "on"}
+	if err := json.Unmarshal(rows[0][0], &v.path); err != nil {
+		return nil, fmt.Errorf("the search_path is not understood: %w", err)
+	}
+	settings, err := pgtext.Parse(is[2], is[3], is[4], is[5], is[6])
+	if err != nil {
+		return nil, err
+	}
+	if e := strings.ToUpper(is[8]); e != "UTF8" && e != "SQL_ASCII" {
+		v.encoding = is[8]
+	}
+	tenant := is[1]
+	if c.s.cfg.Tenant != "" {
+		tenant = c.s.cfg.Tenant
+	}
+	v.values = &sealing.Session{Cipher: c.rules.cipher, Settings: settings, Tenant: tenant}
+	return v, nil
+}

@@ -1,0 +1,107 @@
+package sealing
+
+import (
+	"encoding/binary"
+
+	"github.com/rowseal/rowseal/blindindex"
+	"github.com/rowseal/rowseal/codec"
+	"github.com/rowseal/rowseal/field"
+)
+
+// elements gives the canonical forms of an array's elements, nil for NULL, as
+// operands that are compared with a column of type t.
+func (s *Session) elements(t codec.Type, v Value) ([][]byte, error) {
+	array, err := arrayOf(t)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := s.Settings.FromClient(nil, array, v.OID, v.Format, v.Data)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plain)
+	var forms [][]byte
+	err = eachElement(plain, func(element []byte) error {
+		if element == nil {
+			forms = append(forms, nil)
+			return nil
+		}
+		form, err := s.Settings.Comparand(nil, t, array.Elem().OID(), binaryFormat, element)
+		forms = append(forms, form)
+		return err
+	})
+	return forms, err
+}
+
+// arrayOf is the type of arrays that are compared with t: of t's elements, or the
+// widest integers, without modifiers, which do not count in comparisons.
+func arrayOf(t codec.Type) (codec.Type, error) {
+	if t.IsArray() {
+		return codec.Type{}, broken("an array of arrays")
+	}
+	name := codec.CodeName(t.Code())
+	switch name {
+	case "int2", "int4":
+		name = "int8"
+	case "varchar", "char":
+		name = "text"
+	}
+	return codec.ParseType(name + "[]")
+}
+
+// eachElement calls do with each element of an array in binary form.
+func eachElement(array []byte, do func(element []byte) error) error {
+	if len(array) < 12 {
+		return broken("array without a head")
+	}
+	dimensions := int(binary.BigEndian.Uint32(array))
+	array = array[12:]
+	if len(array) < 8*dimensions {
+		return broken("array without dimensions")
+	}
+	for array = array[8*dimensions:]; len(array) >= 4; {
+		n := int32(binary.BigEndian.Uint32(array))
+		array = array[4:]
+		var element []byte
+		if n >= 0 {
+			if len(array) < int(n) {
+				return broken("array that ends early")
+			}
+			element, array = array[:n:n], array[n:]
+		}
+		if err := do(element); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendByteaArray appends the binary form of a bytea[] of terms.
+func appendByteaArray(dst []byte, terms []field.Term) []byte {
+	dimensions, nulls := uint32(1), uint32(0)
+	if len(terms) == 0 {
+		dimensions = 0
+	}
+	for i := range terms {
+		if terms[i].Bytes == nil {
+			nulls = 1
+		}
+	}
+	dst = binary.BigEndian.AppendUint32(dst, dimensions)
+	dst = binary.BigEndian.AppendUint32(dst, nulls)
+	dst = binary.BigEndian.AppendUint32(dst, oidBytea)
+	if len(terms) == 0 {
+		return dst
+	}
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(terms)))
+	dst = binary.BigEndian.AppendUint32(dst, 1)
+	for i := range terms {
+		if terms[i].Bytes == nil {
+			dst = binary.BigEndian.AppendUint32(dst, 0xffffffff)
+			continue
+		}
+		dst = binary.BigEndian.AppendUint32(dst, blindindex.EqualitySize)
+		dst = append(dst, terms[i].Bytes...)
+	}
+	return dst
+}

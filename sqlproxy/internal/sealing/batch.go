@@ -1,0 +1,274 @@
+package sealing
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
+)
+
+// batch carries out cells of one plan together: keys are fetched at once, and
+// rows share row keys.
+type batch struct {
+	s      *Session
+	plan   *plan.Plan
+	client []Value  // the client's parameters; nil for a text's constants
+	out    [][]byte // by cell: what goes to the server, nil for NULL
+	seals  []sealing
+	terms  []field.Term
+	termOf []int // by term: its cell
+	lists  []termList
+}
+
+// sealing is a cell that is sealed.
+type sealing struct {
+	cell  int
+	row   field.Row
+	value field.Binary
+}
+
+// termList is a cell whose terms stand in batch.terms from, to.
+type termList struct{ cell, from, to int }
+
+// run carries out the cells, numbered from 0, and sets b.out.
+func (b *batch) run(ctx context.Context, cells []int) error {
+	b.out = make([][]byte, len(b.plan.Cells))
+	for _, i := range cells {
+		if err := b.add(i); err != nil {
+			return refuse(b.plan.Cells[i].Column, err)
+		}
+	}
+	if err := b.seal(ctx); err != nil {
+		return err
+	}
+	return b.search(ctx)
+}
+
+func (b *batch) add(i int) error {
+	c := &b.plan.Cells[i]
+	v, err := b.value(c.From)
+	if err != nil {
+		return err
+	}
+	switch c.Do {
+	case plan.Seal:
+		return b.addSeal(i, c, v)
+	case plan.Term:
+		return b.addTerm(i, c, v)
+	case plan.Terms:
+		return b.addTerms(i, c, v)
+	}
+	return broken("unknown action")
+}
+
+func (b *batch) addSeal(i int, c *plan.Cell, v Value) error {
+	if v.Data == nil {
+		return nil
+	}
+	plain, err := b.s.Settings.FromClient(nil, c.Column.Type(), v.OID, v.Format, v.Data)
+	if err != nil {
+		return err
+	}
+	row, err := b.row(c)
+	if err != nil {
+		return err
+	}
+	b.seals = append(b.seals, sealing{cell: i, row: row, value: plain})
+	return nil
+}
+
+func (b *batch) addTerm(i int, c *plan.Cell, v Value) error {
+	if v.Data == nil {
+		return nil
+	}
+	tenant, err := b.tenant(c)
+	if err != nil {
+		return err
+	}
+	form, err := b.s.Settings.Comparand(nil, c.Column.Type(), v.OID, v.Format, v.Data)
+	if err != nil {
+		return err
+	}
+	b.terms = append(b.terms, field.Term{Column: c.Column, Tenant: tenant, Value: field.Canonical(form)})
+	b.termOf = append(b.termOf, i)
+	return nil
+}
+
+// addTerms adds an array's elements.
+func (b *batch) addTerms(i int, c *plan.Cell, v Value) error {
+	if v.Data == nil {
+		return nil
+	}
+	tenant, err := b.tenant(c)
+	if err != nil {
+		return err
+	}
+	elements, err := b.s.elements(c.Column.Type(), v)
+	if err != nil {
+		return err
+	}
+	list := termList{cell: i, from: len(b.terms)}
+	for _, form := range elements {
+		b.terms = append(b.terms, field.Term{Column: c.Column, Tenant: tenant, Value: field.Canonical(form)})
+		b.termOf = append(b.termOf, -1)
+	}
+	list.to = len(b.terms)
+	b.lists = append(b.lists, list)
+	return nil
+}
+
+// row gives what the cell's value is bound to.
+func (b *batch) row(c *plan.Cell) (r field.Row, err error) {
+	if r.Tenant, err = b.tenant(c); err != nil || c.RowID.IsZero() {
+		return r, err
+	}
+	v, err := b.value(c.RowID)
+	if err == nil {
+		r.ID, err = identity(v, c.RowID.As)
+	}
+	return r, err
+}
+
+// tenant gives the cell's tenant; "" where only session and table say.
+func (b *batch) tenant(c *plan.Cell) (string, error) {
+	if c.Tenant.IsZero() {
+		return b.s.Tenant, nil
+	}
+	v, err := b.value(c.Tenant)
+	if err != nil {
+		return "", err
+	}
+	id, err := identity(v, c.Tenant.As)
+	if err != nil {
+		return "", err
+	}
+	tenant, err := field.TenantOf(id)
+	if err == nil && b.s.Tenant != "" && tenant != b.s.Tenant {
+		err = field.ErrTenantMismatch
+	}
+	return tenant, err
+}
+
+// value gives what a source stands for; the zero source is NULL.
+func (b *batch) value(s plan.Source) (Value, error) {
+	switch {
+	case s.Const != nil && s.Const.Null:
+		return Value{OID: s.Const.OID}, nil
+	case s.Const != nil:
+		return Value{OID: s.Const.OID, Data: notNil(s.Const.Text)}, nil
+	case s.Param > len(b.client):
+		return Value{}, &plan.Refusal{
+			SQLState: stateNoParameter, Position: -1,
+			Message: fmt.Sprintf("there is no parameter $%d", s.Param),
+		}
+	case s.Param > 0:
+		return b.client[s.Param-1], nil
+	}
+	return Value{}, nil
+}
+
+func notNil(s string) []byte { return append([]byte{}, s...) }
+
+// seal seals all rows whose cells are of the same columns in one call, so that a
+// page of rows is one.
+func (b *batch) seal(ctx context.Context) error {
+	rows := b.rows()
+	for len(rows) > 0 {
+		columns := b.columns(rows[0])
+		var page []field.SealRow
+		var of, rest [][]int
+		for _, row := range rows {
+			if !b.sameColumns(columns, row) {
+				rest = append(rest, row)
+				continue
+			}
+			r := field.SealRow{Row: b.seals[row[0]].row}
+			for _, at := range row {
+				r.Values = append(r.Values, b.seals[at].value)
+			}
+			page, of = append(page, r), append(of, row)
+		}
+		if err := b.s.Cipher.SealRows(ctx, columns, page); err != nil {
+			return refuse(columns[0], err)
+		}
+		for i, row := range of {
+			for j, at := range row {
+				b.out[b.seals[at].cell] = page[i].Sealed[j]
+			}
+		}
+		rows = rest
+	}
+	return nil
+}
+
+// rows groups the cells to seal by row and table, in their order. Cells of one
+// row that are bound differently are rows of their own.
+func (b *batch) rows() [][]int {
+	type name struct {
+		row   int
+		table *field.Table
+		bound field.Row
+	}
+	var rows [][]int
+	seen := map[name]int{}
+	for at, s := range b.seals {
+		c := &b.plan.Cells[s.cell]
+		n := name{c.Row, c.Column.Table(), s.row}
+		i, ok := seen[n]
+		if !ok || b.hasColumn(rows[i], c.Column) {
+			i = len(rows)
+			seen[n], rows = i, append(rows, nil)
+		}
+		rows[i] = append(rows[i], at)
+	}
+	return rows
+}
+
+// hasColumn: a row holds a column once; a second value of it is another row's.
+func (b *batch) hasColumn(row []int, col *field.Column) bool {
+	for _, at := range row {
+		if b.plan.Cells[b.seals[at].cell].Column == col {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *batch) columns(row []int) []*field.Column {
+	columns := make([]*field.Column, len(row))
+	for i, at := range row {
+		columns[i] = b.plan.Cells[b.seals[at].cell].Column
+	}
+	return columns
+}
+
+func (b *batch) sameColumns(columns []*field.Column, row []int) bool {
+	if len(columns) != len(row) {
+		return false
+	}
+	for i, at := range row {
+		if b.plan.Cells[b.seals[at].cell].Column != columns[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// search makes all terms at once.
+func (b *batch) search(ctx context.Context) error {
+	if len(b.terms) > 0 {
+		if err := b.s.Cipher.EqualityTerms(ctx, b.terms); err != nil {
+			return refuse(b.terms[0].Column, err)
+		}
+	}
+	for i, cell := range b.termOf {
+		if cell >= 0 {
+			b.out[cell] = b.terms[i].Bytes
+		}
+	}
+	for _, l := range b.lists {
+		b.out[l.cell] = appendByteaArray(nil, b.terms[l.from:l.to])
+	}
+	return nil
+}

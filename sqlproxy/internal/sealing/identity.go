@@ -1,0 +1,86 @@
+package sealing
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strconv"
+	"strings"
+
+	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
+)
+
+// identity gives a tenant or row id, of a column of type as, in the Go type that
+// field takes: int64 for integers, string for anything else, nil for NULL. as 0
+// means the value's own type.
+func identity(v Value, as uint32) (any, error) {
+	if v.Data == nil {
+		return nil, nil
+	}
+	text, err := identityText(v)
+	if err != nil {
+		return nil, err
+	}
+	if as == 0 {
+		as = v.OID
+	}
+	switch as {
+	case oidInt2, oidInt4, oidInt8:
+		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+		if err != nil {
+			return nil, &plan.Refusal{SQLState: stateBadValue, Message: "invalid input for an integer tenant or row id", Position: -1}
+		}
+		return n, nil
+	case oidUUID:
+		return uuidText(text)
+	}
+	return text, nil
+}
+
+// identityText gives the text form of what identifies a tenant or row.
+func identityText(v Value) (string, error) {
+	if v.Format == textFormat {
+		return string(v.Data), nil
+	}
+	switch {
+	case v.OID == oidInt2 && len(v.Data) == 2:
+		return strconv.Itoa(int(int16(binary.BigEndian.Uint16(v.Data)))), nil
+	case v.OID == oidInt4 && len(v.Data) == 4:
+		return strconv.Itoa(int(int32(binary.BigEndian.Uint32(v.Data)))), nil
+	case v.OID == oidInt8 && len(v.Data) == 8:
+		return strconv.FormatInt(int64(binary.BigEndian.Uint64(v.Data)), 10), nil
+	case v.OID == oidUUID && len(v.Data) == 16:
+		return field.TenantOf(v.Data)
+	case isText(v.OID):
+		return string(v.Data), nil
+	}
+	return "", &plan.Refusal{
+		SQLState: stateNotSupported, Position: -1,
+		Message: "a tenant or row id of this type is not read in binary form",
+		Hint:    "Use an integer, text or uuid.",
+	}
+}
+
+// isText: in these types the binary form is the text.
+func isText(oid uint32) bool {
+	switch oid {
+	case 0, oidText, oidUnknown, 1042, 1043, 19:
+		return true
+	}
+	return false
+}
+
+// uuidText gives the usual form of a UUID that may be written otherwise.
+func uuidText(s string) (any, error) {
+	digits := make([]byte, 0, 32)
+	for _, c := range []byte(strings.ToLower(strings.TrimSpace(s))) {
+		if !bytes.ContainsRune([]byte("{}-"), rune(c)) {
+			digits = append(digits, c)
+		}
+	}
+	if len(digits) != 32 {
+		return nil, &plan.Refusal{SQLState: stateBadValue, Message: "invalid input for a uuid tenant or row id", Position: -1}
+	}
+	d := string(digits)
+	return d[:8] + "-" + d[8:12] + "-" + d[12:16] + "-" + d[16:20] + "-" + d[20:], nil
+}
