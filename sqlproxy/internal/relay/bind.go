@@ -202,7 +202,7 @@ func (c *clientSide) execute() error {
 func (c *clientSide) executeKnown(po *portal, name []byte) error {
 	c.note(po.effects)
 	l := looked{effects: po.effects, view: po.seen}
-	e := expected{kind: expectExecute, portal: po}
+	e := expected{kind: expectExecute, portal: po, alters: alters(po.effects)}
 	if po.statement != nil {
 		l.plan = po.statement.plan
 	}

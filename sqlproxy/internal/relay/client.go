@@ -34,9 +34,11 @@ type clientSide struct {
 	snapshot   *catalog.Snapshot
 	print      string
 	ownCatalog bool
-	catalog    known
-	settings   known
-	view       *view
+	// temporary is set where they may have changed since snapshot was loaded.
+	temporary bool
+	catalog   known
+	settings  known
+	view      *view
 
 	copyIn copyIn
 }

@@ -93,7 +93,7 @@ type copyIn struct {
 	awaited, after bool
 	// state says what becomes of the data at hand.
 	state copyState
-	to    *sealing.CopyIn
+	to    copySealer
 }
 
 // copyState is what becomes of data.
@@ -174,7 +174,7 @@ func (c *clientSide) askCopy() error {
 	p, values, begun := c.s.copying.next()
 	switch {
 	case begun && p != nil:
-		in.state, in.to = copySeal, values.NewCopyIn(p)
+		in.state, in.to = copySeal, c.engine().copyIn(values, p)
 	case begun:
 	default:
 		in.awaited = false

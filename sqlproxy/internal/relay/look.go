@@ -37,7 +37,9 @@ func (c *clientSide) look(text string, oids []uint32) (l looked, err error) {
 		return l, nil
 	}
 	c.s.stats.Analysed.Add(1)
-	l.view, l.plan, err = c.analyse(text, oids, words)
+	if l.view, l.plan, err = c.analyse(text, oids, words); err == nil {
+		l.effects |= l.plan.Effects
+	}
 	return l, err
 }
 

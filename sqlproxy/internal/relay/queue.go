@@ -9,18 +9,18 @@ import (
 type kind byte
 
 const (
-	expectNone        kind = iota
-	expectParse            // ParseComplete
-	expectBind             // BindComplete
-	expectStatement        // ParameterDescription, then RowDescription or NoData
-	expectPortal           // RowDescription or NoData
-	expectExecute          // rows, then CommandComplete and its kin
-	expectClose            // CloseComplete
-	expectSync             // ReadyForQuery
-	expectQuery            // anything, then ReadyForQuery
-	expectCall             // FunctionCallResponse, then ReadyForQuery
-	expectOwn              // the answers to a query of the proxy's own
-	expectCopyEnd          // nothing: the client ended its data
+	expectNone      kind = iota
+	expectParse          // ParseComplete
+	expectBind           // BindComplete
+	expectStatement      // ParameterDescription, then RowDescription or NoData
+	expectPortal         // RowDescription or NoData
+	expectExecute        // rows, then CommandComplete and its kin
+	expectClose          // CloseComplete
+	expectSync           // ReadyForQuery
+	expectQuery          // anything, then ReadyForQuery
+	expectCall           // FunctionCallResponse, then ReadyForQuery
+	expectOwn            // the answers to a query of the proxy's own
+	expectCopyEnd        // nothing: the client ended its data
 )
 
 // expected is what the server is expected to answer to one message.
@@ -30,6 +30,8 @@ type expected struct {
 	own bool
 	// force has the refusal stand even where the transaction has failed.
 	force bool
+	// alters is set where the catalog may have changed for others too.
+	alters bool
 
 	// statement and portal are what the message is about, query what a Query asks; nil where nothing sealed is in it.
 	statement *statement

@@ -17,13 +17,15 @@ type serverSide struct {
 	noted  int
 	window window
 	// copyOut opens a COPY TO STDOUT.
-	copyOut *sealing.CopyOut
+	copyOut copyOpener
 	// copying is set while the server takes data, so that it ignores Sync.
 	copying bool
 	// closed counts CloseComplete in the answer to a query of the proxy's own.
 	closed int
 	// swallow is set when a value did not open, until the client's ReadyForQuery: it was told.
 	swallow bool
+	// altered is set where a statement of the transaction may have changed the catalog.
+	altered bool
 }
 
 func (v *serverSide) init(s *session) { v.s, v.in = s, s.up }
@@ -148,6 +150,7 @@ func (v *serverSide) complete(e *expected) error {
 	v.pass(e)
 	v.endResult()
 	if e.kind == expectExecute {
+		v.altered = v.altered || e.alters
 		if e.query == nil && e.portal != nil && hasCopyIn(e.portal.plan()) {
 			v.s.copying.over()
 		}
@@ -168,6 +171,9 @@ func (v *serverSide) ready(e *expected) error {
 	body, err := v.in.Body(1)
 	if err != nil || len(body) != 1 {
 		return wire.ErrFrame
+	}
+	if e.alters {
+		v.altered = true
 	}
 	idle := v.status(body[0])
 	v.swallow = false
@@ -194,9 +200,9 @@ func (v *serverSide) status(status byte) bool {
 		return false
 	}
 	v.s.ends.Add(1)
-	if v.s.altered.Load() {
+	if v.altered {
 		// Others may have looked at the catalog after the change, but before it was committed.
-		v.s.altered.Store(false)
+		v.altered = false
 		v.s.cfg.Shared.rules.Load().database(v.s.pair.Database).stale()
 	}
 	return true
@@ -268,7 +274,7 @@ func (v *serverSide) copyInBegins(e *expected) error {
 // copyOutBegins makes ready for what COPY TO STDOUT sends.
 func (v *serverSide) copyOutBegins(e *expected) {
 	if p, values := e.copyOf(); p != nil && !p.In {
-		v.copyOut = values.NewCopyOut(p)
+		v.copyOut = v.s.cfg.Shared.engine.copyOut(values, p)
 	}
 }
 

@@ -34,9 +34,7 @@ type session struct {
 	// status is the transaction's, of the last ReadyForQuery.
 	status atomic.Int32
 	// ends counts the transactions that have ended: each ReadyForQuery outside of one.
-	ends atomic.Int64
-	// altered is set where a statement that may change the catalog is under way.
-	altered  atomic.Bool
+	ends     atomic.Int64
 	draining atomic.Bool
 	// copying tells the client's side what became of a COPY FROM STDIN.
 	copying copies

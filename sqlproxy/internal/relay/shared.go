@@ -12,6 +12,7 @@ import (
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
+	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
 )
 
 const (
@@ -124,9 +125,21 @@ type engine struct {
 	load        func(ctx context.Context, q catalog.Querier, policy *field.Policy) (*catalog.Snapshot, error)
 	fingerprint string
 	// column gives the sealed column that RowDescription names; nil for a plain one.
-	column func(snapshot *catalog.Snapshot, table uint32, num int16) *field.Column
+	column  func(snapshot *catalog.Snapshot, table uint32, num int16) *field.Column
+	copyIn  func(s *sealing.Session, p *plan.Copy) copySealer
+	copyOut func(s *sealing.Session, p *plan.Copy) copyOpener
 	// covered reports whether a table, as ErrorResponse names it, has sealed columns.
 	covered func(snapshot *catalog.Snapshot, schema, table string) bool
+}
+
+// copySealer and copyOpener are sealing's CopyIn and CopyOut.
+type copySealer interface {
+	Write(ctx context.Context, dst, data []byte) ([]byte, error)
+	Close(ctx context.Context, dst []byte) ([]byte, error)
+}
+
+type copyOpener interface {
+	Row(ctx context.Context, dst, data []byte) ([]byte, error)
 }
 
 var realEngine = engine{
@@ -148,6 +161,8 @@ var realEngine = engine{
 		}
 		return nil
 	},
+	copyIn:  func(s *sealing.Session, p *plan.Copy) copySealer { return s.NewCopyIn(p) },
+	copyOut: func(s *sealing.Session, p *plan.Copy) copyOpener { return s.NewCopyOut(p) },
 	covered: func(snapshot *catalog.Snapshot, schema, table string) bool {
 		relation := snapshot.Relation(schema, table)
 		return relation != nil && relation.Sensitive

@@ -34,12 +34,15 @@ func (c *clientSide) query() error {
 	c.note(l.effects)
 	if l.plan == nil && l.effects&parse.Discards == 0 {
 		c.copyIn.other()
-		c.s.queue.push(expected{kind: expectQuery})
+		c.s.queue.push(expected{kind: expectQuery, alters: alters(l.effects)})
 		c.in.Pass()
 		return nil
 	}
 	return c.queryPlanned(text, l)
 }
+
+// alters reports whether other sessions' catalog may be another after a text.
+func alters(e parse.Effects) bool { return e&parse.Catalog != 0 }
 
 // heldText gives the body of a message with a text. It is nil where the
 // message needs no more: it was passed on, or err says how it is answered.
@@ -67,7 +70,7 @@ func malformed() error { return refusal("08P01", "invalid message format", "") }
 // queryPlanned carries a Query that touches something sealed, or changes names.
 func (c *clientSide) queryPlanned(text string, l looked) error {
 	q := &query{plan: l.plan, seen: l.view}
-	e := expected{kind: expectQuery, query: q}
+	e := expected{kind: expectQuery, query: q, alters: alters(l.effects)}
 	if l.view != nil {
 		q.values = l.view.values
 	}

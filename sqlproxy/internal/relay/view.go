@@ -62,27 +62,16 @@ func (k *known) holds(c *clientSide) bool {
 
 // note takes note of what a text that is sent may change.
 func (c *clientSide) note(e parse.Effects) {
-	if e == 0 {
-		return
-	}
-	if e&(parse.Settings|parse.SettingsAtEnd) != 0 {
+	if e&(parse.Settings|parse.SettingsAtEnd|parse.Discards) != 0 {
 		c.settings.change()
 	}
-	if e&(parse.Catalog|parse.TempCatalog) != 0 {
+	if e&(parse.Catalog|parse.TempCatalog|parse.Discards) != 0 {
 		c.catalog.change()
-		if e&parse.TempCatalog != 0 {
-			c.ownCatalog = true
-		} else {
-			c.s.altered.Store(true)
-		}
+		c.temporary = c.temporary || e&(parse.TempCatalog|parse.Discards) != 0
 	}
 	if e&parse.Ends != 0 {
 		c.settings.fresh = c.settings.fresh && !c.settings.dirty
 		c.catalog.fresh = c.catalog.fresh && !c.catalog.dirty
-	}
-	if e&parse.Discards != 0 {
-		c.settings.change()
-		c.catalog.change()
 	}
 }
 
@@ -147,10 +136,13 @@ func (c *clientSide) askCatalog() error {
 		return errors.New("the catalog's fingerprint has no row")
 	}
 	print := string(rows[0][0])
+	if err := c.askTemporary(); err != nil {
+		return err
+	}
 	own := c.ownCatalog || c.catalog.dirty && (c.piped || c.s.status.Load() != 'I')
 	shared, sharedPrint := c.database.get()
 	switch {
-	case c.snapshot != nil && c.print == print && !c.catalog.dirty:
+	case c.snapshot != nil && c.print == print && !(c.temporary && c.ownCatalog):
 	case !own && shared != nil && sharedPrint == print:
 		c.snapshot = shared
 	default:
@@ -161,11 +153,25 @@ func (c *clientSide) askCatalog() error {
 	}
 	c.print = print
 	c.catalog.settled(c)
-	if !own {
-		c.database.put(c.snapshot, print, before)
-	} else {
+	c.temporary = c.temporary && c.catalog.dirty
+	if own {
 		c.database.until.CompareAndSwap(before, int64(time.Since(start)+freshFor))
+	} else {
+		c.database.put(c.snapshot, print, before)
 	}
+	return nil
+}
+
+// askTemporary asks whether the session has temporary tables, where it may have made some.
+func (c *clientSide) askTemporary() error {
+	if !c.temporary {
+		return nil
+	}
+	rows, err := c.Query(c.s.ctx, "SELECT pg_catalog.pg_my_temp_schema()")
+	if err != nil {
+		return err
+	}
+	c.ownCatalog = len(rows) != 1 || len(rows[0]) != 1 || string(rows[0][0]) != "0"
 	return nil
 }
 
