@@ -38,6 +38,9 @@ func watchIdle(pair *login.Pair, limit time.Duration) (stop func()) {
 	return c.stop
 }
 
+// ready is ReadyForQuery outside of a transaction.
+var ready = []byte{'Z', 0, 0, 0, 5, 'I'}
+
 // farewell is how long a client may take to hear that its session is over.
 const farewell = 2 * time.Second
 

@@ -296,6 +296,46 @@ func TestShutdownWaitsNoLongerThanItIsTold(t *testing.T) {
 	}
 }
 
+func TestShutdownLetsTransactionsEnd(t *testing.T) {
+	c, via := plain(t)
+	s, address := start(t, c)
+	idle, busy := connect(t, via(address)), connect(t, via(address))
+	for _, statement := range []string{"CREATE TABLE kept (x int)", "BEGIN", "INSERT INTO kept VALUES (1)"} {
+		if _, err := busy.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(context.Background()) }()
+	if _, err := idle.WaitForNotification(t.Context()); stateOf(err) != "57P01" {
+		t.Errorf("the idle client is told %v", err)
+	}
+	if _, err := net.Dial("tcp", address); err == nil {
+		t.Error("connections are still accepted")
+	}
+	for _, statement := range []string{"INSERT INTO kept VALUES (2)", "COMMIT"} {
+		if _, err := busy.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-down; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if _, err := busy.Exec(t.Context(), "SELECT 1"); err == nil {
+		t.Error("the session goes on")
+	}
+}
+
+func TestIdleSessionsEnd(t *testing.T) {
+	c, via := plain(t)
+	c.Idle = 50 * time.Millisecond
+	_, address := start(t, c)
+	conn := connect(t, via(address))
+	if _, err := conn.WaitForNotification(t.Context()); stateOf(err) != "57P05" {
+		t.Errorf("the client is told %v", err)
+	}
+}
+
 func TestShutdownEndsLoginsAtOnce(t *testing.T) {
 	s, address := start(t, Config{Upstream: Upstream{Address: "127.0.0.1:1", Mode: Disable}})
 	conn, err := net.Dial("tcp", address)
@@ -308,7 +348,7 @@ func TestShutdownEndsLoginsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	told, err := io.ReadAll(conn)
-	if err != nil || !strings.Contains(string(told), "C57P01\x00Mthe proxy is shutting down") {
+	if err != nil || !strings.Contains(string(told), "C57P03\x00Mthe proxy is shutting down") {
 		t.Errorf("told %q, %v", told, err)
 	}
 }
@@ -493,7 +533,7 @@ func TestFailedLoginsAreLoggedWithoutPasswords(t *testing.T) {
 	log := &record{}
 	s, address := start(t, Config{
 		Upstream: c.upstream(true), Log: slog.New(slog.NewTextHandler(log, nil)),
-		Terminated: &Terminated{Verifiers: c.verifiers(t), Service: &Credential{"service", "canary-wrong"}},
+		Terminated: &Terminated{Verifiers: c.verifiers(t), Service: &Credential{User: "service", Password: "canary-wrong"}},
 	})
 	if _, err := byPgx(t.Context(), address, "app", appPassword, "disable", "disable"); stateOf(err) != "57P03" || strings.Contains(err.Error(), "service") {
 		t.Errorf("the client is told %v", err)

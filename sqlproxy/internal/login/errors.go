@@ -127,7 +127,7 @@ func (a *attempt) fail(ctx context.Context, err error) error {
 // late is the error of a login that was cut short.
 func (a *attempt) late(ctx context.Context, e *Error) *Error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Error{SQLState: "57P01", Message: "the proxy is shutting down", Cause: ctx.Err()}
+		return &Error{SQLState: stateNotNow, Message: "the proxy is shutting down", Cause: ctx.Err()}
 	}
 	if e.SQLState == stateNotNow {
 		return a.config.serverError("does not answer in time", e.Cause)
