@@ -68,13 +68,17 @@ type Config struct {
 	MaxConnections int
 	// Handshake bounds a login; 0 is DefaultHandshake.
 	Handshake time.Duration
-	// Idle ends sessions whose client says nothing for so long outside of a
-	// transaction; 0 lets them be.
+	// Idle ends sessions (57P05) whose client says nothing for so long outside of a
+	// transaction, even if it listens for notifications; 0 lets them be.
 	Idle time.Duration
-	// MaxMessage bounds a client's message that must be held as a whole; 0 leaves that to the relay.
-	MaxMessage int
-	// MaxStatement bounds the text of a statement that must be understood; 0 leaves that to the relay.
+	// AllowFunctionCalls lets the protocol's FunctionCall through where the policy seals anything; no analysis
+	// sees its arguments.
+	AllowFunctionCalls bool
+	// MaxStatement bounds a statement's text, in bytes; 0 is 16 MB. Longer ones are refused (54000).
 	MaxStatement int
+	// MaxMessage bounds other messages that hold sealed values, in bytes; 0 is 160 MB. Those with none
+	// are not held and have no bound.
+	MaxMessage int
 	// Drain bounds how long Shutdown waits for transactions to end, beside its
 	// context; 0 is DefaultDrain, less waits for its context alone.
 	Drain time.Duration
@@ -112,6 +116,9 @@ func (c *Config) validate() error {
 		}
 	} else if c.Upstream.Mode != Disable {
 		complain("Upstream.Address is a Unix socket, which is not encrypted; set Upstream.Mode to Disable")
+	}
+	if c.Upstream.Direct && c.Upstream.Mode == Disable {
+		complain("Upstream.Direct needs encryption; set Upstream.Mode")
 	}
 	if c.Upstream.Mode < VerifyFull || c.Upstream.Mode > Disable {
 		complain("Upstream.Mode %d is unknown", c.Upstream.Mode)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,9 +36,29 @@ type cluster struct {
 	admin       *pgx.Conn
 }
 
+// shared is the cluster of all tests of the package. Its watchdog stops it when the process ends.
+var shared struct {
+	sync.Mutex
+	*cluster
+}
+
+func testCluster(t testing.TB) *cluster {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster == nil {
+		shared.cluster = newCluster(t)
+	}
+	return shared.cluster
+}
+
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
-	c := &cluster{Server: testpg.Start(t, nil), ca: testpki.New(t, testpki.P256)}
+	server, err := localpg.Start(t.Context(), localpg.Config{Settings: testpg.Settings()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{Server: server, ca: testpki.New(t, testpki.P256)}
 	c.certificate = c.ca.Issue(t, testpki.P256, "127.0.0.1")
 	c.write(t, "server.crt", testpki.CertPEM(c.certificate))
 	c.write(t, "server.key", testpki.KeyPEM(t, c.certificate))
@@ -50,11 +71,9 @@ func newCluster(t testing.TB) *cluster {
 		"hostssl all carded 127.0.0.1/32 scram-sha-256 clientcert=verify-ca",
 		"host all all 127.0.0.1/32 scram-sha-256",
 	}, "\n")+"\n"))
-	var err error
 	if c.admin, err = pgx.Connect(t.Context(), c.DSN("postgres")); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.admin.Close(context.Background()) })
 	c.exec(t, "ALTER SYSTEM SET ssl = on", "ALTER SYSTEM SET ssl_ca_file = 'root.crt'",
 		"CREATE ROLE app LOGIN PASSWORD '"+appPassword+"'", "CREATE ROLE trusty LOGIN",
 		"CREATE ROLE carded LOGIN PASSWORD '"+appPassword+"'",
@@ -175,7 +194,7 @@ func byPgx(ctx context.Context, address, user, password, mode, binding string) (
 // there prefer fails as well, with a hint, because the client then tells the server of the offer that it missed.
 // disable never fails. Terminated, the proxy binds by its own certificate, whatever the server's leg is.
 func TestMatrixOfEncryptionAndChannelBinding(t *testing.T) {
-	c := newCluster(t)
+	c := testCluster(t)
 	own := testpki.New(t, testpki.P384).Issue(t, testpki.P256, "127.0.0.1")
 	verifiers := c.verifiers(t)
 	query, err := NewAuthQuery(&AuthQuery{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/login"
+	"github.com/rowseal/rowseal/sqlproxy/internal/relay"
 )
 
 // ErrServerClosed is what Serve returns behind Shutdown.
@@ -24,11 +25,13 @@ type Server struct {
 	config   atomic.Pointer[state]
 	sessions login.Sessions
 	counts   counters
-	carry    carrier
+	shared   *relay.Shared
 
 	// drain is done once no session is to begin another transaction, hard once all must end.
 	drain, hard       context.Context
 	beginDrain, endIt context.CancelFunc
+
+	reloading sync.Mutex
 
 	mu        sync.Mutex
 	closed    bool
@@ -44,7 +47,7 @@ type state struct {
 
 // New makes a Server. The error names all that is wrong with the configuration.
 func New(c Config) (*Server, error) {
-	s := &Server{listeners: map[net.Listener]struct{}{}, carry: copyBoth}
+	s := &Server{listeners: map[net.Listener]struct{}{}}
 	s.drain, s.beginDrain = context.WithCancel(context.Background())
 	s.hard, s.endIt = context.WithCancel(context.Background())
 	if err := s.Reload(c); err != nil {
@@ -53,9 +56,9 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Reload takes another configuration. It holds for connections that come from now on; sessions go on as
-// they began, and those above a lowered MaxConnections are not ended. A configuration that is not
-// valid changes nothing.
+// Reload takes another configuration. A changed policy holds for the next statement of every session. All
+// the rest holds for connections that come from now on: sessions go on as they began, and those above a
+// lowered MaxConnections are not ended. A configuration that is not valid changes nothing.
 func (s *Server) Reload(c Config) error {
 	if err := c.validate(); err != nil {
 		return err
@@ -67,6 +70,15 @@ func (s *Server) Reload(c Config) error {
 	}
 	if err := next.login.Validate(); err != nil {
 		return err
+	}
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	switch before := s.config.Load(); {
+	case before == nil:
+		s.shared = relay.NewShared(c.Policy, c.Cipher)
+	case before.Policy != c.Policy || before.Cipher != c.Cipher || before.Upstream.Address != c.Upstream.Address:
+		// Another server has another catalog.
+		s.shared.Replace(c.Policy, c.Cipher)
 	}
 	s.config.Store(next)
 	return nil
@@ -163,7 +175,11 @@ func (s *Server) serve(st *state, conn net.Conn) {
 	defer pair.Done()
 	defer pair.Server.Close()
 	defer pair.Client.Close()
-	if err := s.carry(s, st, pair); err != nil {
+	if st.Idle > 0 {
+		stop := watchIdle(pair, st.Idle)
+		defer stop()
+	}
+	if err := s.carry(st, pair); err != nil {
 		st.Log.Info("a session ended", "user", pair.User, "database", pair.Database, "error", err)
 	}
 }

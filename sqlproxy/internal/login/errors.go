@@ -29,8 +29,8 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Body is the ErrorResponse's body for the client, as FATAL.
-func (e *Error) Body() []byte {
+// body is the ErrorResponse's body for the client, as FATAL.
+func (e *Error) body() []byte {
 	var b []byte
 	for _, field := range []struct {
 		kind byte
@@ -42,6 +42,9 @@ func (e *Error) Body() []byte {
 	}
 	return append(b, 0)
 }
+
+// Response is the whole ErrorResponse.
+func (e *Error) Response() []byte { return appendMessage(nil, msgError, e.body()) }
 
 // The SQLSTATEs of this package.
 const (
@@ -116,7 +119,7 @@ func (a *attempt) fail(ctx context.Context, err error) error {
 	}
 	if !e.told {
 		_ = a.client.conn.SetDeadline(time.Now().Add(parting))
-		_ = a.client.send(msgError, e.Body()) // the connection ends in any case
+		_ = a.client.send(msgError, e.body()) // the connection ends in any case
 	}
 	return e
 }
@@ -124,7 +127,7 @@ func (a *attempt) fail(ctx context.Context, err error) error {
 // late is the error of a login that was cut short.
 func (a *attempt) late(ctx context.Context, e *Error) *Error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Error{SQLState: "57P01", Message: "the proxy is shutting down", Cause: ctx.Err()}
+		return &Error{SQLState: stateNotNow, Message: "the proxy is shutting down", Cause: ctx.Err()}
 	}
 	if e.SQLState == stateNotNow {
 		return a.config.serverError("does not answer in time", e.Cause)

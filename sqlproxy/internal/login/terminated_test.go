@@ -91,7 +91,7 @@ func verifying(t testing.TB, v string, users chan<- string) func(*leg) {
 		}
 		final, _, err := exchange.Final(string(body))
 		if err != nil {
-			server.write(t, appendMessage(nil, msgError, (&Error{SQLState: "28P01", Message: "password authentication failed for user " + s.user}).Body()))
+			server.write(t, (&Error{SQLState: "28P01", Message: "password authentication failed for user " + s.user}).Response())
 			return
 		}
 		server.auth(t, authSASLFinal, final)
@@ -207,7 +207,7 @@ func TestServersThatTheProxyCannotLogInTo(t *testing.T) {
 		{"a password in clear", asking(authCleartext), &Credential{"service", "canary of the service"}, "57P03", "does not let the proxy in", "encrypt the leg"},
 		{"a database that does not exist", func(server *leg) {
 			if _, err := server.packet(); err == nil {
-				server.write(t, appendMessage(nil, msgError, (&Error{SQLState: "3D000", Message: "no such database"}).Body()))
+				server.write(t, (&Error{SQLState: "3D000", Message: "no such database"}).Response())
 			}
 		}, nil, "3D000", "no such database", "no such database"},
 		{"one that lets in without a word", func(server *leg) {

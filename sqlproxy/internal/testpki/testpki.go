@@ -26,6 +26,7 @@ type CA struct {
 // Kind is a kind of key, which decides the hash of signatures made with it.
 type Kind int
 
+// The kinds of keys.
 const (
 	P256    Kind = iota // ECDSA with SHA-256
 	P384                // ECDSA with SHA-384
