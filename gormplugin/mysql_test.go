@@ -169,3 +169,23 @@ func TestMySQLWhateverTheConnectionSays(t *testing.T) {
 		})
 	}
 }
+
+// club's tenant is a pointer.
+type club struct {
+	ID    uint
+	OrgID *string `gorm:"size:40" rowseal:"tenant"`
+	Name  string  `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
+}
+
+func TestMySQLsCollationFindsNoOtherTenantsRows(t *testing.T) {
+	l := newLab(t, "mysql")
+	must(t, l.AutoMigrate(&club{}))
+	for _, org := range []string{"acme", "ACME", "acme "} {
+		must(t, l.Create(&club{OrgID: &org, Name: canary}).Error)
+	}
+	var n int64
+	must(t, l.Model(&club{}).Where("org_id = ? AND name <> ?", "acme", "x").Count(&n).Error)
+	if n != 1 {
+		t.Errorf("%d rows of the tenant differ", n)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"gorm.io/gorm/schema"
+
 	"github.com/rowseal/rowseal/field"
 )
 
@@ -242,7 +244,7 @@ func (p *parser) either(k comparison) {
 	if d.to > d.from {
 		if s := p.operands[d.from].scope; s.model != nil && s.param < 0 && s.text == "" {
 			d.tenant = true
-			plain += " AND " + p.beside(s.model.tenant.DBName, k.first, k.next) + " = " + p.placeholder()
+			plain += " AND " + p.sameTenant(s.model, p.beside(s.model.tenant.DBName, k.first, k.next), p.placeholder())
 		}
 		p.doubles = append(p.doubles, d)
 	}
@@ -251,6 +253,16 @@ func (p *parser) either(k comparison) {
 		text = "NOT " + text
 	}
 	p.replace(k.lo, k.hi, text)
+}
+
+// sameTenant compares m's tenants byte by byte, also where collations do not;
+// see exactly.
+func (p *parser) sameTenant(m *model, a, b string) string {
+	if p.d.prefixes && m.tenant.GORMDataType == schema.String {
+		const binary = "CAST(CONVERT(%s USING utf8mb4) AS BINARY)"
+		return fmt.Sprintf(binary+" = "+binary, a, b)
+	}
+	return a + " = " + b
 }
 
 // again returns the values of a comparison for the plain column. PostgreSQL
