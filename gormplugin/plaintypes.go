@@ -32,7 +32,7 @@ func (mysqlSQL) holds(have string, t codec.Type, all bool) bool {
 // myType returns the codec's name of a type of MySQL's or MariaDB's.
 func myType(word, size string) string {
 	switch word {
-	case "tinyint", "bit":
+	case "tinyint":
 		if size == "1" {
 			return "bool"
 		}
