@@ -44,7 +44,15 @@ func (postgresSQL) relax(quote quoter, table string, c presentColumn) string {
 }
 
 func (mysqlSQL) relax(quote quoter, table string, c presentColumn) string {
-	return fmt.Sprintf("ALTER TABLE %s MODIFY COLUMN %s %s NULL", quote(table), quote(c.Name), c.Type)
+	alter := fmt.Sprintf("ALTER TABLE %s ", quote(table))
+	if c.Nullable {
+		return alter + fmt.Sprintf("ALTER COLUMN %s SET DEFAULT NULL", quote(c.Name))
+	}
+	kind := c.Type
+	if c.Collate != "" {
+		kind += " COLLATE " + c.Collate // MODIFY would take the table's
+	}
+	return alter + fmt.Sprintf("MODIFY COLUMN %s %s NULL", quote(c.Name), kind)
 }
 
 func (sqliteSQL) relax(quoter, string, presentColumn) string { return "" }

@@ -75,19 +75,29 @@ func (l *lab) mustMigrateParcels(t *testing.T, plain string, model any, refusal 
 
 func TestTheRemedyForAPlainColumnWorks(t *testing.T) {
 	for _, kind := range []string{"postgres", "mysql"} {
-		t.Run(kind, func(t *testing.T) {
-			l := newLab(t, kind)
-			must(t, l.stock.Exec("CREATE TABLE parcels (id integer PRIMARY KEY, label_clear varchar(40) NOT NULL DEFAULT 'x')").Error)
-			refused := mustRefuse(t, "a default", l.AutoMigrate(&parcel{}), gormplugin.ErrMigration)
-			_, statement, _ := strings.Cut(refused.Remedy, ": ")
-			must(t, l.stock.Exec(statement).Error)
-			must(t, l.AutoMigrate(&parcel{}))
-			must(t, l.Create(&parcel{ID: 1}).Error)
-			var got parcel
-			if must(t, l.First(&got).Error); got.Label != nil {
-				t.Errorf("read %q", *got.Label)
-			}
-		})
+		for i, plain := range []string{"NOT NULL DEFAULT 'x'", "NOT NULL", "DEFAULT 'x'"} {
+			t.Run(kind+" "+plain, func(t *testing.T) {
+				l := newLab(t, kind)
+				collate := onMySQL(l.DB, "COLLATE utf8mb4_bin ", "")
+				must(t, l.stock.Exec("CREATE TABLE parcels (id integer PRIMARY KEY, label_clear varchar(40) "+collate+plain+")").Error)
+				refused := mustRefuse(t, plain, l.AutoMigrate(&parcel{}), gormplugin.ErrMigration)
+				_, statement, _ := strings.Cut(refused.Remedy, ": ")
+				must(t, l.stock.Exec(statement).Error)
+				must(t, l.AutoMigrate(&parcel{}))
+				must(t, l.Create(&parcel{ID: uint(i + 1)}).Error)
+				var got parcel
+				if must(t, l.First(&got).Error); got.Label != nil {
+					t.Errorf("read %q", *got.Label)
+				}
+				if kind == "mysql" {
+					var collation string
+					must(t, l.stock.Raw("SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE() AND column_name = 'label_clear'").Scan(&collation).Error)
+					if collation != "utf8mb4_bin" {
+						t.Errorf("the collation is now %s", collation)
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -61,6 +61,7 @@ type presentColumn struct {
 	Type     string
 	Nullable bool
 	Default  sql.NullString
+	Collate  string // of texts, in MySQL
 }
 
 // presentIndex is an index that a database has, and its account of it.
@@ -225,7 +226,7 @@ func (s mysqlSQL) replace(quote quoter, table, column string, drop []presentGuar
 
 func (mysqlSQL) columns(db *gorm.DB, _ quoter, table string) (found []presentColumn, err error) {
 	err = db.Raw("SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable, "+
-		"coalesce(nullif(generation_expression, ''), column_default) AS `default` "+
+		"coalesce(nullif(generation_expression, ''), column_default) AS `default`, coalesce(collation_name, '') AS `collate` "+
 		"FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?", table).Scan(&found).Error
 	return found, err
 }
