@@ -70,8 +70,10 @@ var Rules = []Rule{
 var fieldAndBelow = with(leaves, "field", "codec", "envelope", "blindindex")
 
 // published is what examples, which are made to be copied, may import: what any program may.
-var published = []string{"codec", "envelope", "blindindex",
-	"dekcache", "kms", "kms/...", "keyring/...", "field", "gormplugin", "sqlproxy/...", "rotate/...", "examples/..."}
+var published = []string{
+	"codec", "envelope", "blindindex",
+	"dekcache", "kms", "kms/...", "keyring/...", "field", "gormplugin", "sqlproxy/...", "rotate/...", "examples/...",
+}
 
 // everything is what programs may import: all of the house below them, and their own folders.
 var everything = with(with(published, leaves...), "internal/localpg", "internal/testpg",
