@@ -402,6 +402,12 @@ func TestMovingColumnsRefuse(t *testing.T) {
 				"plain map":               db.Model(&mover{}).Where("id = ?", 1).Update("email_clear", canary),
 				"plain create":            db.Model(&mover{}).Create(map[string]any{"id": 91, "org_id": "a", "email_clear": canary}),
 				"plain conflict":          db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.Assignments(map[string]any{"email_clear": canary})}).Create(&mover{ID: 1, OrgID: "a"}),
+				"plain by hand":           db.Exec("UPDATE movers SET email_clear = ? WHERE id = 1", canary),
+				"plain literal by hand":   db.Exec("UPDATE movers SET email_clear = '" + "x" + "' WHERE id = 1"),
+				"plain computed by hand":  db.Exec("UPDATE movers SET role = ?, email_clear = concat(role, role) WHERE id = 1", "x"),
+				"plain inserted by hand":  db.Exec("INSERT INTO movers (id, org_id, email_clear) VALUES (?, ?, ?)", 92, "a", canary),
+				"plain upserted by hand":  db.Exec("INSERT INTO movers (id, org_id) VALUES (1, 'a') "+onMySQL(db, "ON DUPLICATE KEY UPDATE", "ON CONFLICT (id) DO UPDATE SET")+" email_clear = ?", canary),
+				"plain copied by hand":    db.Exec("INSERT INTO movers (id, org_id, email_clear) SELECT id + 100, org_id, email FROM twin_movers"),
 				"copy":                    db.Exec("INSERT INTO movers (id, org_id, email) SELECT id + 100, org_id, email FROM movers"),
 				"out of range":            db.Where("code = ?", uint64(1)<<63).Find(&[]mover{}),
 			} {
@@ -410,6 +416,8 @@ func TestMovingColumnsRefuse(t *testing.T) {
 					t.Errorf("%s: %v", name, tx.Error)
 				}
 			}
+			must(t, db.Exec("UPDATE movers SET role = ?, note_clear = NULL WHERE id = ?", "role0", 1).Error)
+			must(t, db.Exec("UPDATE movers SET note_clear = ? WHERE id = ?", nil, 1).Error)
 			if err := db.Where("note = ?", "x").Find(&[]mover{}).Error; !errors.Is(err, gormplugin.ErrCondition) {
 				t.Errorf("a condition without search: %v", err)
 			}

@@ -62,10 +62,16 @@ func operandType(t codec.Type) codec.Type {
 	return t
 }
 
-// sent returns the parameters as the statement's text wants them: with ranges
+// sent returns the parameters as the statement's text wants them, and refuses
+// those that would be written to a plain column past the plugin: with ranges
 // in place of terms, and the values for plain columns. first is the place of
 // the first parameter.
 func (a *analysis) sent(args []any, first int) ([]any, error) {
+	for _, use := range a.plains {
+		if err := use.check(args, first); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case len(a.doubles) == 0 && a.ranged:
 		return a.expanded(args), nil

@@ -96,3 +96,58 @@ func (m *model) withPlain(set, sealed clause.Set) (clause.Set, error) {
 	}
 	return sealed, nil
 }
+
+// replacing returns the column that takes over from the plain column of that
+// name in the table that is written to, or nil.
+func (p *parser) replacing(plain string) *field.Column {
+	for _, m := range p.target {
+		if c := m.movingTo(plain); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// plainValue checks what is written to the plain column that c takes over
+// from: what this package writes beside a sealed value, or NULL.
+func (p *parser) plainValue(c *field.Column, lo, hi int) {
+	switch t := p.at(lo); {
+	case hi == lo+1 && t.kind == tokenParam:
+		p.plains = append(p.plains, plainUse{param: t.param, column: c})
+	case hi == lo+1 && t.is("null"):
+	case p.sameName(c.Transition().Plain, lo, hi):
+	default:
+		p.failPlain(c)
+	}
+}
+
+// plainUse is a parameter that is written to the plain column that column
+// takes over from.
+type plainUse struct {
+	param  int
+	column *field.Column
+}
+
+// check refuses a parameter that was not written by this package: nothing would
+// seal it, and where the row has a sealed value, nothing would read it.
+func (u plainUse) check(args []any, first int) error {
+	if at := u.param + first; u.param >= 0 && at < len(args) {
+		if _, ok := args[at].(veiled); ok || args[at] == nil {
+			return nil
+		}
+	}
+	return plainError(u.column)
+}
+
+func (p *parser) failPlain(c *field.Column) {
+	if p.err == nil {
+		p.err = plainError(c)
+	}
+}
+
+func plainError(c *field.Column) error {
+	return &Error{
+		Table: c.Table().Name(), Column: c.Transition().Plain, Err: ErrTransition,
+		Remedy: "assign " + c.Name() + ", which takes over from it, through a model or a map of GORM's; by hand it can be set to NULL",
+	}
+}
