@@ -189,3 +189,21 @@ func TestMySQLsCollationFindsNoOtherTenantsRows(t *testing.T) {
 		t.Errorf("%d rows of the tenant differ", n)
 	}
 }
+
+func TestAnotherTablesColumnOfThatNameStaysText(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		must(t, l.stock.Exec("CREATE TABLE pets (id integer PRIMARY KEY, name varchar(20), secret varchar(20))").Error)
+		must(t, l.stock.Exec("INSERT INTO pets VALUES (1, 'rex', NULL)").Error)
+		must(t, l.Create(&person{ID: 1, Name: canary}).Error)
+		for _, query := range []string{
+			"SELECT pets.* FROM people JOIN pets ON pets.id = people.id",
+			"SELECT pets.*, ? AS one FROM people JOIN pets ON pets.id = people.id", // with a parameter, MySQL prepares it
+		} {
+			var got []map[string]any
+			tx := l.Raw(query, make([]any, strings.Count(query, "?"))...)
+			if must(t, tx.Scan(&got).Error); len(got) != 1 || got[0]["name"] != "rex" || got[0]["secret"] != nil {
+				t.Errorf("read %#v", got)
+			}
+		}
+	})
+}
