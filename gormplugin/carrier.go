@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"gorm.io/gorm/schema"
 
@@ -40,8 +41,11 @@ func (carrier) Value(_ context.Context, _ *schema.Field, _ reflect.Value, value 
 
 // isNull says whether a value is SQL NULL.
 func isNull(value any) bool {
-	if value == nil {
+	switch value.(type) {
+	case nil:
 		return true
+	case string, bool, int, int64, uint, float64: // most are these, and ask nobody
+		return false
 	}
 	if rv := reflect.ValueOf(value); rv.Kind() == reflect.Pointer && rv.IsNil() {
 		return true
@@ -181,12 +185,25 @@ func (r redacted) Value() (driver.Value, error) { return nil, r.err }
 // Format prints no value.
 func (redacted) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hidden) }
 
+// serializerType is the reflect.Type of GORM's wrapper around the value of a
+// field with a serializer, once one was seen: a thousand rows have thousands.
+var serializerType atomic.Value
+
 // isSerializerValue recognises GORM's wrapper around the value of a field with
 // a serializer. Its type is not exported, so it is known by its name.
 func isSerializerValue(v any) bool {
 	t := reflect.TypeOf(v)
-	return t != nil && t.Kind() == reflect.Pointer && t.Elem().Name() == "serializer" &&
-		t.Elem().PkgPath() == reflect.TypeFor[schema.Schema]().PkgPath()
+	if t == nil || t.Kind() != reflect.Pointer {
+		return false
+	}
+	if known := serializerType.Load(); known != nil {
+		return known == any(t)
+	}
+	is := t.Elem().Name() == "serializer" && t.Elem().PkgPath() == reflect.TypeFor[schema.Schema]().PkgPath()
+	if is {
+		serializerType.Store(t)
+	}
+	return is
 }
 
 // unwrapLogical returns the value inside GORM's wrapper around a sealed
