@@ -80,13 +80,16 @@ func (p *sealPage) collect() error {
 	p.tenants = make([]string, len(p.rows))
 	p.places = make([]int, 0, len(p.rows)*len(p.columns))
 	seen := map[envelope.Use]int{}
+	tenant := ""
 	for i := range p.rows {
-		tenant, err := sealTenant(p.ctx, p.columns[0].table, p.rows[i].Row)
-		if err == nil {
-			err = envelope.CheckTenant(tenant)
-		}
-		if err != nil {
-			return p.columns[0].fail("seal", i, err)
+		if i == 0 || p.rows[i].Tenant != p.rows[i-1].Tenant {
+			var err error
+			if tenant, err = sealTenant(p.ctx, p.columns[0].table, p.rows[i].Row); err == nil {
+				err = envelope.CheckTenant(tenant)
+			}
+			if err != nil {
+				return p.columns[0].fail("seal", i, err)
+			}
 		}
 		p.tenants[i] = tenant
 		for j, col := range p.columns {
