@@ -82,6 +82,7 @@ func madeName(table string, c *field.Column) string {
 type byteText struct {
 	length        string // the function that counts bytes
 	before, after string // around hex digits
+	ordered       bool   // bytes are compared faster than cut out
 }
 
 func (b byteText) literal(raw []byte) string { return b.before + hex.EncodeToString(raw) + b.after }
@@ -90,7 +91,11 @@ func (b byteText) literal(raw []byte) string { return b.before + hex.EncodeToStr
 // with the length, by which SQLite's migrations find it again.
 func (b byteText) condition(g guard, column string) string {
 	terms := []string{fmt.Sprintf("%s(%s) >= %d", b.length, column, shortestSealed)}
-	if g.prefix != nil {
+	switch {
+	case g.prefix == nil:
+	case b.ordered: // the same: all bytes from the prefix up to its successor begin with it
+		terms = append(terms, fmt.Sprintf("%s >= %s AND %s < %s", column, b.literal(g.prefix), column, b.literal(successor(g.prefix))))
+	default:
 		terms = append(terms, fmt.Sprintf("substr(%s, 1, %d) = %s", column, len(g.prefix), b.literal(g.prefix)))
 	}
 	if g.flags != nil {

@@ -61,7 +61,7 @@ type presentIndex struct {
 func schemaSQLOf(dialector string) schemaSQL {
 	switch dialector {
 	case "postgres":
-		return postgresSQL{byteText{length: "octet_length", before: `'\x`, after: `'::bytea`}}
+		return postgresSQL{byteText{length: "octet_length", before: `'\x`, after: `'::bytea`, ordered: true}}
 	case "sqlite":
 		return sqliteSQL{byteText{length: "length", before: "x'", after: "'"}}
 	case "mysql":

@@ -34,13 +34,14 @@ func TestEachDatabaseGetsItsOwnGuard(t *testing.T) {
 	gs := guardsOf(c)
 	prefix := c.Guard()
 	hex := strings.TrimSuffix(byteText{}.literal(prefix[:]), "'")
+	next := strings.TrimSuffix(byteText{}.literal(successor(prefix[:])), "'")
 	base, terms := gs[0].name("users"), gs[1].name("users")
 	cases := []struct {
 		database string
 		want     []string
 	}{
 		{"postgres", []string{
-			"ALTER TABLE `users` DROP CONSTRAINT `old`, ADD CONSTRAINT `" + base + "` CHECK (octet_length(`email`) >= 56 AND substr(`email`, 1, 6) = '\\x" + hex + "'::bytea), " +
+			"ALTER TABLE `users` DROP CONSTRAINT `old`, ADD CONSTRAINT `" + base + "` CHECK (octet_length(`email`) >= 56 AND `email` >= '\\x" + hex + "'::bytea AND `email` < '\\x" + next + "'::bytea), " +
 				"ADD CONSTRAINT `" + terms + "` CHECK (octet_length(`email`) >= 56 AND substr(`email`, 8, 1) IN ('\\x39'::bytea, '\\x3b'::bytea))",
 		}},
 		{"mysql", []string{
