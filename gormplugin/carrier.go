@@ -170,10 +170,12 @@ func hiddenAs(value any) string {
 // sealed is a sealed value in a statement's parameters. It tells the check in
 // front of the driver that these bytes came from the cipher, and logs that
 // they need not be shown.
-type sealed []byte
+//
+// It is used by its pointer: those of a page are made at once.
+type sealed struct{ bytes []byte }
 
 // Value gives the bytes to drivers.
-func (s sealed) Value() (driver.Value, error) { return []byte(s), nil }
+func (s *sealed) Value() (driver.Value, error) { return s.bytes, nil }
 
 // redacted replaces a refused statement's parameters, so that nothing can log
 // or send them. Its error is the refusal.

@@ -98,14 +98,14 @@ func appendTerms(out []any, ranges [][]byte, arg any) []any {
 	if ranges == nil {
 		return append(out, arg)
 	}
-	term, _ := arg.(sealed)
+	term, _ := arg.(*sealed)
 	for _, prefix := range ranges {
 		if term == nil {
 			out = append(out, nil, nil) // compared with NULL
 			continue
 		}
-		from := slices.Concat(prefix, term)
-		out = append(out, sealed(from), sealed(successor(from)))
+		from := slices.Concat(prefix, term.bytes)
+		out = append(out, cell(from), cell(successor(from)))
 	}
 	return out
 }
