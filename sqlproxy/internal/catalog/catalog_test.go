@@ -106,6 +106,7 @@ CREATE FUNCTION names(id int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT IN
 CREATE FUNCTION names_odd() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DELETE FROM "Odd Schema"."Odd Table"; RETURN 1; END $$;
 CREATE FUNCTION calls() RETURNS int LANGUAGE sql AS 'SELECT names(1)';
 CREATE FUNCTION harmless() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION atomic() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM app.v2; END;
 CREATE PROCEDURE app.proc() LANGUAGE sql AS 'DELETE FROM v1';
 CREATE VIEW by_function AS SELECT calls();
 CREATE TABLE holder (p people);
@@ -215,7 +216,7 @@ func TestSensitiveNames(t *testing.T) {
 	_, s := zooSnapshot(t)
 	for _, name := range []string{
 		"people", "wrong", "Odd Table", "parts", "parts_1", "parts_1_1", "base", "heir", "grandheir",
-		"v1", "v2", "m3", "part_view", "row_of", "takes", "takes_many", "names", "names_odd", "calls", "proc", "by_function", "holder", "not_yet",
+		"v1", "v2", "m3", "part_view", "row_of", "takes", "takes_many", "names", "names_odd", "calls", "atomic", "proc", "by_function", "holder", "not_yet",
 	} {
 		if !s.Sensitive(name) {
 			t.Errorf("%s is not sensitive", name)
