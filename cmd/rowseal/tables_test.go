@@ -1,7 +1,9 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +38,71 @@ tables:
       ssn: {type: text, search: [equality]}
 `
 
+// inDatabase runs a command with personPolicy, whose key store is a file of its
+// own where the database is not to be written to.
+func inDatabase(t *testing.T, command, dsn, store string) (code int, out, problems string) {
+	t.Helper()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "rowseal.yaml")
+	policy := strings.ReplaceAll(strings.Replace(personPolicy, "store: postgres", "store: "+store, 1), "WORK", dir)
+	if err := os.WriteFile(config, []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var o, e strings.Builder
+	code = run(t.Context(), []string{command, "-c", config, "--dsn", dsn}, streams{out: &o, err: &e})
+	return code, o.String(), e.String()
+}
+
+func openTest(t *testing.T, dsn string, setUp ...string) *database {
+	t.Helper()
+	db, _, err := dialDatabase(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	for _, statement := range setUp {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db
+}
+
+const peopleTable = "CREATE TABLE people (id bigserial PRIMARY KEY, tenant text, name bytea, ssn bytea)"
+
+// TestInitDoesNotQueueForLocks: others would wait behind it.
+func TestInitDoesNotQueueForLocks(t *testing.T) {
+	dsn := testpg.DSN(t)
+	db := openTest(t, dsn, peopleTable)
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("SELECT * FROM people"); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, problems := inDatabase(t, "init", dsn, `"sqlite://WORK/keys.db"`); code != exitFailed || !strings.Contains(problems, "use the table without a pause") {
+		t.Errorf("exit code %d: %s", code, problems)
+	}
+}
+
+func TestInitNeedsTheOwner(t *testing.T) {
+	dsn := testpg.DSN(t)
+	role := "rowseal_test_" + strings.ToLower(rand.Text())
+	db := openTest(t, dsn, peopleTable, "CREATE ROLE "+role,
+		fmt.Sprintf("DO $$BEGIN EXECUTE format('ALTER DATABASE %%I SET role = %s', current_database()); END$$", role))
+	defer db.Exec("DROP ROLE " + role)
+	code, _, problems := inDatabase(t, "init", dsn, `"sqlite://WORK/keys.db"`)
+	if code != exitFailed || !strings.Contains(problems, "as the table's owner") {
+		t.Errorf("exit code %d: %s", code, problems)
+	}
+	// check reads the catalog, which every role may.
+	if _, out, problems := inDatabase(t, "check", dsn, `"sqlite://WORK/keys.db"`); !strings.Contains(out, "people.ssn: equality is declared, and no index serves it") {
+		t.Errorf("%s%s", out, problems)
+	}
+}
+
 // TestInitAndMigrationsAgree: what one of them made, the other finds.
 func TestInitAndMigrationsAgree(t *testing.T) {
 	migrate := func(t *testing.T, dsn string) {
@@ -61,24 +128,14 @@ func TestInitAndMigrationsAgree(t *testing.T) {
 		}
 	}
 	initialise := func(t *testing.T, dsn string) string {
-		dir := t.TempDir()
-		config := filepath.Join(dir, "rowseal.yaml")
-		if err := os.WriteFile(config, []byte(strings.ReplaceAll(personPolicy, "WORK", dir)), 0o600); err != nil {
-			t.Fatal(err)
+		code, out, problems := inDatabase(t, "init", dsn, "postgres")
+		if code != 0 {
+			t.Fatalf("init: %s", problems)
 		}
-		var out, problems strings.Builder
-		if code := run(t.Context(), []string{"init", "-c", config, "--dsn", dsn}, streams{out: &out, err: &problems}); code != 0 {
-			t.Fatalf("init: %s", problems.String())
-		}
-		return out.String()
+		return out
 	}
 	made := func(t *testing.T, dsn string) (guards, indexes int) {
-		db, _, err := dialDatabase(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		if err := db.QueryRow(`SELECT (SELECT count(*) FROM pg_constraint WHERE conname LIKE 'rowseal\_%'),
+		if err := openTest(t, dsn).QueryRow(`SELECT (SELECT count(*) FROM pg_constraint WHERE conname LIKE 'rowseal\_%'),
 			(SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'rowseal\_%')`).Scan(&guards, &indexes); err != nil {
 			t.Fatal(err)
 		}
@@ -93,14 +150,7 @@ func TestInitAndMigrationsAgree(t *testing.T) {
 	})
 	t.Run("a migration after init", func(t *testing.T) {
 		dsn := testpg.DSN(t)
-		db, _, err := dialDatabase(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		if _, err := db.Exec("CREATE TABLE people (id bigserial PRIMARY KEY, tenant text, name bytea, ssn bytea)"); err != nil {
-			t.Fatal(err)
-		}
+		openTest(t, dsn, peopleTable)
 		initialise(t, dsn)
 		guards, indexes := made(t, dsn)
 		migrate(t, dsn)
