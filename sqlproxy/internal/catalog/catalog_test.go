@@ -364,6 +364,14 @@ func TestLoadFails(t *testing.T) {
 	}
 }
 
+func TestLongNames(t *testing.T) {
+	for _, name := range []string{strings.Repeat("x", 64), "app." + strings.Repeat("x", 64), strings.Repeat("x", 64) + ".t"} {
+		if _, err := catalog.Load(t.Context(), failing{}, policyOf(t, name)); err == nil || !strings.Contains(err.Error(), "63 bytes") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestMemo(t *testing.T) {
 	var r catalog.Relation
 	first := r.Memo(func() any { return 1 })
@@ -466,5 +474,21 @@ func BenchmarkFingerprint(b *testing.B) {
 	conn := benchDatabase(b)
 	for b.Loop() {
 		fingerprint(b, conn)
+	}
+}
+
+// BenchmarkScan reads a text that names nothing sealed, with a real catalog.
+func BenchmarkScan(b *testing.B) {
+	conn := connect(b, testpg.DSN(b))
+	run(b, conn, zoo)
+	s := load(b, conn, policyOf(b, "people", "parts", "app.wrong"))
+	scanner := parse.Scanner{Kind: s.Kind, Conforming: true}
+	const text = "SELECT id, name, street, city FROM addresses a WHERE a.customer_id = $1 AND a.kind <> 'home' ORDER BY id"
+	if scanner.Scan(text).Sensitive {
+		b.Fatal("the text is sensitive")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		scanner.Scan(text)
 	}
 }
