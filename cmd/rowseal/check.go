@@ -26,12 +26,12 @@ func newCheck() *cobra.Command {
 	var j checkJob
 	c := &cobra.Command{
 		Use:   "check -c FILE --dsn DSN",
-		Short: "Compare the policy with keys and database, and say how to mend what differs",
+		Short: "Compare policy, keys and database",
 		Long: `Compare the policy with what is there: each root key wraps and unwraps a key, the
-key store has its table, and the tables of a PostgreSQL have the sealed
-columns, their guards, indexes and storage, and nothing that cannot work over sealed
-bytes (defaults, foreign keys, CHECKs, triggers, indexes). Nothing is changed and
-no value is read.
+key store has its table, and the tables of a PostgreSQL have the sealed columns,
+their guards, indexes and storage, and nothing that cannot work over sealed
+bytes (defaults, foreign keys, CHECKs, triggers, indexes). Each difference is
+printed with what mends it. Nothing is changed and no value is read.
 
 It exits with 1 where something is to be mended. A note is no fault.`,
 		Args: noArgs,
