@@ -140,18 +140,21 @@ func serverFormats(st *statement, client []int16) []int16 {
 	if len(client) > 1 && len(client) != len(outputs) {
 		return client
 	}
-	server := client
+	var server []int16
 	for i := range outputs {
-		if len(outputs[i].Possible) == 0 || wire.Format(server, i) == 1 {
+		if len(outputs[i].Possible) == 0 || wire.Format(client, i) == 1 {
 			continue
 		}
-		if len(server) != len(outputs) || &server[0] == &client[0] {
+		if server == nil {
 			server = make([]int16, len(outputs))
 			for j := range server {
 				server[j] = wire.Format(client, j)
 			}
 		}
 		server[i] = 1
+	}
+	if server == nil {
+		return client
 	}
 	return server
 }

@@ -118,7 +118,7 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32) (p *plan.Plan
 		}
 	}()
 	p, err = c.engine().analyze(&plan.Context{
-		Catalog: v.snapshot, Path: v.path, ParamTypes: oids, Tenant: v.values.Tenant,
+		Catalog: v.snapshot, Policy: c.rules.policy, Path: v.path, ParamTypes: oids, Tenant: v.values.Tenant,
 		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash,
 	}, text)
 	if err == nil {

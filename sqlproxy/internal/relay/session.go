@@ -3,9 +3,11 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -87,18 +89,29 @@ func (s *session) run() error {
 	}
 	finished := make(chan error, 1)
 	go func() {
-		err := s.server.run()
+		err := s.guard(s.server.run)
 		s.queue.abandon()
 		s.copying.end()
 		s.end(err)
 		finished <- err
 	}()
-	err := s.client.run()
+	err := s.guard(s.client.run)
 	s.end(err)
 	if serverErr := <-finished; err == nil || errors.Is(err, errGone) {
 		err = serverErr
 	}
 	return tidy(err, context.Cause(s.ctx))
+}
+
+// guard has a panic end this session alone. Its value is not told: it may hold what a client sent.
+func (s *session) guard(run func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.Error("a session has failed", "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			err = errors.New("rowseal: internal error: a session has failed")
+		}
+	}()
+	return run()
 }
 
 // end closes both connections: neither side waits any more.

@@ -1,0 +1,375 @@
+package relay_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/relay"
+)
+
+// pipeline collects what a pipeline answers, as words.
+func pipeline(t testing.TB, p *pgconn.Pipeline) (words []string) {
+	t.Helper()
+	for {
+		r, err := p.GetResults()
+		var pg *pgconn.PgError
+		switch {
+		case err != nil && asPg(err, &pg):
+			words = append(words, "error "+pg.Code)
+			continue
+		case err != nil:
+			t.Fatal(err)
+		case r == nil:
+			return words
+		}
+		switch r := r.(type) {
+		case *pgconn.ResultReader:
+			n := 0
+			for r.NextRow() {
+				n++
+				for _, v := range r.Values() {
+					words = append(words, string(v))
+				}
+			}
+			tag, err := r.Close()
+			if asPg(err, &pg) {
+				words = append(words, "error "+pg.Code)
+			} else {
+				words = append(words, tag.String())
+			}
+		case *pgconn.StatementDescription:
+			words = append(words, "described")
+		case *pgconn.PipelineSync:
+			words = append(words, "sync")
+		case *pgconn.CloseComplete:
+			words = append(words, "closed")
+		}
+	}
+}
+
+func asPg(err error, to **pgconn.PgError) bool {
+	if err == nil {
+		return false
+	}
+	pg, ok := err.(*pgconn.PgError) //nolint:errorlint // pgconn gives it bare
+	*to = pg
+	return ok
+}
+
+func query(p *pgconn.Pipeline, sql string, args ...string) {
+	var values [][]byte
+	for _, a := range args {
+		values = append(values, []byte(a))
+	}
+	p.SendQueryParams(sql, values, nil, nil, nil)
+}
+
+func wantWords(t testing.TB, got []string, want string) {
+	t.Helper()
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("answers are\n\t%s\nwant\n\t%s", s, want)
+	}
+}
+
+func TestARefusalInAPipelineKeepsOrderAndSkipsToSync(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeExec).PgConn()
+	p := conn.StartPipeline(ctx)
+	query(p, "INSERT INTO patients (id, ssn) VALUES (1, $1)", "canary-one")
+	query(p, "SELECT note FROM patients WHERE ssn LIKE $1", "canary%")
+	query(p, "INSERT INTO patients (id, ssn) VALUES (2, $1)", "canary-two")
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	query(p, "SELECT count(*) FROM patients")
+	query(p, "SELECT 1")
+	query(p, "SELECT nothing")
+	query(p, "SELECT ssn FROM patients")
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	query(p, "INSERT INTO patients (id, ssn, age) VALUES (3, $1, '7')", "canary-three")
+	query(p, "SELECT id, ssn, age FROM patients WHERE ssn = $1", "canary-three")
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, pipeline(t, p), "INSERT 0 1, error 0A000, sync, 0, SELECT 1, 1, SELECT 1, error 42703, sync, "+
+		"INSERT 0 1, 3, canary-three, 7, SELECT 1, sync")
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestARefusalFailsTheTransaction(t *testing.T) {
+	ctx := context.Background()
+	for _, mode := range modes {
+		_, through := sealed(t, &relay.Config{})
+		conn := connect(t, through, mode)
+		mustExec(t, conn, "BEGIN")
+		mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES ($1, $2)", 1, "canary-one")
+		_, err := conn.Exec(ctx, "SELECT ssn || 'x' FROM patients")
+		wantState(t, err, "0A000")
+		if status := conn.PgConn().TxStatus(); status != 'E' {
+			t.Fatalf("%v: status is %c", mode, status)
+		}
+		_, err = conn.Exec(ctx, "SELECT ssn FROM patients")
+		wantState(t, err, "25P02")
+		_, err = conn.Exec(ctx, "SELECT ssn || 'x' FROM patients")
+		wantState(t, err, "25P02")
+		mustExec(t, conn, "ROLLBACK")
+		var n int
+		if err := conn.QueryRow(ctx, "SELECT count(*) FROM patients").Scan(&n); err != nil || n != 0 {
+			t.Fatalf("count is %d, %v", n, err)
+		}
+	}
+}
+
+func TestAPreparedStatementThatMeansAnotherTableIsToBePreparedAgain(t *testing.T) {
+	ctx := context.Background()
+	direct, through := sealed(t, &relay.Config{})
+	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, raw, "CREATE SCHEMA other; CREATE TABLE other.patients (id int, ssn text)")
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	if _, err := conn.Prepare(ctx, "ins", "INSERT INTO patients (id, ssn) VALUES ($1, $2)"); err != nil {
+		t.Fatal(err)
+	}
+	pg := conn.PgConn()
+	run := func(id string) error {
+		return pg.ExecPrepared(ctx, "ins", [][]byte{[]byte(id), []byte("canary-value")}, nil, nil).Read().Err
+	}
+	if err := run("1"); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, conn, "SET search_path = other")
+	wantState(t, run("2"), "0A000")
+	mustExec(t, conn, "SET search_path = public")
+	if err := run("3"); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, conn, "BEGIN; SET LOCAL search_path = other; ROLLBACK")
+	if err := run("4"); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, conn, "CREATE TEMP TABLE patients (id int, ssn text)")
+	wantState(t, run("5"), "0A000")
+	mustExec(t, conn, "DISCARD TEMP")
+	if err := run("6"); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, conn, "DISCARD ALL")
+	wantState(t, run("7"), "26000")
+	var n int
+	if err := raw.QueryRow(ctx, "SELECT count(*) FROM public.patients").Scan(&n); err != nil || n != 4 {
+		t.Fatalf("count is %d, %v", n, err)
+	}
+}
+
+func TestATemporaryTableHidesTheSealedOne(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	other := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, conn, "BEGIN")
+	mustExec(t, conn, "CREATE TEMP TABLE patients (id int, ssn text)")
+	mustExec(t, conn, "INSERT INTO patients VALUES (1, 'plain')")
+	mustExec(t, other, "INSERT INTO patients (id, ssn) VALUES (1, 'canary')")
+	var ssn string
+	if err := conn.QueryRow(ctx, "SELECT ssn FROM patients WHERE ssn LIKE 'pl%'").Scan(&ssn); err != nil || ssn != "plain" {
+		t.Fatalf("got %q, %v", ssn, err)
+	}
+	mustExec(t, conn, "ROLLBACK")
+	if err := conn.QueryRow(ctx, "SELECT ssn FROM patients").Scan(&ssn); err != nil || ssn != "canary" {
+		t.Fatalf("got %q, %v", ssn, err)
+	}
+}
+
+func TestSettingsOfTheSessionAreThoseOfItsValues(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, conn, "SET client_encoding = 'LATIN1'")
+	_, err := conn.Exec(ctx, "SELECT ssn FROM patients")
+	wantState(t, err, "0A000")
+	mustExec(t, conn, "RESET client_encoding")
+	mustExec(t, conn, "SELECT ssn FROM patients")
+}
+
+func TestSQLPreparedStatementsAndCursorsOpen(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1'), (2, 'canary-2')")
+	one := func(sql string) (s string) {
+		t.Helper()
+		if err := conn.QueryRow(ctx, sql).Scan(&s); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		return s
+	}
+	mustExec(t, conn, "PREPARE q AS SELECT ssn FROM patients WHERE id = $1")
+	if got := one("EXECUTE q(2)"); got != "canary-2" {
+		t.Errorf("EXECUTE gives %q", got)
+	}
+	mustExec(t, conn, "BEGIN; DECLARE c CURSOR FOR SELECT ssn FROM patients ORDER BY id")
+	if got := one("FETCH 1 FROM c"); got != "canary-1" {
+		t.Errorf("FETCH gives %q", got)
+	}
+	if got := one("FETCH 1 FROM c"); got != "canary-2" {
+		t.Errorf("FETCH gives %q", got)
+	}
+	mustExec(t, conn, "CLOSE c; COMMIT")
+	r := conn.PgConn().ExecPrepared(ctx, "q", [][]byte{[]byte("1")}, nil, nil).Read()
+	if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][0]) != "canary-1" {
+		t.Errorf("a statement that SQL prepared gives %q, %v", r.Rows, r.Err)
+	}
+	mustExec(t, conn, "DEALLOCATE q")
+	_, err := conn.Exec(ctx, "EXECUTE q(1)")
+	wantState(t, err, "26000")
+}
+
+func TestDescriptionsAreLogical(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeExec)
+	d, err := conn.Prepare(ctx, "s", "SELECT id, ssn, age, name FROM patients WHERE ssn = $1 AND age = $2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.ParamOIDs) != 2 || d.ParamOIDs[0] != 25 || d.ParamOIDs[1] != 23 {
+		t.Errorf("parameters are %v", d.ParamOIDs)
+	}
+	var types []uint32
+	for _, f := range d.Fields {
+		types = append(types, f.DataTypeOID)
+	}
+	if len(types) != 4 || types[0] != 23 || types[1] != 25 || types[2] != 23 || types[3] != 1043 {
+		t.Errorf("columns are %v", types)
+	}
+	if f := d.Fields[3]; f.TypeModifier != 49 || f.DataTypeSize != -1 {
+		t.Errorf("varchar(45) has modifier %d, size %d", f.TypeModifier, f.DataTypeSize)
+	}
+}
+
+func TestErrorsShowNoRowAndTheClientsPosition(t *testing.T) {
+	ctx := context.Background()
+	direct, through := sealed(t, &relay.Config{})
+	mustExec(t, connect(t, direct, pgx.QueryExecModeSimpleProtocol), "CREATE UNIQUE INDEX ssn_term ON patients (substr(ssn, 9, 16))")
+	for _, mode := range modes {
+		conn := connect(t, through, mode)
+		mustExec(t, conn, "DELETE FROM patients")
+		mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES ($1, $2)", 1, "canary-one")
+		_, err := conn.Exec(ctx, "INSERT INTO patients (id, ssn) VALUES ($1, $2)", 2, "canary-one")
+		wantState(t, err, "23505")
+		var pg *pgconn.PgError
+		if asPg(err, &pg) && (strings.Contains(pg.Detail, `\x`) || pg.ConstraintName != "ssn_term") {
+			t.Errorf("detail is %q, constraint %q", pg.Detail, pg.ConstraintName)
+		}
+		_, err = conn.Exec(ctx, "INSERT INTO patients (id, ssn, nonesuch) VALUES (1, 'canary-é-one', 2)")
+		if !asPg(err, &pg) {
+			t.Fatalf("error is %v", err)
+		}
+		if pg.Code != "42703" || pg.Position != 32 {
+			t.Errorf("%v: SQLSTATE %s, position %d", mode, pg.Code, pg.Position)
+		}
+	}
+}
+
+func TestAValueThatDoesNotOpenEndsItsStatementOnly(t *testing.T) {
+	ctx := context.Background()
+	direct, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1'), (2, 'canary-2'), (3, 'canary-3')")
+	mustExec(t, connect(t, direct, pgx.QueryExecModeSimpleProtocol),
+		"UPDATE patients SET ssn = set_byte(ssn, length(ssn) - 1, get_byte(ssn, length(ssn) - 1) # 1) WHERE id = 2")
+	results, err := conn.PgConn().Exec(ctx, "SELECT id, ssn FROM patients ORDER BY id; SELECT 1").ReadAll()
+	wantState(t, err, "XX001")
+	if len(results) != 1 {
+		t.Errorf("%d results", len(results))
+	}
+	mustExec(t, conn, "SELECT ssn FROM patients WHERE id = 1")
+	p := conn.PgConn().StartPipeline(ctx)
+	query(p, "SELECT ssn FROM patients ORDER BY id")
+	query(p, "SELECT 1")
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	query(p, "SELECT ssn FROM patients WHERE id = 3")
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, pipeline(t, p), "canary-1, error XX001, sync, canary-3, SELECT 1, sync")
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRowsWaitForKeysInAWindow(t *testing.T) {
+	ctx := context.Background()
+	direct, through := sealed(t, &relay.Config{})
+	_ = direct
+	conn := connect(t, through, pgx.QueryExecModeExec)
+	mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1')")
+	mustExec(t, conn, "INSERT INTO plain SELECT g, 'x' FROM generate_series(1, 3000) g")
+	rows, err := conn.Query(ctx, "SELECT ssn, g FROM patients, generate_series(1, 3000) g ORDER BY g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for rows.Next() {
+		var ssn string
+		var g int
+		if err := rows.Scan(&ssn, &g); err != nil || ssn != "canary-1" || g != n+1 {
+			t.Fatalf("row %d is %q, %d, %v", n, ssn, g, err)
+		}
+		n++
+	}
+	if rows.Err() != nil || n != 3000 {
+		t.Fatalf("%d rows, %v", n, rows.Err())
+	}
+}
+
+func TestPolicyIsReplacedUnderASession(t *testing.T) {
+	ctx := context.Background()
+	shared := relay.NewShared(nil, nil)
+	_, through := sealed(t, &relay.Config{Shared: shared})
+	conn := connect(t, through, pgx.QueryExecModeExec)
+	if _, err := conn.Prepare(ctx, "s", "SELECT ssn FROM patients WHERE id = $1"); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, conn, "SELECT 1")
+	shared.Replace(patients(t), newCipher(t))
+	r := conn.PgConn().ExecPrepared(ctx, "s", [][]byte{[]byte("1")}, nil, nil).Read()
+	wantState(t, r.Err, "0A000")
+	mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES ($1, $2)", 1, "canary-1")
+	var ssn string
+	if err := conn.QueryRow(ctx, "SELECT ssn FROM patients").Scan(&ssn); err != nil || ssn != "canary-1" {
+		t.Fatalf("got %q, %v", ssn, err)
+	}
+}
+
+func TestAFixedTenantCannotBeSet(t *testing.T) {
+	_, through := sealed(t, &relay.Config{Tenant: "acme"})
+	conn := connect(t, through, pgx.QueryExecModeExec)
+	_, err := conn.Exec(context.Background(), "SET rowseal.tenant = 'other'")
+	wantState(t, err, "42501")
+	_, err = conn.Exec(context.Background(), "SELECT set_config('Rowseal.Tenant', 'other', false)")
+	wantState(t, err, "42501")
+	mustExec(t, conn, "SET application_name = 'x'")
+}
+
+func TestLongTextsAreRefused(t *testing.T) {
+	_, through := sealed(t, &relay.Config{MaxText: 100000})
+	for _, mode := range modes {
+		conn := connect(t, through, mode)
+		long := "SELECT '" + string(bytes.Repeat([]byte("x"), 200000)) + "'"
+		_, err := conn.Exec(context.Background(), long)
+		wantState(t, err, "54000")
+		mustExec(t, conn, "SELECT 1")
+	}
+}
