@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -316,6 +317,13 @@ func TestCancelGoesToTheServerOfTheSession(t *testing.T) {
 		if config.Sessions.Len() != 1 {
 			t.Errorf("%d sessions are known", config.Sessions.Len())
 		}
+		if err := session.pair.Cancel(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := <-requests; got.code != codeCancel || !bytes.Equal(got.body, key) {
+			t.Errorf("Pair.Cancel sends %x %x", got.code, got.body)
+		}
+		<-dialled
 		other := &Config{Upstream: up, Sessions: config.Sessions} // as it were after a reload
 		other.Upstream.Address = "elsewhere.example:5432"
 		for _, known := range []bool{true, false} {
@@ -462,6 +470,27 @@ func TestAServerThatIsAwayIsNamed(t *testing.T) {
 	client.write(t, startupBytes(version30, "user", "a"))
 	client.refused(t, "57P03", "the server db.example:5432 does not answer")
 	<-done
+}
+
+func TestAServerMayBeBehindAUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".s.PGSQL.5432")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			defer conn.Close()
+			trusting(t, testKey, nil)(newLeg(conn))
+		}
+	}()
+	client, done := begin(t, &Config{Upstream: Upstream{Address: path, Mode: Disable}})
+	client.write(t, startupBytes(version30, "user", "a"))
+	client.admitted(t)
+	if got := <-done; got.err != nil {
+		t.Error(got.err)
+	}
 }
 
 func TestTheServersOwnRefusalReachesTheClient(t *testing.T) {
