@@ -152,7 +152,7 @@ const (
 // twice, or beside a time of day that holds it, or a number follows one without a space.
 func irregular(text string) bool {
 	if text != "" && text[0]|0x20 == 'p' {
-		return false // ISO 8601, where the server adds up too
+		return strings.Contains(text, "+") // ISO 8601, where the server adds up too
 	}
 	seen, fraction := 0, false
 	for i := 0; i < len(text); {
