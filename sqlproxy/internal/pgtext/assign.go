@@ -49,6 +49,7 @@ func (s *Settings) FromClient(dst []byte, t codec.Type, oid uint32, format int16
 	if err != nil {
 		return dst, err
 	}
+	defer clear(plain)
 	return s.convert(dst, t, from, plain)
 }
 
@@ -138,6 +139,7 @@ func (s *Settings) convertElement(dst []byte, t, from codec.Type, plain []byte) 
 // convertToText casts by a type's output, except for the two that have a cast of their own.
 func (s *Settings) convertToText(dst []byte, t, from codec.Type, plain []byte) ([]byte, error) {
 	text, err := s.AppendText(nil, from, plain)
+	defer func() { clear(text) }()
 	switch {
 	case err != nil:
 		return dst, err
