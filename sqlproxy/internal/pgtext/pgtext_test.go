@@ -18,7 +18,7 @@ func TestUnknownSettingsAreRefused(t *testing.T) {
 	}
 	for i, bad := range [][]string{
 		{"", "ISO", "XML, MDY", "ISO, XYZ"},
-		{"", "Local", "localtime", "posixrules", "Nowhere/Land", "../etc/passwd", "right/UTC", "EST5EDT4,M3.2.0,M11.1.0", "FOO4BAR", "FOO99", "FOO4:61"},
+		{"", "Local", "localtime", "posixrules", "Nowhere/Land", "Europe//Berlin", "../etc/passwd", "right/UTC", "EST5EDT4,M3.2.0,M11.1.0", "FOO4BAR", "FOO99", "FOO4:61"},
 		{"", "roman"},
 		{"", "base64"},
 		{"", "x", "4", "-16"},

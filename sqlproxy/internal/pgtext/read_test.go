@@ -87,7 +87,7 @@ func TestServerReadsTheSameDates(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := anySettings().Draw(t, "settings")
 				settings := s.use(t, w)
-				for _, text := range rapid.SliceOfN(dateText(), 30, 60).Draw(t, "texts") {
+				for _, text := range rapid.SliceOfN(dateText(), 10, 30).Draw(t, "texts") {
 					if s.agree(t, w, settings, name, text) {
 						read++
 					}
@@ -120,7 +120,7 @@ func TestServerReadsTheSameIntervals(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := anySettings().Draw(t, "settings")
 				settings := s.use(t, w)
-				for _, text := range rapid.SliceOfN(intervalText(), 30, 60).Draw(t, "texts") {
+				for _, text := range rapid.SliceOfN(intervalText(), 10, 30).Draw(t, "texts") {
 					if s.agree(t, w, settings, name, text) {
 						read++
 					}
@@ -223,7 +223,7 @@ func TestServerReadsTheSameOtherwise(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := anySettings().Draw(t, "settings")
 				settings := s.use(t, w)
-				for _, text := range rapid.SliceOfN(otherText(name), 20, 40).Draw(t, "texts") {
+				for _, text := range rapid.SliceOfN(otherText(name), 5, 15).Draw(t, "texts") {
 					s.agree(t, w, settings, name, text)
 				}
 			})

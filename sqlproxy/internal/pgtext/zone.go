@@ -39,7 +39,7 @@ func parseZoneSetting(name string) (zone, error) {
 	if z, ok := posixZone(name); ok {
 		return z, nil
 	}
-	if strings.HasPrefix(name, "right/") || strings.ContainsAny(name, "<>,") {
+	if strings.HasPrefix(name, "right/") || strings.Contains(name, "//") || strings.ContainsAny(name, "<>,") {
 		return zone{}, unknownZone(name)
 	}
 	return loadZone(name)
