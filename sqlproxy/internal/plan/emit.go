@@ -22,7 +22,7 @@ const (
 // that stand in them. Nothing is written until all of it is known, because
 // which number a parameter gets depends on all of its uses.
 type edits struct {
-	list []edit
+	list  []edit
 	cells []Cell
 	// reads are the types that casts in the text give to a parameter's value, by
 	// space and parameter.
