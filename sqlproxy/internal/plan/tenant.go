@@ -69,10 +69,15 @@ func (a *analyzer) pin(sc *scope, conj []*pg.Node, only []*relation) (undo func(
 	}
 	for _, n := range conj {
 		x := n.GetAExpr()
-		if op, eq := equality(x.GetName()); x == nil || x.Kind != pg.A_Expr_Kind_AEXPR_OP || !eq || op != "=" {
+		if op, eq := equality(x.GetName()); x == nil || !eq || op != "=" {
 			continue
 		}
-		a.pinSides(sc, x, set)
+		switch items := x.Rexpr.GetList().GetItems(); {
+		case x.Kind == pg.A_Expr_Kind_AEXPR_OP:
+			a.pinSides(sc, x.Lexpr, x.Rexpr, set)
+		case x.Kind == pg.A_Expr_Kind_AEXPR_IN && len(items) == 1:
+			a.pinSides(sc, x.Lexpr, items[0], set)
+		}
 	}
 	for again := only == nil; again; {
 		again = false
@@ -96,9 +101,9 @@ func (a *analyzer) pin(sc *scope, conj []*pg.Node, only []*relation) (undo func(
 }
 
 // pinSides reads one equality, of rows too.
-func (a *analyzer) pinSides(sc *scope, x *pg.A_Expr, set func(*relation, Source)) {
-	left, right := []*pg.Node{x.Lexpr}, []*pg.Node{x.Rexpr}
-	if l, r := x.Lexpr.GetRowExpr(), x.Rexpr.GetRowExpr(); l != nil && r != nil && len(l.Args) == len(r.Args) {
+func (a *analyzer) pinSides(sc *scope, x, y *pg.Node, set func(*relation, Source)) {
+	left, right := []*pg.Node{x}, []*pg.Node{y}
+	if l, r := x.GetRowExpr(), y.GetRowExpr(); l != nil && r != nil && len(l.Args) == len(r.Args) {
 		left, right = l.Args, r.Args
 	}
 	for i := range left {

@@ -85,14 +85,16 @@ func (q querier) Query(ctx context.Context, sql string) ([][][]byte, error) {
 }
 
 // connected returns a connection to a fresh database with the tables.
-func connected(t testing.TB) *pgx.Conn {
+func connected(t testing.TB) *pgx.Conn { return connectedTo(t, worldSQL) }
+
+func connectedTo(t testing.TB, sql string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), testpg.DSN(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close(context.Background()) })
-	if _, err := conn.PgConn().Exec(context.Background(), worldSQL).ReadAll(); err != nil {
+	if _, err := conn.PgConn().Exec(context.Background(), sql).ReadAll(); err != nil {
 		t.Fatal(err)
 	}
 	return conn
