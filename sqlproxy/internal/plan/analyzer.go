@@ -15,7 +15,7 @@ type analyzer struct {
 	tree    *parse.Tree
 	text    string
 	refusal *Refusal
-	emitter
+	edits   edits
 
 	// steps counts visited nodes, so that a text whose sub-queries have to be
 	// looked at more than once ends as a refusal and not as a busy loop.
@@ -26,6 +26,8 @@ type analyzer struct {
 	view bool
 	// same are pairs of relations whose rows are of one tenant where they meet.
 	same [][2]*relation
+	// uses are the places where parameters stand in clear.
+	uses []paramUse
 	// peeked are the result columns of queries that were looked at before they are read.
 	peeked map[*pg.SelectStmt][]column
 }
@@ -135,6 +137,8 @@ type want struct {
 	count   bool
 	target  *target
 	compare *comparand
+	// column is set where the value is meant for a plain column.
+	column bool
 }
 
 // target is a cell that is written.

@@ -55,8 +55,9 @@ func (a *analyzer) operator(sc *scope, n *pg.Node, x *pg.A_Expr, w want) origin 
 }
 
 func (a *analyzer) forbidden(sc *scope, x *pg.A_Expr, what string) {
-	a.expr(sc, x.Lexpr, forbid(what))
-	a.expr(sc, x.Rexpr, forbid(what))
+	w := a.beyond(sc, forbid(what), x.Lexpr, x.Rexpr)
+	a.expr(sc, x.Lexpr, w)
+	a.expr(sc, x.Rexpr, w)
 }
 
 // equal reads two sides of an equality, of values or of rows.
@@ -81,7 +82,7 @@ func (a *analyzer) equal(sc *scope, l, r *pg.Node, what string, at int) {
 func (a *analyzer) comparison(sc *scope, sides []*pg.Node, what string, at int) {
 	o := a.peekAny(sc, sides)
 	if !o.isSealed() {
-		a.exprs(sc, sides, forbid(what))
+		a.exprs(sc, sides, a.beyond(sc, forbid(what), sides...))
 		return
 	}
 	c, ok := a.comparand(o, what, at)

@@ -100,6 +100,7 @@ func (a *analyzer) result(n *pg.Node, w want) origin {
 func (a *analyzer) value(n *pg.Node, w want) origin {
 	null := n.GetAConst().GetIsnull()
 	if w.kind == wantForbid || w.kind == wantOutput && w.target == nil {
+		a.inClear(n, w)
 		return origin{null: null}
 	}
 	src, from, to, oid, ok := a.constant(n)
@@ -299,6 +300,7 @@ func (a *analyzer) checkPlain(w want, at int) {
 func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
 	if _, _, _, _, ok := a.peekConstant(n); ok {
 		if w.kind == wantForbid || w.kind == wantOutput && w.target == nil {
+			a.inClear(n, w)
 			return origin{null: a.nullCast(n)}
 		}
 		return a.value(n, w)
@@ -336,9 +338,9 @@ func (a *analyzer) peekConstant(n *pg.Node) (src Source, from, to int, oid uint3
 			return Source{}, 0, 0, 0, false
 		}
 	}
-	reads, refusal := maps.Clone(a.emitter.reads), a.refusal
+	reads, refusal := maps.Clone(a.edits.reads), a.refusal
 	src, from, to, oid, ok = a.constant(n)
-	a.emitter.reads, a.refusal = reads, refusal
+	a.edits.reads, a.refusal = reads, refusal
 	return src, from, to, oid, ok
 }
 

@@ -252,18 +252,18 @@ func (a *analyzer) peekWith(sc *scope, w *pg.WithClause) *scope {
 
 // dry runs a step of the analysis and forgets what it would have changed.
 func (a *analyzer) dry(step func()) {
-	saved, refusal, same := a.emitter.saved(), a.refusal, len(a.same)
+	saved, refusal, same, uses := a.edits.saved(), a.refusal, len(a.same), len(a.uses)
 	step()
 	if a.steps <= maxSteps {
 		a.refusal = refusal
 	}
-	a.emitter, a.same = saved, a.same[:same]
+	a.edits, a.same, a.uses = saved, a.same[:same], a.uses[:uses]
 }
 
 // saved are the edits as it is now; what is added to it later does not show.
-func (e *emitter) saved() emitter {
+func (e *edits) saved() edits {
 	s := *e
-	s.edits, s.cells = slices.Clip(e.edits), slices.Clip(e.cells)
+	s.list, s.cells = slices.Clip(e.list), slices.Clip(e.cells)
 	s.reads = maps.Clone(e.reads)
 	return s
 }
