@@ -94,14 +94,17 @@ func lostSealed(cols []column) []column {
 // values reads VALUES: a column may be sealed in some rows and a constant in others.
 func (a *analyzer) values(sc *scope, s *pg.SelectStmt, wants []want) []column {
 	var cols []column
+	inner := make([]want, len(s.ValuesLists[0].GetList().GetItems()))
+	for i := range inner {
+		inner[i] = wantAt(wants, i)
+		if inner[i].kind == wantOutput {
+			inner[i] = a.beside(sc, inner[i], a.peekColumn(sc, s.ValuesLists, i))
+		}
+	}
 	for _, row := range s.ValuesLists {
 		items := row.GetList().GetItems()
 		for i, n := range items {
-			w := wantAt(wants, i)
-			if w.kind == wantOutput {
-				w = a.beside(sc, w, a.peekColumn(sc, s.ValuesLists, i))
-			}
-			o := a.expr(sc, n, w)
+			o := a.expr(sc, n, wantAt(inner, i))
 			if i == len(cols) {
 				cols = append(cols, column{name: valuesName(i), origin: o})
 				continue
@@ -120,9 +123,6 @@ func (a *analyzer) values(sc *scope, s *pg.SelectStmt, wants []want) []column {
 
 // peekColumn returns the first sealed origin of a column of VALUES.
 func (a *analyzer) peekColumn(sc *scope, rows []*pg.Node, i int) origin {
-	if !sc.anySealed() && len(rows) > 1 && !a.mayQuery(rows[0]) {
-		return origin{}
-	}
 	for _, row := range rows {
 		if items := row.GetList().GetItems(); i < len(items) {
 			if o := a.peek(sc, items[i]); o.isSealed() {
@@ -131,13 +131,6 @@ func (a *analyzer) peekColumn(sc *scope, rows []*pg.Node, i int) origin {
 		}
 	}
 	return origin{}
-}
-
-// mayQuery reports whether an expression of a VALUES row is more than a constant.
-func (a *analyzer) mayQuery(row *pg.Node) bool {
-	return slices.ContainsFunc(row.GetList().GetItems(), func(n *pg.Node) bool {
-		return n.GetAConst() == nil && n.GetParamRef() == nil && n.GetTypeCast() == nil && n.GetSetToDefault() == nil
-	})
 }
 
 func valuesName(i int) string { return "column" + itoa(i+1) }
