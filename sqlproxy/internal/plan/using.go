@@ -46,7 +46,7 @@ func (m *merging) run(p *pendingOn) {
 			m.a.same = append(m.a.same, [2]*relation{l.org.rel, r.org.rel})
 		}
 	}
-	if m.j.IsNatural && (m.unknown()) {
+	if m.j.IsNatural && m.unknown() {
 		m.a.refuse(unknownColumns(-1))
 		return
 	}

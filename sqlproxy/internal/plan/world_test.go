@@ -60,7 +60,8 @@ func worldPolicy(t testing.TB) *field.Policy {
 	one, org := field.TenantSource{Default: "t"}, field.TenantSource{Column: "org_id"}
 	policy, err := field.NewPolicy(
 		table(t, field.TableConfig{Name: "users", Tenant: one, Columns: []field.ColumnConfig{
-			ssn, {Name: "name", Type: text},
+			ssn,
+			{Name: "name", Type: text},
 			{Name: "pin", Type: typ(t, "int4"), Search: equality, Scope: field.ScopeGlobal},
 		}}),
 		table(t, field.TableConfig{Name: "people", Tenant: one, Columns: []field.ColumnConfig{ssn}}),
