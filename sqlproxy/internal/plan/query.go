@@ -137,7 +137,7 @@ func valuesName(i int) string { return "column" + itoa(i+1) }
 
 // setOperation reads UNION, INTERSECT and EXCEPT.
 func (a *analyzer) setOperation(sc *scope, s *pg.SelectStmt, wants []want) ([]column, bool) {
-	first := a.peekQuery(sc, s)
+	first := a.peekSet(sc, s)
 	inner := make([]want, max(len(wants), len(first)))
 	for i := range inner {
 		inner[i] = wantAt(wants, i)
@@ -220,13 +220,7 @@ func (a *analyzer) peekQuery(sc *scope, s *pg.SelectStmt) []column {
 	}
 	var cols []column
 	if s.Op != pg.SetOperation_SETOP_NONE {
-		inner := a.peekWith(sc, s.WithClause)
-		cols = slices.Clone(a.peekQuery(inner, s.Larg))
-		for i, c := range a.peekQuery(inner, s.Rarg) {
-			if i < len(cols) && !cols[i].origin.isSealed() && c.origin.isSealed() {
-				cols[i].origin = c.origin
-			}
-		}
+		cols = a.peekSet(a.peekWith(sc, s.WithClause), s)
 	} else {
 		a.dry(func() { cols = a.query(sc, s, nil) })
 	}
@@ -234,6 +228,17 @@ func (a *analyzer) peekQuery(sc *scope, s *pg.SelectStmt) []column {
 		a.peeked = map[*pg.SelectStmt][]column{}
 	}
 	a.peeked[s] = cols
+	return cols
+}
+
+// peekSet is peekQuery for the two sides of a set operation, in its own scope.
+func (a *analyzer) peekSet(sc *scope, s *pg.SelectStmt) []column {
+	cols := slices.Clone(a.peekQuery(sc, s.Larg))
+	for i, c := range a.peekQuery(sc, s.Rarg) {
+		if i < len(cols) && !cols[i].origin.isSealed() && c.origin.isSealed() {
+			cols[i].origin = c.origin
+		}
+	}
 	return cols
 }
 
