@@ -40,6 +40,7 @@ CREATE TABLE parted (id int, org text, ssn bytea, PRIMARY KEY (id)) PARTITION BY
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (1000);
 CREATE TABLE plain (id int PRIMARY KEY, a text, b bytea, org text);
 CREATE TABLE uuids (id uuid PRIMARY KEY, day bytea, at bytea, tags bytea, flag bytea, amount bytea, doc bytea, u bytea);
+CREATE TABLE half (id int);
 CREATE VIEW people_v AS SELECT id, org, ssn AS social, note FROM people;
 CREATE VIEW flat_v AS SELECT id, email FROM flat WHERE id > 0;
 CREATE VIEW ruled AS SELECT id, email FROM flat;
@@ -86,6 +87,7 @@ func wPolicy(t testing.TB) *field.Policy {
 			wColumn(t, "day", "date"), wColumn(t, "at", "timestamptz"), wColumn(t, "tags", "text[]"), wColumn(t, "flag", "bool"),
 			wColumn(t, "amount", "numeric(10,2)"), wColumn(t, "doc", "jsonb"), wColumn(t, "u", "uuid", wGlobal),
 		}},
+		{Name: "half", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "ssn", "varchar", wEqual)}},
 		{Name: "coming", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "ssn", "varchar(20)", wGlobal), wColumn(t, "memo", "text")}},
 	} {
 		table, err := field.NewTable(cfg)
@@ -390,7 +392,7 @@ func wRun(t *testing.T, conn *pgx.Conn, base Context, c wCase, p *Plan) {
 	case len(p.Stmts) == 1 && p.Stmts[0].Copy != nil && p.Stmts[0].Copy.In:
 		_, err = conn.PgConn().CopyFrom(ctx, strings.NewReader(""), text)
 		if err != nil && p.Stmts[0].Copy.Format == "binary" {
-			err = nil // an empty stream is not one in this format
+			err = nil                  // an empty stream is not one in this format
 			conn.Exec(ctx, "ROLLBACK") //nolint:errcheck // ends what failed
 		}
 	case len(p.Stmts) == 1 && p.Stmts[0].Copy != nil:
