@@ -52,6 +52,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 			return nil, a.refusal
 		}
 	}
+	a.closeClear()
 	if a.finish(p); a.refusal != nil {
 		return nil, a.refusal
 	}

@@ -312,30 +312,31 @@ func (c Cell) oid() uint32 {
 // pieces joins the edits with the text between them.
 func (e *edits) pieces(text string) []Piece {
 	var out []Piece
+	// A constant's quote or a cast's colons may have been all that kept a word from the next.
+	last := byte(' ')
+	put := func(p Piece, first, end byte) {
+		if wordByte(last) && wordByte(first) {
+			out = append(out, Piece{Text: " "})
+		}
+		out, last = append(out, p), end
+	}
 	at := 0
 	for _, d := range e.list {
 		if d.from > at {
-			out = append(out, Piece{From: at, To: d.from})
+			put(Piece{From: at, To: d.from}, text[at], text[d.from-1])
 		}
 		at = d.to
-		// A constant's quote may have been all that kept it from the word before or behind it.
-		if d.cell != 0 && d.from > 0 && wordByte(text[d.from-1]) {
-			out = append(out, Piece{Text: " "})
-		}
 		switch {
 		case d.number != 0:
-			out = append(out, Piece{Text: "$" + strconv.Itoa(d.number)})
+			put(Piece{Text: "$" + strconv.Itoa(d.number)}, '$', '0')
 		case d.cell != 0:
-			out = append(out, Piece{Cell: d.cell})
+			put(Piece{Cell: d.cell}, 'x', 'x')
 		case d.text != "":
-			out = append(out, Piece{Text: d.text})
-		}
-		if d.cell != 0 && d.to < len(text) && wordByte(text[d.to]) {
-			out = append(out, Piece{Text: " "})
+			put(Piece{Text: d.text}, d.text[0], d.text[len(d.text)-1])
 		}
 	}
 	if at < len(text) {
-		out = append(out, Piece{From: at, To: len(text)})
+		put(Piece{From: at, To: len(text)}, text[at], text[len(text)-1])
 	}
 	return out
 }

@@ -16,7 +16,7 @@ type viewInfo struct {
 
 // viewColumns returns the columns of a view that is made of sealed ones.
 func (a *analyzer) viewColumns(t *catalog.Relation) []column {
-	info, _ := t.Memo(func() any { return readView(a.c.Catalog, a.c.Path, t) }).(*viewInfo)
+	info, _ := t.Memo(func() any { return readView(a.c.Catalog, t) }).(*viewInfo)
 	cols := a.instance(info.cols)
 	out := make([]column, len(t.Columns))
 	for i, c := range t.Columns {
@@ -32,7 +32,7 @@ func (a *analyzer) viewColumns(t *catalog.Relation) []column {
 
 // readView reads a view's definition. Nothing in it can be rewritten, so that
 // what would have to be makes it, or a column of it, unusable.
-func readView(snapshot *catalog.Snapshot, path []string, t *catalog.Relation) *viewInfo {
+func readView(snapshot *catalog.Snapshot, t *catalog.Relation) *viewInfo {
 	bad := func(why string) *viewInfo {
 		return &viewInfo{bad: &Refusal{
 			SQLState: notSupported, Position: -1, Table: t.Name,
@@ -47,7 +47,7 @@ func readView(snapshot *catalog.Snapshot, path []string, t *catalog.Relation) *v
 	if err != nil || len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetSelectStmt() == nil {
 		return bad("its definition is not understood")
 	}
-	a := &analyzer{c: &Context{Catalog: snapshot, Path: path}, tree: tree, text: t.Definition, view: true}
+	a := &analyzer{c: &Context{Catalog: snapshot, Path: snapshot.Path}, tree: tree, text: t.Definition, view: true}
 	cols, unknown := a.subquery(&scope{}, tree.Stmts[0].Stmt.GetSelectStmt(), nil)
 	switch {
 	case a.refusal != nil:

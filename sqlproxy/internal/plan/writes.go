@@ -182,7 +182,9 @@ func (a *analyzer) refuseColumn(c *field.Column, at int, why, hint string) {
 
 // plainColumn is what may stand in a column that is not sealed.
 func plainColumn(w *writing, i int) want {
-	return forbid(fmt.Sprintf("assignment to the plain column %q", w.rel.cols[i].name))
+	to := forbid(fmt.Sprintf("assignment to the plain column %q", w.rel.cols[i].name))
+	to.column = true
+	return to
 }
 
 // serverDefault refuses DEFAULT for a sealed column that has one on the server:
