@@ -32,11 +32,7 @@ func (a *analyzer) ddl(raw *pg.RawStmt, n *pg.Node) Stmt {
 	case n.GetCreateStatsStmt() != nil:
 		a.createStatistics(n.GetCreateStatsStmt())
 	case n.GetCreateFunctionStmt() != nil:
-		s := n.GetCreateFunctionStmt()
-		a.code(s.Options, "a function")
-		if s.SqlBody != nil && a.namesSensitive(s.SqlBody) {
-			a.unread(n, "a function that names a sealed table")
-		}
+		a.code(raw, "a function")
 	case n.GetCreateTrigStmt() != nil:
 		s := n.GetCreateTrigStmt()
 		a.noColumn(a.sealedTable(s.Relation), s.WhenClause, "the condition of a trigger", s.Relation)
@@ -53,17 +49,13 @@ func (a *analyzer) ddl(raw *pg.RawStmt, n *pg.Node) Stmt {
 			out.Kind = KindOther
 		}
 	case a.namesSensitive(n):
-		a.unread(n, "this kind of statement, naming a sealed table,")
+		a.refuse(&Refusal{
+			SQLState: "0A000", Position: -1,
+			Message: "this kind of statement, naming a sealed table, is not understood by the proxy",
+			Hint:    "Connect to the server without the proxy for it.",
+		})
 	}
 	return out
-}
-
-func (a *analyzer) unread(n *pg.Node, what string) {
-	a.refuse(&Refusal{
-		SQLState: "0A000", Position: -1,
-		Message: what + " is not understood by the proxy",
-		Hint:    "Connect to the server without the proxy for it.",
-	})
 }
 
 // goesOn reports whether a kind of statement may name sealed tables and go on

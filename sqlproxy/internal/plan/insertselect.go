@@ -37,6 +37,7 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 		return
 	}
 	a.written(mark, number, at, tenant, rowID, severalRows(leaves))
+	a.keepsRows(leaves, mark, number, at)
 	for j, i := range ins.columns {
 		if j < len(cols) && wants[j].kind == wantOutput {
 			a.passedOn(ins, cols, j, i, tenant, rowID, at)
@@ -60,6 +61,15 @@ func (a *analyzer) keepsDuplicates(ins *insertion, q *pg.SelectStmt, at int) {
 	}
 	a.keepsDuplicates(ins, q.Larg, at)
 	a.keepsDuplicates(ins, q.Rarg, at)
+}
+
+// keepsRows refuses DISTINCT over values that are sealed one by one.
+func (a *analyzer) keepsRows(leaves []*pg.SelectStmt, mark, number, at int) {
+	for _, l := range leaves {
+		if len(l.DistinctClause) > 0 {
+			a.written(mark, number, at, owner{problem: "DISTINCT compares values"}, owner{}, "")
+		}
+	}
 }
 
 // selectLeaves returns the queries that UNION and its kin join.

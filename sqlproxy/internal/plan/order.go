@@ -34,12 +34,23 @@ func (a *analyzer) order() {
 			return
 		}
 		switch {
-		case words.Effects&(parse.Settings|parse.SettingsAtEnd|parse.Ends) != 0 && settings < 0:
-			settings = i
-		case words.Effects&(parse.Catalog|parse.TempCatalog) != 0:
+		case makes(raw.Stmt):
 			made, sensitive = i, sensitive || words.Sensitive
+		case words.Effects&^(parse.Begins|parse.Discards) != 0 && settings < 0:
+			settings = i
 		}
 	}
+}
+
+// makes reports whether all that a statement changes are tables and what belongs to them.
+func makes(n *pg.Node) bool {
+	switch n.Node.(type) {
+	case *pg.Node_CreateStmt, *pg.Node_AlterTableStmt, *pg.Node_IndexStmt, *pg.Node_ViewStmt, *pg.Node_CreateTableAsStmt,
+		*pg.Node_CommentStmt, *pg.Node_GrantStmt, *pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt, *pg.Node_CreateTrigStmt,
+		*pg.Node_CreateFunctionStmt, *pg.Node_CreateEnumStmt, *pg.Node_CreateStatsStmt, *pg.Node_AlterOwnerStmt, *pg.Node_RenameStmt:
+		return true
+	}
+	return false
 }
 
 // readsOrWrites reports whether a statement is about rows. Those that make

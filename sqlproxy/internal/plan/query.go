@@ -43,6 +43,7 @@ func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols 
 
 // into refuses to make a table of sealed values: nobody would know that its columns are sealed.
 func (a *analyzer) into(cols []column, s *pg.SelectStmt) {
+	a.intoListed(s.IntoClause.GetRel())
 	for _, c := range cols {
 		if o := c.origin; o.isSealed() {
 			a.refuse(a.unsupported(o.column(), "SELECT INTO", "Create the table first, list its column in the policy, and use INSERT … SELECT.",

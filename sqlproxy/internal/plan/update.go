@@ -17,7 +17,9 @@ func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) []column {
 	a.from(in, s.FromClause)
 	a.conditions(in, s.WhereClause)
 	set := a.settingOf(in, w, s.WhereClause)
-	a.setColumns(in, set, s.TargetList)
+	if a.setColumns(in, set, s.TargetList) {
+		in.unpin()
+	}
 	return a.targets(in, s.ReturningList, nil)
 }
 
@@ -42,6 +44,9 @@ func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
 	}
 	pins := a.pins(sc, w, where)
 	set.tenant = a.sessions(w.table)
+	if a.c.Tenant == "" && w.table.Tenant().Column != "" {
+		set.tenant = owner{problem: "the tenant is not known"} // the default is for rows that name none
+	}
 	if src, ok := pins[w.tenantAt()]; ok {
 		set.tenant = owner{src: src}
 	} else if i := w.tenantAt(); i >= 0 {
@@ -144,14 +149,14 @@ type assignment struct {
 	at  int
 }
 
-// setColumns analyses the list of SET.
-func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) {
+// setColumns analyses the list of SET, and reports whether it gives the row another tenant or bound id.
+func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) (moved bool) {
 	todo := a.assignments(sc, set, list)
 	if a.refusal != nil {
-		return
+		return false
 	}
 	rel := set.rel
-	if set.table != nil && a.moves(sc, set, todo) {
+	if moved = set.table != nil && a.moves(sc, set, todo); moved {
 		rel = nil // values of the row as it was are another tenant's
 	}
 	row, mark := a.newRow(), a.mark()
@@ -175,6 +180,7 @@ func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) {
 		}
 	}
 	a.written(mark, row, at, set.tenant, set.rowID, set.several)
+	return moved
 }
 
 func (a *analyzer) plainAssignment(sc *scope, set *setting, t assignment) {

@@ -50,6 +50,7 @@ func (a *analyzer) writeTarget(sc *scope, rv *pg.RangeVar) *writing {
 		a.refuse(&Refusal{
 			SQLState: "42P01", Position: int(rv.GetLocation()),
 			Message: fmt.Sprintf("relation %q does not exist, or cannot be written", rv.GetRelname()),
+			Hint:    "Where an earlier statement of the same text makes it, send the statements one by one.",
 		})
 		return nil
 	}
@@ -175,7 +176,7 @@ func (a *analyzer) written(mark, row, at int, tenant, rowID owner, several strin
 func (a *analyzer) refuseColumn(c *field.Column, at int, why, hint string) {
 	a.refuse(&Refusal{
 		SQLState: "0A000", Position: at, Table: c.Table().Name(), Column: c.Name(),
-		Message: fmt.Sprintf("sealed column %q cannot be written here: %s", c.String(), why),
+		Message: fmt.Sprintf("sealed column %q: %s", c.String(), why),
 		Hint:    hint,
 	})
 }
