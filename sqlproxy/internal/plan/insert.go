@@ -54,7 +54,8 @@ func (a *analyzer) insertColumns(ins *insertion, list []*pg.Node) bool {
 			ins.columns = append(ins.columns, i)
 		}
 	}
-	return true
+	a.writable(ins.writing, ins.columns, -1)
+	return a.refusal == nil
 }
 
 // omitted checks the sealed columns that get the server's default.

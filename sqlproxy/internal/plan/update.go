@@ -198,6 +198,7 @@ func (a *analyzer) assignments(sc *scope, set *setting, list []*pg.Node) (out []
 		if i < 0 {
 			return nil
 		}
+		a.writable(set.writing, []int{i}, int(t.Location))
 		m := t.GetVal().GetMultiAssignRef()
 		if m == nil {
 			out = append(out, assignment{i, t.Val, int(t.Location)})

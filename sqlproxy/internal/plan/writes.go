@@ -135,6 +135,28 @@ func (a *analyzer) targetColumn(w *writing, t *pg.ResTarget) int {
 	return -1
 }
 
+// writable refuses columns that are in transition: the sealed one and the plain one whose values it takes over.
+func (a *analyzer) writable(w *writing, columns []int, at int) {
+	for _, i := range columns {
+		if bad := w.rel.cols[i].origin.bad; bad != nil {
+			own := *bad
+			own.Position = at
+			a.refuse(&own)
+		}
+		b := w.base(i)
+		if w.table == nil || b == nil {
+			continue
+		}
+		for _, c := range w.table.Columns() {
+			if c.Transition().Plain == b.Name {
+				own := *inTransition(c)
+				own.Position = at
+				a.refuse(&own)
+			}
+		}
+	}
+}
+
 // owner is the tenant or the bound id of the rows that a statement writes: a
 // source, or why there is none.
 type owner struct {

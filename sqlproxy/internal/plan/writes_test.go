@@ -41,6 +41,7 @@ CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (1000);
 CREATE TABLE plain (id int PRIMARY KEY, a text, b bytea, org text);
 CREATE TABLE uuids (id uuid PRIMARY KEY, day bytea, at bytea, tags bytea, flag bytea, amount bytea, doc bytea, u bytea);
 CREATE TABLE half (id int);
+CREATE TABLE moving (id int PRIMARY KEY, old text, v bytea);
 CREATE VIEW people_v AS SELECT id, org, ssn AS social, note FROM people;
 CREATE VIEW flat_v AS SELECT id, email FROM flat WHERE id > 0;
 CREATE VIEW ruled AS SELECT id, email FROM flat;
@@ -87,6 +88,7 @@ func wPolicy(t testing.TB) *field.Policy {
 			wColumn(t, "day", "date"), wColumn(t, "at", "timestamptz"), wColumn(t, "tags", "text[]"), wColumn(t, "flag", "bool"),
 			wColumn(t, "amount", "numeric(10,2)"), wColumn(t, "doc", "jsonb"), wColumn(t, "u", "uuid", wGlobal),
 		}},
+		{Name: "moving", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "v", "text", func(c *field.ColumnConfig) { c.Transition.Plain = "old" })}},
 		{Name: "half", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "ssn", "varchar", wEqual)}},
 		{Name: "coming", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "ssn", "varchar(20)", wGlobal), wColumn(t, "memo", "text")}},
 	} {
