@@ -158,6 +158,11 @@ func (a *analyzer) alterTable(raw *pg.RawStmt, s *pg.AlterTableStmt) {
 		if t == nil {
 			continue
 		}
+		if cmd.Def != nil && d == nil && cmd.GetDef().GetConstraint() == nil || d.GetRawDefault() != nil {
+			if !onlyNullTests(t, cmd.Def) {
+				a.refuseDDL(t.Name(), "an expression cannot look into sealed columns", "Compute the value in the application.", s.Relation)
+			}
+		}
 		if cmd.Subtype == pg.AlterTableType_AT_AddColumn {
 			a.addColumn(raw, t, d, s.Relation)
 			continue

@@ -8,6 +8,7 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
+	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
 
@@ -207,7 +208,7 @@ func (e *edits) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
 			continue
 		}
 		c := e.cells[d.cell-1]
-		if !c.byParameter() {
+		if !c.byParameter() && !(c.ownKey() && (in > 0 || highest > 0)) {
 			continue
 		}
 		changed = true
@@ -300,6 +301,10 @@ func names(text, param string) bool {
 func (c Cell) byParameter() bool {
 	return c.From.Param != 0 || c.Tenant.Param != 0 || c.RowID.Param != 0
 }
+
+// ownKey reports whether the value carries a key that no other row may have: a
+// prepared statement must seal it anew each time that it runs.
+func (c Cell) ownKey() bool { return c.Do == Seal && c.Column.Mode() != envelope.ModeTenant }
 
 // oid is the type of the cell's value for the server.
 func (c Cell) oid() uint32 {

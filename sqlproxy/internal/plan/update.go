@@ -272,7 +272,7 @@ func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 		if b := set.base(t.i); b != nil {
 			src, ok = a.sourceOf(t.val, b.Type)
 		}
-		if ok && own.problem == "" && sameSource(src, own.src) {
+		if ok && own.problem == "" && sameSource(src, own.src) && set.guard == "" {
 			continue
 		}
 		if set.excluded != nil && a.excludedColumn(sc, set, t.val) == t.i {
@@ -285,6 +285,7 @@ func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 			return true
 		}
 		*own, moved = owner{src: src}, true
+		set.guard = ""
 	}
 	return moved
 }
@@ -294,7 +295,10 @@ func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 func (a *analyzer) allAnew(sc *scope, set *setting, todo []assignment, at int, excluded bool) bool {
 	for _, c := range set.table.Columns() {
 		if !slices.ContainsFunc(todo, func(t assignment) bool {
-			return set.sealed(t.i) == c && t.val.GetColumnRef() == nil != excluded
+			if excluded {
+				return set.sealed(t.i) == c && a.excludedColumn(sc, set, t.val) == t.i
+			}
+			return set.sealed(t.i) == c && t.val.GetColumnRef() == nil
 		}) {
 			a.refuseOwner(set, at)
 			return false

@@ -228,16 +228,27 @@ func sameSource(x, y Source) bool {
 }
 
 // sourceOf returns a constant or parameter that is written to, or compared
-// with, a plain column of a type.
+// with, a plain column of a type. It must have one spelling there: 1.0 is not
+// the id 1 that the column has.
 func (a *analyzer) sourceOf(n *pg.Node, typ uint32) (Source, bool) {
-	src, _, _, _, ok := a.constant(n)
-	if ok && src.Const != nil && src.Const.OID == oidUnknown {
+	src, _, _, oid, ok := a.constant(n)
+	switch {
+	case !ok:
+		return Source{}, false
+	case oid == 0, oid == oidUnknown, oid == typ:
+	case isText(oid) && isText(typ), isInteger(oid) && isInteger(typ):
+	default:
+		return Source{}, false
+	}
+	if src.Const != nil && src.Const.OID == oidUnknown {
 		k := *src.Const
 		k.OID = typ
 		src.Const = &k
 	}
-	return src, ok
+	return src, true
 }
+
+func isInteger(oid uint32) bool { return oid == oidInt2 || oid == oidInt4 || oid == oidInt8 }
 
 // deleteStmt analyses DELETE.
 func (a *analyzer) deleteStmt(sc *scope, s *pg.DeleteStmt) []column {
