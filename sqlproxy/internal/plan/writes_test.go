@@ -339,7 +339,7 @@ func TestWrites(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			own := c.context(t, base)
 			p, err := Analyze(&own, c.sql)
-			got := wShow(c.sql, p, err)
+			got := strings.TrimSpace(wShow(c.sql, p, err))
 			anew.WriteString(got + "\n\n")
 			if got != c.want && !*update {
 				t.Errorf("%s\ngot:\n%s\nwant:\n%s", c.sql, got, c.want)
