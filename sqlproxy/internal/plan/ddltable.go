@@ -147,8 +147,12 @@ func (a *analyzer) constraint(t *field.Table, k *pg.Constraint, rv *pg.RangeVar)
 // alterTable handles listed columns in ALTER TABLE.
 func (a *analyzer) alterTable(raw *pg.RawStmt, s *pg.AlterTableStmt) {
 	t := a.sealedTable(s.Relation)
+	r := a.lookup(s.Relation)
 	for _, n := range s.Cmds {
 		cmd := n.GetAlterTableCmd()
+		if t == nil && r != nil && r.Sensitive && cmd.Subtype == pg.AlterTableType_AT_ColumnDefault && cmd.Def != nil && !isNull(cmd.Def) {
+			a.refuseDDL(r.Name, "a default of a view of sealed columns is the server's, which does not seal", "Give the value in INSERT.", s.Relation)
+		}
 		if k := cmd.GetDef().GetConstraint(); k != nil {
 			a.constraint(t, k, s.Relation)
 		}

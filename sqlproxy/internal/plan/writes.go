@@ -214,7 +214,8 @@ func plainColumn(w *writing, i int) want {
 // the server would store it in clear.
 func (a *analyzer) serverDefault(w *writing, i, at int) {
 	c := w.sealed(i)
-	if b := w.base(i); c != nil && (b == nil || b.HasDefault || b.Generated || b.Identity) {
+	if b, own := w.base(i), w.rel.table.Column(w.rel.cols[i].name); c != nil &&
+		(b == nil || b.HasDefault || b.Generated || b.Identity || own != nil && own.HasDefault) {
 		a.refuseColumn(c, at, "its default is the server's, which does not seal",
 			"Drop the column's DEFAULT, and give the value in the statement.")
 	}

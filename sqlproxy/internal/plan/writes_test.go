@@ -44,6 +44,8 @@ CREATE TABLE half (id int);
 CREATE TABLE moving (id int PRIMARY KEY, old text, v bytea);
 CREATE VIEW people_v AS SELECT id, org, ssn AS social, note FROM people;
 CREATE VIEW flat_v AS SELECT id, email FROM flat WHERE id > 0;
+CREATE VIEW defaulting AS SELECT id, email FROM flat;
+ALTER VIEW defaulting ALTER email SET DEFAULT '\x00';
 CREATE VIEW ruled AS SELECT id, email FROM flat;
 CREATE RULE r AS ON INSERT TO ruled DO INSTEAD NOTHING;
 CREATE FUNCTION touch() RETURNS void LANGUAGE sql AS 'UPDATE flat SET note = NULL';
