@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 // ensure adds the guards and search indexes that the table of t misses.
@@ -38,7 +39,7 @@ func (m *migrator) ensureGuards(t target, c *field.Column) error {
 	if err != nil {
 		return err
 	}
-	missing, stale := compareGuards(guardsOf(c), present)
+	missing, stale := compareGuards(guard.Of(c), present)
 	for _, g := range stale {
 		if g.Fixed {
 			return t.refuse(c.Name(), ErrMigration, fmt.Sprintf("the type or the bound name that its guard %s checks has changed, and this database cannot "+
@@ -60,14 +61,14 @@ func (m *migrator) ensureGuards(t target, c *field.Column) error {
 
 // compareGuards returns the wanted guards that are not present, and those
 // present that are not wanted. Names may begin otherwise, after a rename.
-func compareGuards(wanted []guard, present []presentGuard) (missing []guard, stale []presentGuard) {
+func compareGuards(wanted []guard.Guard, present []presentGuard) (missing []guard.Guard, stale []presentGuard) {
 	for _, w := range wanted {
-		if !slices.ContainsFunc(present, func(p presentGuard) bool { return strings.HasSuffix(p.Name, w.suffix()) }) {
+		if !slices.ContainsFunc(present, func(p presentGuard) bool { return strings.HasSuffix(p.Name, w.Suffix()) }) {
 			missing = append(missing, w)
 		}
 	}
 	for _, p := range present {
-		if !slices.ContainsFunc(wanted, func(w guard) bool { return strings.HasSuffix(p.Name, w.suffix()) }) {
+		if !slices.ContainsFunc(wanted, func(w guard.Guard) bool { return strings.HasSuffix(p.Name, w.Suffix()) }) {
 			stale = append(stale, p)
 		}
 	}
@@ -76,7 +77,7 @@ func compareGuards(wanted []guard, present []presentGuard) (missing []guard, sta
 
 // checkRows looks for rows that new guards forbid where the database does not.
 // It asks the connection: a condition on a sealed column is refused elsewhere.
-func (m *migrator) checkRows(tx *gorm.DB, t target, c *field.Column, stale []presentGuard, added []guard) error {
+func (m *migrator) checkRows(tx *gorm.DB, t target, c *field.Column, stale []presentGuard, added []guard.Guard) error {
 	for _, g := range added {
 		query := m.sql.offending(quoterOf(tx), t.table, c.Name(), g)
 		if query == "" || tx.DryRun {
@@ -139,8 +140,8 @@ func (m *migrator) CreateConstraint(value any, name string) error {
 		return err
 	}
 	for _, c := range t.sealedColumns() {
-		for _, g := range guardsOf(c) {
-			if g.name(t.table) == name {
+		for _, g := range guard.Of(c) {
+			if g.Name(t.table) == name {
 				return m.ensureGuards(t, c)
 			}
 		}
@@ -150,7 +151,7 @@ func (m *migrator) CreateConstraint(value any, name string) error {
 
 // HasConstraint says whether the table has a constraint or guard.
 func (m *migrator) HasConstraint(value any, name string) bool {
-	if t, err := m.target(value); err == nil && strings.HasPrefix(name, ours) {
+	if t, err := m.target(value); err == nil && strings.HasPrefix(name, guard.Ours) {
 		_, found, err := m.guardNamed(t, name)
 		return err == nil && found != nil
 	}
@@ -163,7 +164,7 @@ func (m *migrator) DropConstraint(value any, name string) error {
 	if err != nil {
 		return err
 	}
-	if !strings.HasPrefix(name, ours) {
+	if !strings.HasPrefix(name, guard.Ours) {
 		return m.restoring(value, t, func() error { return m.Migrator.DropConstraint(value, name) })
 	}
 	c, found, err := m.guardNamed(t, name)

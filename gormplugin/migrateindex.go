@@ -10,8 +10,8 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
-	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 // sealedParts returns the sealed columns of an index.
@@ -38,7 +38,7 @@ func (t target) lookIndex(name string) (*schema.Index, *field.Column) {
 	}
 	for _, c := range t.sealedColumns() {
 		f := t.fields[c.Name()]
-		if searchable(c) && !indexed(f) && (name == f.Name || name == c.Name() || strings.HasSuffix(name, indexSuffix(c))) {
+		if guard.Searchable(c) && !indexed(f) && (name == f.Name || name == c.Name() || strings.HasSuffix(name, guard.IndexSuffix(c))) {
 			return nil, c
 		}
 	}
@@ -52,18 +52,14 @@ func indexed(f *schema.Field) bool {
 	return plain || unique
 }
 
-func indexSuffix(c *field.Column) string {
-	return suffixOf(indexKind, c, fmt.Sprintf("%d %d", envelope.EqualityOffset+1, envelope.EqualitySize))
-}
-
 // ensureIndexes creates the search index of a column that no tag declares one
 // for. GORM creates the others by their tags, with CreateIndex below.
 func (m *migrator) ensureIndexes(t target, c *field.Column) error {
-	if !searchable(c) || indexed(t.fields[c.Name()]) {
+	if !guard.Searchable(c) || indexed(t.fields[c.Name()]) {
 		return nil
 	}
 	have, err := m.sql.indexes(m.reader(), quoterOf(m.db), t.table)
-	if err != nil || slices.ContainsFunc(have, func(i presentIndex) bool { return strings.HasSuffix(i.Name, indexSuffix(c)) }) {
+	if err != nil || slices.ContainsFunc(have, func(i presentIndex) bool { return strings.HasSuffix(i.Name, guard.IndexSuffix(c)) }) {
 		return err
 	}
 	return m.createTermIndex(t, c)
@@ -72,7 +68,7 @@ func (m *migrator) ensureIndexes(t target, c *field.Column) error {
 func (m *migrator) createTermIndex(t target, c *field.Column) error {
 	quote := quoterOf(m.db)
 	return m.exec([]string{fmt.Sprintf("CREATE INDEX %s ON %s (%s)",
-		quote(madeName(t.table, c)+indexSuffix(c)), quote(t.table), m.sql.term(quote(c.Name())))})
+		quote(guard.IndexName(t.table, c)), quote(t.table), m.sql.term(quote(c.Name())))})
 }
 
 // BuildIndexOptions writes the columns of an index, sealed ones as their term.
@@ -168,7 +164,7 @@ func (m *migrator) HasIndex(value any, name string) bool {
 	have, err := m.sql.indexes(m.reader(), quoterOf(m.db), t.table)
 	return err == nil && slices.ContainsFunc(have, func(i presentIndex) bool {
 		if c != nil {
-			return strings.HasSuffix(i.Name, indexSuffix(c))
+			return strings.HasSuffix(i.Name, guard.IndexSuffix(c))
 		}
 		return i.Name == idx.Name && strings.Count(i.Def, m.sql.termMark()) >= terms
 	})
@@ -189,7 +185,7 @@ func (m *migrator) DropIndex(value any, name string) error {
 		return err
 	}
 	for _, i := range have {
-		if strings.HasSuffix(i.Name, indexSuffix(c)) {
+		if strings.HasSuffix(i.Name, guard.IndexSuffix(c)) {
 			return m.Migrator.DropIndex(value, i.Name)
 		}
 	}

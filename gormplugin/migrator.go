@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 // migrator is the database's migrator with what sealed columns need around it:
@@ -96,7 +97,7 @@ func (m *migrator) FullDataTypeOf(f *schema.Field) clause.Expr {
 		return expr // an error has been reported before anything was sent
 	}
 	if c := t.column(f.DBName); c != nil {
-		for _, g := range guardsOf(c) {
+		for _, g := range guard.Of(c) {
 			expr.SQL += m.sql.inline(quoterOf(m.db), f.Schema.Table, g)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 // tagName is the struct tag of sealed, tenant and row id fields.
@@ -81,7 +82,7 @@ func newModel(s *schema.Schema, tenant string) (*model, error) {
 			return nil, tagError(f, "its column is the plain one that "+c.Name()+" takes over from, which the plugin reads and writes; remove the field")
 		}
 		m.cols[strings.ToLower(c.Name())] = c
-		if err := checkIndexTags(m.fields[c.Name()], searchable(c)); err != nil {
+		if err := checkIndexTags(m.fields[c.Name()], guard.Searchable(c)); err != nil {
 			return nil, err
 		}
 	}

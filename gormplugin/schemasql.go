@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gorm.io/gorm"
+
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 // schemaSQL is what differs between databases in a migration. Tables and
@@ -13,15 +15,15 @@ import (
 type schemaSQL interface {
 	// inline returns the guard as a part of a new column's definition; "" where
 	// it is added afterwards.
-	inline(quote quoter, table string, g guard) string
+	inline(quote quoter, table string, g guard.Guard) string
 	// present returns the guards that the column has, of whichever content.
 	present(db *gorm.DB, table, column string) ([]presentGuard, error)
 	// replace returns the statements that drop some guards of the column and
 	// add others.
-	replace(quote quoter, table, column string, drop []presentGuard, add []guard) []string
+	replace(quote quoter, table, column string, drop []presentGuard, add []guard.Guard) []string
 	// offending returns a query for the number of rows that a guard forbids;
 	// "" where adding it finds them.
-	offending(quote quoter, table, column string, g guard) string
+	offending(quote quoter, table, column string, g guard.Guard) string
 	// created returns statements to send when the column is new.
 	created(quote quoter, table, column string) []string
 	// columns returns the columns of a table, none where there is no table.
@@ -61,19 +63,19 @@ type presentIndex struct {
 func schemaSQLOf(dialector string) schemaSQL {
 	switch dialector {
 	case "postgres":
-		return postgresSQL{byteText{length: "octet_length", before: `'\x`, after: `'::bytea`}}
+		return postgresSQL{guard.PostgreSQL}
 	case "sqlite":
-		return sqliteSQL{byteText{length: "length", before: "x'", after: "'"}}
+		return sqliteSQL{guard.SQLite}
 	case "mysql":
-		return mysqlSQL{byteText{length: "octet_length", before: "x'", after: "'"}}
+		return mysqlSQL{guard.MySQL}
 	}
 	return nil
 }
 
-type postgresSQL struct{ byteText }
+type postgresSQL struct{ guard.Dialect }
 
-func (s postgresSQL) inline(quote quoter, table string, g guard) string {
-	return fmt.Sprintf(" CONSTRAINT %s CHECK (%s)", quote(g.name(table)), s.condition(g, quote(g.column.Name())))
+func (s postgresSQL) inline(quote quoter, table string, g guard.Guard) string {
+	return fmt.Sprintf(" CONSTRAINT %s CHECK (%s)", quote(g.Name(table)), s.Condition(g, quote(g.Column.Name())))
 }
 
 func (postgresSQL) present(db *gorm.DB, table, column string) (found []presentGuard, err error) {
@@ -84,11 +86,11 @@ func (postgresSQL) present(db *gorm.DB, table, column string) (found []presentGu
 	return found, err
 }
 
-func (s postgresSQL) replace(quote quoter, table, column string, drop []presentGuard, add []guard) []string {
-	return alterTable(s.byteText, quote, table, column, drop, add)
+func (s postgresSQL) replace(quote quoter, table, column string, drop []presentGuard, add []guard.Guard) []string {
+	return alterTable(s.Dialect, quote, table, column, drop, add)
 }
 
-func (postgresSQL) offending(quoter, string, string, guard) string { return "" }
+func (postgresSQL) offending(quoter, string, string, guard.Guard) string { return "" }
 
 // created: sealed bytes do not compress, and out of line they leave the row
 // short; EXTERNAL spares the attempt.
@@ -114,19 +116,19 @@ func (postgresSQL) indexes(db *gorm.DB, quote quoter, table string) (found []pre
 // sqliteSQL writes the guard of a new column into its definition, and others
 // as triggers: SQLite cannot add a constraint to a table, and a copy of the
 // table would lose what belongs to the old one.
-type sqliteSQL struct{ byteText }
+type sqliteSQL struct{ guard.Dialect }
 
 // check is the condition. SQLite's columns take any type; only blobs pass.
-func (s sqliteSQL) check(g guard, column string) string {
-	return s.condition(g, column) + fmt.Sprintf(" AND typeof(%s) IN ('blob', 'null')", column)
+func (s sqliteSQL) check(g guard.Guard, column string) string {
+	return s.Condition(g, column) + fmt.Sprintf(" AND typeof(%s) IN ('blob', 'null')", column)
 }
 
 // inline leaves the guard on terms to a trigger, which can be dropped.
-func (s sqliteSQL) inline(quote quoter, table string, g guard) string {
-	if g.kind != guardKind {
+func (s sqliteSQL) inline(quote quoter, table string, g guard.Guard) string {
+	if g.Kind != guard.KindValue {
 		return ""
 	}
-	return fmt.Sprintf(" CONSTRAINT %s CHECK (%s)", quote(g.name(table)), s.check(g, quote(g.column.Name())))
+	return fmt.Sprintf(" CONSTRAINT %s CHECK (%s)", quote(g.Name(table)), s.check(g, quote(g.Column.Name())))
 }
 
 func (sqliteSQL) present(db *gorm.DB, table, column string) (found []presentGuard, err error) {
@@ -136,10 +138,10 @@ func (sqliteSQL) present(db *gorm.DB, table, column string) (found []presentGuar
 		return nil, err
 	}
 	on := `\(length\((?:NEW\.)?["` + "`" + `]?` + regexp.QuoteMeta(column) + `["` + "`" + `]?\) >= `
-	check := regexp.MustCompile(`(?i)CONSTRAINT ["` + "`]?(" + ours + `\w+)["` + "`]? CHECK " + on)
+	check := regexp.MustCompile(`(?i)CONSTRAINT ["` + "`]?(" + guard.Ours + `\w+)["` + "`]? CHECK " + on)
 	trigger := regexp.MustCompile(`(?i) WHEN NOT ` + on)
 	for _, m := range made {
-		if m.Type == "trigger" && strings.HasPrefix(m.Name, ours) && strings.HasSuffix(m.Name, onInsert) && trigger.MatchString(m.SQL) {
+		if m.Type == "trigger" && strings.HasPrefix(m.Name, guard.Ours) && strings.HasSuffix(m.Name, onInsert) && trigger.MatchString(m.SQL) {
 			found = append(found, presentGuard{Name: strings.TrimSuffix(m.Name, onInsert)})
 		}
 		for _, in := range check.FindAllStringSubmatch(m.SQL, -1) {
@@ -155,12 +157,12 @@ const (
 	onUpdate = "_update"
 )
 
-func (s sqliteSQL) replace(quote quoter, table, column string, drop []presentGuard, add []guard) (out []string) {
+func (s sqliteSQL) replace(quote quoter, table, column string, drop []presentGuard, add []guard.Guard) (out []string) {
 	for _, g := range drop {
 		out = append(out, "DROP TRIGGER "+quote(g.Name+onInsert), "DROP TRIGGER "+quote(g.Name+onUpdate))
 	}
 	for _, g := range add {
-		name, check := g.name(table), s.check(g, "NEW."+quote(column))
+		name, check := g.Name(table), s.check(g, "NEW."+quote(column))
 		for _, event := range [][2]string{{onInsert, "INSERT"}, {onUpdate, "UPDATE OF " + quote(column)}} {
 			out = append(out, fmt.Sprintf("CREATE TRIGGER %s BEFORE %s ON %s WHEN NOT (%s) BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: %s'); END",
 				quote(name+event[0]), event[1], quote(table), check, name))
@@ -169,7 +171,7 @@ func (s sqliteSQL) replace(quote quoter, table, column string, drop []presentGua
 	return out
 }
 
-func (s sqliteSQL) offending(quote quoter, table, column string, g guard) string {
+func (s sqliteSQL) offending(quote quoter, table, column string, g guard.Guard) string {
 	return fmt.Sprintf("SELECT count(*) FROM %s WHERE NOT (%s)", quote(table), s.check(g, quote(column)))
 }
 
@@ -189,21 +191,21 @@ func (sqliteSQL) indexes(db *gorm.DB, _ quoter, table string) (found []presentIn
 
 // mysqlSQL is for MySQL from 8.0.19 on and MariaDB, which has no indexes over
 // expressions: a prefix index over header and term finds the same rows.
-type mysqlSQL struct{ byteText }
+type mysqlSQL struct{ guard.Dialect }
 
-func (mysqlSQL) inline(quoter, string, guard) string { return "" }
+func (mysqlSQL) inline(quoter, string, guard.Guard) string { return "" }
 
 func (mysqlSQL) present(db *gorm.DB, table, column string) (found []presentGuard, err error) {
 	err = db.Raw(`SELECT DISTINCT c.constraint_name AS name FROM information_schema.check_constraints c
 		JOIN information_schema.table_constraints t ON t.constraint_schema = c.constraint_schema AND t.constraint_name = c.constraint_name
 		WHERE t.table_schema = DATABASE() AND t.table_name = ? AND LEFT(c.constraint_name, ?) = ?
 			AND (LOCATE(?, c.check_clause) > 0 OR LOCATE(?, c.check_clause) > 0)`, // quoted as sql_mode has it
-		table, len(ours), ours, "`"+column+"`", `"`+column+`"`).Scan(&found).Error
+		table, len(guard.Ours), guard.Ours, "`"+column+"`", `"`+column+`"`).Scan(&found).Error
 	return found, err
 }
 
-func (s mysqlSQL) replace(quote quoter, table, column string, drop []presentGuard, add []guard) []string {
-	return alterTable(s.byteText, quote, table, column, drop, add)
+func (s mysqlSQL) replace(quote quoter, table, column string, drop []presentGuard, add []guard.Guard) []string {
+	return alterTable(s.Dialect, quote, table, column, drop, add)
 }
 
 func (mysqlSQL) columns(db *gorm.DB, _ quoter, table string) (found []presentColumn, err error) {
@@ -212,10 +214,10 @@ func (mysqlSQL) columns(db *gorm.DB, _ quoter, table string) (found []presentCol
 	return found, err
 }
 
-func (mysqlSQL) offending(quoter, string, string, guard) string { return "" }
-func (mysqlSQL) created(quoter, string, string) []string        { return nil }
-func (mysqlSQL) term(quoted string) string                      { return quoted + "(24)" }
-func (mysqlSQL) termMark() string                               { return "(24)" }
+func (mysqlSQL) offending(quoter, string, string, guard.Guard) string { return "" }
+func (mysqlSQL) created(quoter, string, string) []string              { return nil }
+func (mysqlSQL) term(quoted string) string                            { return quoted + "(24)" }
+func (mysqlSQL) termMark() string                                     { return "(24)" }
 
 func (mysqlSQL) indexes(db *gorm.DB, _ quoter, table string) (found []presentIndex, err error) {
 	err = db.Raw(`SELECT index_name AS name, group_concat(column_name, '(', coalesce(sub_part, ''), ')' ORDER BY seq_in_index) AS def
@@ -227,18 +229,18 @@ func (mysqlSQL) indexes(db *gorm.DB, _ quoter, table string) (found []presentInd
 // column's name is quoted.
 const substrMark = ", 9, 16)"
 
-// likeOurs finds names that begin with ours.
+// likeOurs finds names that begin with guard.Ours.
 const likeOurs = `rowseal\_%`
 
 // alterTable drops and adds constraints in one statement, so that no moment is
 // without.
-func alterTable(b byteText, quote quoter, table, column string, drop []presentGuard, add []guard) []string {
+func alterTable(b guard.Dialect, quote quoter, table, column string, drop []presentGuard, add []guard.Guard) []string {
 	var parts []string
 	for _, g := range drop {
 		parts = append(parts, "DROP CONSTRAINT "+quote(g.Name))
 	}
 	for _, g := range add {
-		parts = append(parts, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s)", quote(g.name(table)), b.condition(g, quote(column))))
+		parts = append(parts, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s)", quote(g.Name(table)), b.Condition(g, quote(column))))
 	}
 	if len(parts) == 0 {
 		return nil

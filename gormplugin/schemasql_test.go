@@ -10,6 +10,7 @@ import (
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 func guardedColumn(t *testing.T, table, name string, equality bool) *field.Column {
@@ -31,10 +32,10 @@ func quoted(name string) string { return "`" + name + "`" }
 
 func TestEachDatabaseGetsItsOwnGuard(t *testing.T) {
 	c := guardedColumn(t, "users", "email", true)
-	gs := guardsOf(c)
+	gs := guard.Of(c)
 	prefix := c.Guard()
-	hex := strings.TrimSuffix(byteText{}.literal(prefix[:]), "'")
-	base, terms := gs[0].name("users"), gs[1].name("users")
+	hex := strings.TrimSuffix(guard.Dialect{}.Literal(prefix[:]), "'")
+	base, terms := gs[0].Name("users"), gs[1].Name("users")
 	cases := []struct {
 		database string
 		want     []string
@@ -78,25 +79,25 @@ func TestTermsAreWhereTheFormatHasThem(t *testing.T) {
 
 func TestGuardNamesAreShortStableAndSayWhatIsChecked(t *testing.T) {
 	c := guardedColumn(t, "users", "email", true)
-	g := guardsOf(c)
-	if got, want := g[0].name("users"), "rowseal_users_email_guard_"; !strings.HasPrefix(got, want) {
+	g := guard.Of(c)
+	if got, want := g[0].Name("users"), "rowseal_users_email_guard_"; !strings.HasPrefix(got, want) {
 		t.Errorf("got %s", got)
 	}
 	long := guardedColumn(t, strings.Repeat("Ünï.code\"", 20), strings.Repeat("colümn", 30), true)
-	for _, g := range guardsOf(long) {
-		if name := g.name(long.Table().Name()); len(name) >= 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+	for _, g := range guard.Of(long) {
+		if name := g.Name(long.Table().Name()); len(name) >= 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
 			t.Errorf("%d bytes: %s", len(name), name)
 		}
 	}
-	if n := len(madeName(strings.Repeat("x", 99), c) + indexSuffix(c)); n >= 64 {
+	if n := len(guard.IndexName(strings.Repeat("x", 99), c)); n >= 64 {
 		t.Errorf("an index's name has %d bytes", n)
 	}
 	changed := g[0]
-	changed.prefix = []byte{1, 2, 3}
-	if changed.suffix() == g[0].suffix() || g[0].suffix() == g[1].suffix() {
+	changed.Prefix = []byte{1, 2, 3}
+	if changed.Suffix() == g[0].Suffix() || g[0].Suffix() == g[1].Suffix() {
 		t.Error("guards of different content have one name")
 	}
-	if g[0].suffix() != guardsOf(guardedColumn(t, "users", "email", false))[0].suffix() {
+	if g[0].Suffix() != guard.Of(guardedColumn(t, "users", "email", false))[0].Suffix() {
 		t.Error("search changes the name of the guard that does not look at terms")
 	}
 }

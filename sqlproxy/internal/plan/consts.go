@@ -377,20 +377,3 @@ func widens(from, to uint32) bool {
 	}
 	return rank(from) > 0 && rank(from) <= rank(to)
 }
-
-// accepts reports whether a column takes a value of a type without a cast whose
-// outcome only the server knows; it is the server's assignment cast otherwise.
-func accepts(column codec.Type, oid uint32) bool {
-	to := column.OID()
-	switch {
-	case oid == 0, oid == oidUnknown, oid == to:
-		return true
-	case isText(oid):
-		return isText(to) || to == oidBpchar
-	case isNumber(oid):
-		return isNumber(to) || isText(to) && (oid == oidInt4 || oid == oidInt8 || oid == oidInt2)
-	case oid == oidBool:
-		return isText(to)
-	}
-	return false
-}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 // createTable makes listed columns bytea, with their guards.
@@ -210,11 +211,14 @@ func (a *analyzer) alterColumn(c *field.Column, cmd *pg.AlterTableCmd, at int) {
 	}
 }
 
-// guardConstraints are the CHECKs that let only sealed values into a column.
+// guardConstraints are the CHECKs that let only sealed values into a column,
+// written so that they mean the same whatever standard_conforming_strings is.
 func guardConstraints(c *field.Column, table string) []string {
 	var out []string
-	for _, g := range guardsOf(c) {
-		out = append(out, fmt.Sprintf("CONSTRAINT %s CHECK (%s)", quoted(g.name(table)), g.condition(quoted(c.Name()))))
+	for _, g := range guard.Of(c) {
+		condition := strings.ReplaceAll(guard.PostgreSQL.Condition(g, quoted(c.Name())), ` '\x`, ` E'\\x`)
+		condition = strings.ReplaceAll(condition, `('\x`, `(E'\\x`)
+		out = append(out, fmt.Sprintf("CONSTRAINT %s CHECK (%s)", quoted(g.Name(table)), condition))
 	}
 	return out
 }

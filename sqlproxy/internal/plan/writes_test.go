@@ -378,7 +378,7 @@ func wRun(t *testing.T, conn *pgx.Conn, base Context, c wCase, p *Plan) {
 	if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Exec(context.Background(), "ROLLBACK; DEALLOCATE ALL") //nolint:errcheck // the next BEGIN fails if it did
+	defer conn.Exec(context.Background(), "ROLLBACK; DEALLOCATE ALL")
 	for _, sql := range c.prepare {
 		prepared, err := Analyze(&base, sql)
 		if err != nil {
@@ -395,7 +395,7 @@ func wRun(t *testing.T, conn *pgx.Conn, base Context, c wCase, p *Plan) {
 		_, err = conn.PgConn().CopyFrom(ctx, strings.NewReader(""), text)
 		if err != nil && strings.Contains(strings.ToLower(text), "binary") {
 			err = nil                  // an empty stream is not one in this format
-			conn.Exec(ctx, "ROLLBACK") //nolint:errcheck // ends what failed
+			conn.Exec(ctx, "ROLLBACK") // ends what failed
 		}
 	case strings.HasPrefix(text, "COPY"):
 		_, err = conn.PgConn().CopyTo(ctx, &bytes.Buffer{}, text)
