@@ -25,6 +25,8 @@ const (
 type edits struct {
 	list  []edit
 	cells []Cell
+	// numbers finds a cell among cells, by what it is.
+	numbers map[Cell]int
 	// reads are the types that casts in the text give to a parameter's value, by
 	// space and parameter.
 	reads map[paramKey]uint32
@@ -74,10 +76,15 @@ func (a *analyzer) insertBefore(at int, text string) {
 // from 1. Equal cells are one.
 func (a *analyzer) cell(c Cell) int {
 	e := &a.edits
-	if i := slices.Index(e.cells, c); i >= 0 {
-		return i + 1
+	// An entry may be of a step that was taken back.
+	if n := e.numbers[c]; n > 0 && n <= len(e.cells) && e.cells[n-1] == c {
+		return n
+	}
+	if e.numbers == nil {
+		e.numbers = map[Cell]int{}
 	}
 	e.cells = append(e.cells, c)
+	e.numbers[c] = len(e.cells)
 	return len(e.cells)
 }
 
