@@ -48,6 +48,9 @@ func (c *clientSide) bind() error {
 		return c.answer(err, "", false)
 	}
 	c.forgetPortals()
+	if err := c.makeSure(c.statements.ambiguous(stName, c.pipeline)); err != nil {
+		return c.answer(err, "", false)
+	}
 	st := c.statements.get(stName)
 	if st == nil {
 		return c.bindUnknown(name, stName)
@@ -62,7 +65,7 @@ func (c *clientSide) bind() error {
 	if st.effects != 0 || c.portals.get(name) != nil {
 		po = &portal{effects: st.effects}
 	}
-	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, po)})
+	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, po, c.pipeline)})
 	c.in.Pass()
 	return nil
 }
@@ -70,7 +73,7 @@ func (c *clientSide) bind() error {
 // bindUnknown carries a Bind of a statement that was not prepared by Parse. The server knows it if SQL
 // prepared it; if it was refused the values must not be sent.
 func (c *clientSide) bindUnknown(name, stName []byte) error {
-	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, nil)})
+	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, nil, c.pipeline)})
 	if !c.refusedNames {
 		c.in.Pass()
 		return nil
@@ -127,7 +130,7 @@ func (c *clientSide) bindSealed(st *statement) error {
 		c.s.queue.push(expected{kind: expectStatement, own: true, statement: st})
 		out = wire.AppendMessage(out, wire.Describe, "S", st.name, "\x00")
 	}
-	c.s.queue.push(expected{kind: expectBind, portal: po, made: c.portals.set(m.Portal, po)})
+	c.s.queue.push(expected{kind: expectBind, portal: po, made: c.portals.set(m.Portal, po, c.pipeline)})
 	out = appendBind(out, &m, bound, po.server)
 	c.in.Drop()
 	return c.in.Set(out)
@@ -189,6 +192,9 @@ func (c *clientSide) execute() error {
 	}
 	name, _, err := c.namesOf(0, 1)
 	if err != nil {
+		return c.answer(err, "", false)
+	}
+	if err := c.makeSure(c.portals.ambiguous(name, c.pipeline)); err != nil {
 		return c.answer(err, "", false)
 	}
 	po := c.portals.get(name)
@@ -255,6 +261,13 @@ func (c *clientSide) describe() error {
 	if err != nil {
 		return c.answer(err, "", false)
 	}
+	unsure := c.statements.ambiguous(name, c.pipeline)
+	if what == 'P' {
+		unsure = c.portals.ambiguous(name, c.pipeline)
+	}
+	if err := c.makeSure(unsure); err != nil {
+		return c.answer(err, "", false)
+	}
 	if what == 'P' {
 		e.kind = expectPortal
 		if po := c.portals.get(name); po != nil && (po.statement != nil || po.cursor) {
@@ -281,9 +294,9 @@ func (c *clientSide) close() error {
 	}
 	e := expected{kind: expectClose}
 	if isPortal {
-		e.made = c.portals.set(name, nil)
+		e.made = c.portals.set(name, nil, c.pipeline)
 	} else {
-		e.made = c.statements.set(name, nil)
+		e.made = c.statements.set(name, nil, c.pipeline)
 	}
 	c.s.queue.push(e)
 	c.in.Pass()

@@ -16,6 +16,8 @@ type clientSide struct {
 	// piped is set from the first message of the extended protocol to the Sync that
 	// ends the pipeline.
 	piped bool
+	// pipeline numbers pipelines: each Sync begins another.
+	pipeline int
 	// skipping drops everything up to the client's Sync: a message before it was refused, so the
 	// server would ignore it, and it may hold what must not be sent.
 	skipping bool
@@ -40,6 +42,8 @@ type clientSide struct {
 	settings  known
 	view      *view
 
+	// unsure is set where the analysis asked for a name whose meaning the server did not confirm yet.
+	unsure bool
 	copyIn copyIn
 }
 
@@ -125,6 +129,7 @@ func (c *clientSide) sync() {
 	c.s.queue.push(expected{kind: expectSync})
 	c.in.Pass()
 	c.piped, c.skipping = false, false
+	c.pipeline++
 }
 
 // call forwards or refuses a FunctionCall.

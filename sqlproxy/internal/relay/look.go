@@ -24,10 +24,10 @@ func (c *clientSide) look(text string, oids []uint32) (l looked, err error) {
 	if c.follow(); !c.rules.sealed {
 		return l, nil
 	}
-	if err := c.revalidate(); err != nil {
+	words, err := c.words(text)
+	if err != nil {
 		return l, err
 	}
-	words := c.engine().scan(c.snapshot, text)
 	l.effects, l.names = words.Effects, words.Names
 	if words.Effects&parse.Settings != 0 && c.s.cfg.Tenant != "" && setsTenant(text) {
 		return l, refusal("42501", "the tenant of this session is fixed and cannot be set",
@@ -41,6 +41,29 @@ func (c *clientSide) look(text string, oids []uint32) (l looked, err error) {
 		l.effects |= l.plan.Effects
 	}
 	return l, err
+}
+
+// words reads a text's words, by a snapshot that is not out of date.
+func (c *clientSide) words(text string) (words parse.Words, err error) {
+	if seen := c.snapshot; seen != nil {
+		words = c.engine().scan(seen, text)
+		if !words.Sensitive && always(text, words.Effects) {
+			return words, nil
+		}
+		if err = c.revalidate(); err != nil || c.snapshot == seen {
+			return words, err
+		}
+	} else if err = c.revalidate(); err != nil {
+		return words, err
+	}
+	return c.engine().scan(c.snapshot, text), nil
+}
+
+// always reports whether a text is one that the server takes in a transaction that has failed:
+// a single statement that ends it, or none. No query may come before it.
+func always(text string, e parse.Effects) bool {
+	text = strings.TrimRight(text, "; \t\r\n")
+	return text == "" || e&parse.Ends != 0 && !strings.Contains(text, ";")
 }
 
 // setsTenant reports whether a text names the setting rowseal.tenant.
@@ -99,7 +122,15 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words) (*vi
 		}
 	}
 	k.text = strings.Clone(text)
+	c.unsure = false
 	p, err := c.makePlan(v, k.text, oids)
+	if c.unsure {
+		// What a name stands for is not known before the server's answers are.
+		if err := c.makeSure(true); err != nil {
+			return nil, nil, err
+		}
+		p, err = c.makePlan(v, k.text, oids)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -133,14 +164,17 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32) (p *plan.Plan
 
 // prepared gives the plan of a prepared statement, for EXECUTE.
 func (c *clientSide) prepared(name string) *plan.Plan {
-	if st := c.statements.get([]byte(name)); st != nil {
-		return st.plan
+	c.unsure = c.unsure || c.statements.unsure([]byte(name))
+	st := c.statements.get([]byte(name))
+	if st == nil {
+		return nil
 	}
-	return nil
+	return st.plan
 }
 
 // cursor gives the columns of a cursor or portal, for FETCH.
 func (c *clientSide) cursor(name string) []plan.Output {
+	c.unsure = c.unsure || c.portals.unsure([]byte(name))
 	po := c.portals.get([]byte(name))
 	switch {
 	case po == nil:
@@ -180,6 +214,9 @@ func hasConstants(p *plan.Plan) bool {
 
 // recheck sees to it that a prepared statement still means what it was prepared as.
 func (c *clientSide) recheck(st *statement) error {
+	if !st.sensitive && st.snapshot != nil && always(st.text, st.effects) {
+		return nil
+	}
 	if err := c.revalidate(); err != nil {
 		return err
 	}

@@ -137,10 +137,10 @@ func (c *clientSide) learnName(st *plan.Stmt, v *view) {
 		c.sealedNames = true
 		settle(c.statements.set(name, &statement{
 			name: st.Name, sensitive: true, seen: v, analysed: v, snapshot: v.snapshot, plan: st.Inner,
-		}))
+		}, c.pipeline))
 	case plan.KindDeclare:
 		c.sealedNames = true
-		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v}))
+		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v}, c.pipeline))
 	case plan.KindDeallocate:
 		forget(c.statements, name)
 	case plan.KindClose:
@@ -153,7 +153,7 @@ func forget[T any](n names[T], name []byte) {
 	if len(name) == 0 {
 		clear(n)
 	}
-	settle(n.set(name, nil))
+	settle(n.set(name, nil, 0))
 }
 
 // parse carries a Parse.
@@ -178,7 +178,7 @@ func (c *clientSide) parse() error {
 		sensitive: l.plan != nil, seen: l.view, analysed: l.view, snapshot: c.snapshot, plan: l.plan,
 	}
 	if !st.touches() {
-		c.s.queue.push(expected{kind: expectParse, made: c.statements.set(m.Name, st)})
+		c.s.queue.push(expected{kind: expectParse, made: c.statements.set(m.Name, st, c.pipeline)})
 		c.in.Pass()
 		return nil
 	}
@@ -201,7 +201,7 @@ func (c *clientSide) parseSealed(st *statement) error {
 		c.sealedNames = true
 	}
 	st.asked = true
-	c.s.queue.push(expected{kind: expectParse, statement: st, made: c.statements.set([]byte(st.name), st)})
+	c.s.queue.push(expected{kind: expectParse, statement: st, made: c.statements.set([]byte(st.name), st, c.pipeline)})
 	c.s.queue.push(expected{kind: expectStatement, own: true, statement: st})
 	out := c.in.Append()
 	c.in.Drop()
