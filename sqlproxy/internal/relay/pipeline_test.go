@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowseal/rowseal/internal/testpg"
@@ -32,7 +31,7 @@ func hijack(t testing.TB, dsn string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Conn.Close() })
-	if err := h.Conn.SetDeadline(time.Now().Add(8 * time.Second)); err != nil {
+	if err := h.Conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return h.Conn
@@ -51,7 +50,7 @@ func play(t testing.TB, conn net.Conn, script []byte) []string {
 	for {
 		head := make([]byte, 5)
 		if _, err := io.ReadFull(conn, head); err != nil {
-			panic(fmt.Sprintf("%v after\n%s\n%q", err, strings.Join(words, "\n"), script))
+			t.Fatalf("%v after\n%s\nscript\n%q", err, strings.Join(words, "\n"), script)
 		}
 		body := make([]byte, binary.BigEndian.Uint32(head[1:])-4)
 		if _, err := io.ReadFull(conn, body); err != nil {
@@ -63,6 +62,7 @@ func play(t testing.TB, conn net.Conn, script []byte) []string {
 		}
 		ended = ended || strings.Contains(word, endMarker)
 		if head[0] == 'Z' && ended {
+			conn.Close()
 			return words
 		}
 	}
@@ -188,11 +188,12 @@ func scripts(t testing.TB, r *rand.Rand) (sealed, plain []byte) {
 				add(&pgproto3.Execute{Portal: m.DestinationPortal, MaxRows: uint32(r.IntN(3))})
 			}
 		case 6, 7:
-			add(&pgproto3.Execute{Portal: pick(portals), MaxRows: uint32(r.IntN(3))})
+			// Not the unnamed one: after a Query that failed PostgreSQL 15 reads memory there that it has freed.
+			add(&pgproto3.Execute{Portal: pick(portals[1:]), MaxRows: uint32(r.IntN(3))})
 		case 8:
 			add(&pgproto3.Describe{ObjectType: 'S', Name: pick(statements)})
 		case 9:
-			add(&pgproto3.Describe{ObjectType: 'P', Name: pick(portals)})
+			add(&pgproto3.Describe{ObjectType: 'P', Name: pick(portals[1:])})
 		case 10:
 			if r.IntN(2) == 0 {
 				add(&pgproto3.Close{ObjectType: 'S', Name: pick(statements)})
@@ -222,14 +223,12 @@ INSERT INTO plain SELECT g, 'note ' || g FROM generate_series(1, 10) g;`
 // TestRandomScriptsAnswerAsAPlainTableDoes plays random scripts of messages on a sealed table through the
 // proxy, and on a plain table without, and wants the same answers.
 func TestRandomScriptsAnswerAsAPlainTableDoes(t *testing.T) {
-	ctx := context.Background()
 	direct, through := sealed(t, &relay.Config{})
 	plainDSN := testpg.DSN(t)
 	plainAdmin := connect(t, plainDSN, pgx.QueryExecModeSimpleProtocol)
 	sealedAdmin := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
 	mustExec(t, plainAdmin, reset+"CREATE TABLE patients (id int PRIMARY KEY, ssn text, age int, name varchar(45), note text)")
 	mustExec(t, sealedAdmin, "TRUNCATE plain; INSERT INTO plain SELECT g, 'note ' || g FROM generate_series(1, 10) g")
-	var _ *pgconn.PgConn
 	for seed := range 300 {
 		mustExec(t, plainAdmin, "TRUNCATE patients")
 		mustExec(t, sealedAdmin, "TRUNCATE patients")
@@ -246,5 +245,4 @@ func TestRandomScriptsAnswerAsAPlainTableDoes(t *testing.T) {
 			}
 		}
 	}
-	_ = ctx
 }
