@@ -22,6 +22,8 @@ type File struct {
 	// Policy is the section `tables`; never nil, without tables where the
 	// section is missing.
 	Policy *Policy
+	// Proxy is the section `proxy`; nil where the section is missing.
+	Proxy *Proxy
 }
 
 // Keys says where the keys come from. Zero values mean that the file is silent
@@ -87,8 +89,10 @@ type fileReader struct {
 }
 
 var (
-	fileWords   = words{accepted: []string{"namespace", "keys", "tenant", "tables"}, later: []string{"rotation", "proxy", "roles"}}
-	tenantWords = words{accepted: []string{"default"}, later: []string{"setting"}}
+	fileWords   = words{accepted: []string{"namespace", "keys", "tenant", "tables", "proxy"}, later: []string{"rotation", "roles"}}
+	tenantWords = words{accepted: []string{"setting", "default"}}
+	// The server's setting that holds a session's tenant has one name, so that all proxies agree on it.
+	settingWords = words{accepted: []string{"rowseal.tenant"}}
 )
 
 func (r *fileReader) file(root *yamlNode) *File {
@@ -101,8 +105,12 @@ func (r *fileReader) file(root *yamlNode) *File {
 		f.Keys = r.keys(n)
 	}
 	if n := sections["tenant"]; n != nil {
-		if d := r.mapping(n, tenantWords)["default"]; d != nil {
+		values := r.mapping(n, tenantWords)
+		if d := values["default"]; d != nil {
 			f.DefaultTenant, _ = r.id(d)
+		}
+		if s := values["setting"]; s != nil {
+			r.word(s, settingWords)
 		}
 	}
 	b := policyReader{
@@ -110,6 +118,9 @@ func (r *fileReader) file(root *yamlNode) *File {
 		tables: map[string]*yamlNode{}, columns: map[columnID]columnAt{},
 	}
 	f.Policy = b.policy(sections["tables"])
+	if n := sections["proxy"]; n != nil {
+		f.Proxy = r.proxy(n)
+	}
 	return f
 }
 

@@ -82,6 +82,17 @@ func TestEveryWordOfAPolicyFileTakesEffect(t *testing.T) {
 	if want := fullPolicy(t); !reflect.DeepEqual(f.Policy, want) {
 		t.Errorf("got the policy\n%s\nwant\n%s", f.Policy.YAML(), want.YAML())
 	}
+	proxy := &Proxy{
+		Listen: "127.0.0.1:6432", Upstream: "postgres://127.0.0.1:5432?sslmode=verify-full&sslrootcert=ca.crt",
+		TLS:   ProxyTLS{Cert: "server.crt", Key: "server.key", ClientCA: "clients.crt", Require: true},
+		Admin: "127.0.0.1:9432", Auth: ProxyAuth{Users: "users.txt"},
+		Connections: 500, Idle: 10 * time.Minute, Handshake: 5 * time.Second, Drain: time.Minute,
+		Tenants:     []ProxyTenant{{User: "alice", Tenant: "acme"}, {User: "bob", Database: "shop", Tenant: "zeta"}},
+		Replication: true,
+	}
+	if !reflect.DeepEqual(f.Proxy, proxy) {
+		t.Errorf("got the proxy %+v", f.Proxy)
+	}
 }
 
 func TestSilentSectionsLeaveZeroValues(t *testing.T) {

@@ -31,6 +31,9 @@ func (s *Settings) FromClient(dst []byte, t codec.Type, oid uint32, format int16
 	if format != 0 && format != 1 {
 		return dst, refuse(t, opEncode, "parameter", stateProtocol, "its format is neither text (0) nor binary (1)")
 	}
+	if fitsUnchanged(t, oid, wire) {
+		return appendBytes(dst, wire), nil
+	}
 	if !CanAssign(oid, t) {
 		return dst, refuse(t, opEncode, typeName(oid), stateMismatch,
 			"the column is of type "+t.String()+" but the parameter is of type "+typeName(oid)+"; declare the parameter as the column's type, or leave its type open")
@@ -49,6 +52,20 @@ func (s *Settings) FromClient(dst []byte, t codec.Type, oid uint32, format int16
 	return s.convert(dst, t, from, plain)
 }
 
+// fitsUnchanged says of a text that it is its own binary form, whatever the format: for text, or a varchar that
+// cannot be too long because it has no more bytes than characters allowed.
+func fitsUnchanged(t codec.Type, oid uint32, wire []byte) bool {
+	switch code := t.Code(); {
+	case code != codeText && code != codeVarchar:
+		return false
+	case oid != 0 && oid != oidUnknown && oid != oidText && oid != oidVarchar:
+		return false
+	}
+	const header = 4 // VARHDRSZ, which is part of a character type's modifier
+	limit := t.Modifier()
+	return (limit < 0 || len(wire) <= int(limit)-header) && validText(wire)
+}
+
 // receive reads a value of type t itself.
 func (s *Settings) receive(dst []byte, t codec.Type, format int16, wire []byte) ([]byte, error) {
 	if format == 1 {
@@ -57,6 +74,7 @@ func (s *Settings) receive(dst []byte, t codec.Type, format int16, wire []byte) 
 	return s.FromText(dst, t, view(wire))
 }
 
+// isText says whether values of a type are characters.
 func isText(oid uint32) bool {
 	return oid == oidText || oid == oidVarchar || oid == oidChar || oid == oidName
 }

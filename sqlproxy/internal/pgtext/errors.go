@@ -1,6 +1,10 @@
 package pgtext
 
-import "github.com/rowseal/rowseal/codec"
+import (
+	"errors"
+
+	"github.com/rowseal/rowseal/codec"
+)
 
 // SQLSTATE codes, as PostgreSQL gives them (appendix A of its manual).
 const (
@@ -48,4 +52,9 @@ func dateRange(t codec.Type) error {
 		limits = "4714-11-24 BC to 5874897-12-31"
 	}
 	return refuse(t, opEncode, "text", stateDateRange, "out of range: "+t.String()+" holds "+limits)
+}
+
+func isState(err error, state string) bool {
+	var e *codec.Error
+	return errors.As(err, &e) && e.SQLState == state
 }

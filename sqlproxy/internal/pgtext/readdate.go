@@ -53,11 +53,11 @@ func (s *Settings) readStamp(dst []byte, t codec.Type, text string) ([]byte, err
 		return binary.BigEndian.AppendUint64(dst, math.MaxInt64), nil
 	case m.infinity < 0:
 		return binary.BigEndian.AppendUint64(dst, 1<<63), nil
-	case m.days < firstDay || m.days > lastStampDay:
+	case m.days < firstDay-1 || m.days > lastStampDay+1: // a zone may bring it into the range
 		return dst, dateRange(t)
 	}
 	local := m.days*secondsPerDay + m.seconds
-	if isType(t, oidTimestamptz) && !m.epoch {
+	if t.Code() == codeTimestamptz && !m.epoch {
 		if !m.zoned || m.here {
 			m.offset = s.zone.localOffset(local + epochUnixSeconds)
 		}

@@ -45,6 +45,9 @@ func (s *Settings) parseInterval(t codec.Type, text string) (x span, negateAll b
 	if negateAll && !plainSigned(body) {
 		return x, false, unreadable(t)
 	}
+	if irregular(body) {
+		return x, false, unreadable(t)
+	}
 	plain, err := base(t).EncodeText(nil, text)
 	if err != nil {
 		return x, false, asType(err, t)
@@ -127,4 +130,84 @@ func (r *reader) spanClock(x *span, sign, hours int64) bool {
 	}
 	x.micros = sign * (hours*microsPerHour + minute.value*microsPerMinute + second.value*microsPerSecond + micros)
 	return true
+}
+
+// The units of an interval that may stand in it once each.
+const (
+	unitYear = 1 << iota
+	unitMonth
+	unitWeek
+	unitDay
+	unitHour
+	unitMinute
+	unitSecond
+	unitMilli
+	unitMicro
+
+	unitClock   = unitHour | unitMinute | unitSecond | unitMilli | unitMicro
+	unitSeconds = unitSecond | unitMilli | unitMicro
+)
+
+// irregular says of an interval with units what package codec takes and the server refuses: one of them is there
+// twice, or beside a time of day that holds it, or a number follows one without a space.
+func irregular(text string) bool {
+	if text != "" && text[0]|0x20 == 'p' {
+		return strings.Contains(text, "+") // ISO 8601, where the server adds up too
+	}
+	seen, fraction := 0, false
+	for i := 0; i < len(text); {
+		end := i
+		for end < len(text) && isLetter(text[end]) {
+			end++
+		}
+		unit := 0
+		switch {
+		case end > i:
+			if end < len(text) && isDigit(text[end]) {
+				return true
+			}
+			unit = unitOf(strings.ToLower(text[i:end]))
+			if unit == unitSecond && fraction {
+				unit = unitSeconds
+			}
+			fraction = false
+		case text[i] == '.':
+			fraction = true
+		case text[i] == ':':
+			unit = unitClock
+			for end < len(text) && !ends(text[end:]) {
+				end++
+			}
+		}
+		if seen&unit != 0 {
+			return true
+		}
+		seen, i = seen|unit, max(end, i+1)
+	}
+	return false
+}
+
+// unitOf knows a unit of the server's by how it begins.
+func unitOf(word string) int {
+	switch {
+	case strings.HasPrefix(word, "y"):
+		return unitYear
+	case strings.HasPrefix(word, "mo"):
+		return unitMonth
+	case strings.HasPrefix(word, "w"):
+		return unitWeek
+	case strings.HasPrefix(word, "d"):
+		return unitDay
+	case strings.HasPrefix(word, "h"):
+		return unitHour
+	case strings.HasPrefix(word, "ms"), strings.HasPrefix(word, "mil"):
+		return unitMilli
+	case strings.HasPrefix(word, "us"), strings.HasPrefix(word, "mic"):
+		return unitMicro
+	case strings.HasPrefix(word, "m"):
+		return unitMinute
+	case strings.HasPrefix(word, "s"):
+		return unitSecond
+	}
+	return 0
 }

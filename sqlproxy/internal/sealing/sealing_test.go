@@ -86,7 +86,9 @@ func (f *fixture) open(t testing.TB, column string, row field.Row, sealed []byte
 	return got
 }
 
-func textConst(s string) plan.Source { return plan.Source{Const: &plan.Const{Text: s, OID: oidUnknown}} }
+func textConst(s string) plan.Source {
+	return plan.Source{Const: &plan.Const{Text: s, OID: oidUnknown}}
+}
 
 func param(n int) plan.Source { return plan.Source{Param: n} }
 
@@ -325,8 +327,12 @@ func TestRowsOpenInEveryFormat(t *testing.T) {
 	for label, s := range map[string]*Session{"warm": f.Session, "cold": f.cold(t)} {
 		for range 2 {
 			o := s.NewOpener([]Column{
-				{Output: plainOut}, {Output: output("dob"), Server: 1}, {Output: output("dob"), Server: 0, Client: 1},
-				{Output: output("name")}, {Output: plainOut}, {Output: output("name"), Server: 1, Client: 1},
+				{Output: plainOut},
+				{Output: output("dob"), Server: 1},
+				{Output: output("dob"), Server: 0, Client: 1},
+				{Output: output("name")},
+				{Output: plainOut},
+				{Output: output("name"), Server: 1, Client: 1},
 			})
 			got, err := openRow(t.Context(), o, row([]byte("7"), dob, hexText(dob), hexText(name), nil, nil))
 			if want := row([]byte("7"), []byte("2001-02-03"), binaryDate, []byte("Ada"), nil, nil); err != nil || string(got) != string(want) {
