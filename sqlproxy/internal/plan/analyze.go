@@ -3,6 +3,8 @@ package plan
 import (
 	"errors"
 
+	pg "github.com/pganalyze/pg_query_go/v6"
+
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
@@ -40,13 +42,17 @@ func Analyze(c *Context, text string) (*Plan, error) {
 		return nil, syntaxRefusal(err)
 	}
 	a := &analyzer{c: c, tree: tree, text: text}
+	if a.order(); a.refusal != nil {
+		return nil, a.refusal
+	}
 	p := &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}
 	for _, s := range tree.Stmts {
-		p.Stmts = append(p.Stmts, a.utility(s))
+		p.Stmts = append(p.Stmts, a.statement(s.Stmt))
 		if a.refusal != nil {
 			return nil, a.refusal
 		}
 	}
+	a.closeClear()
 	if a.finish(p); a.refusal != nil {
 		return nil, a.refusal
 	}
@@ -68,8 +74,16 @@ func syntaxRefusal(err error) *Refusal {
 	return &Refusal{SQLState: e.SQLState, Message: e.Message, Position: e.Position}
 }
 
+// statement analyses one statement of the text.
+func (a *analyzer) statement(n *pg.Node) Stmt {
+	if s := n.GetSelectStmt(); s != nil {
+		return Stmt{Result: a.outputs(a.query(&scope{}, s, nil), n)}
+	}
+	return a.command(n)
+}
+
 // outputs are result columns for the session; nil where nothing sealed can be in them.
-func (a *analyzer) outputs(cols []column) []Output {
+func (a *analyzer) outputs(cols []column, n *pg.Node) []Output {
 	if !anySealedColumn(cols) {
 		return nil
 	}
@@ -77,7 +91,9 @@ func (a *analyzer) outputs(cols []column) []Output {
 	for i, c := range cols {
 		out[i] = Output{Possible: c.origin.possible, TenantAt: -1, RowIDAt: -1}
 		if c.origin.bad != nil {
-			a.refuse(c.origin.bad)
+			bad := *c.origin.bad
+			bad.Position = locationOf(n)
+			a.refuse(&bad)
 		}
 		if !c.origin.isSealed() || c.origin.rel == nil {
 			continue

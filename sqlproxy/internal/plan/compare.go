@@ -55,8 +55,9 @@ func (a *analyzer) operator(sc *scope, n *pg.Node, x *pg.A_Expr, w want) origin 
 }
 
 func (a *analyzer) forbidden(sc *scope, x *pg.A_Expr, what string) {
-	a.expr(sc, x.Lexpr, forbid(what))
-	a.expr(sc, x.Rexpr, forbid(what))
+	w := a.beyond(sc, forbid(what), x.Lexpr, x.Rexpr)
+	a.expr(sc, x.Lexpr, w)
+	a.expr(sc, x.Rexpr, w)
 }
 
 // equal reads two sides of an equality, of values or of rows.
@@ -81,7 +82,7 @@ func (a *analyzer) equal(sc *scope, l, r *pg.Node, what string, at int) {
 func (a *analyzer) comparison(sc *scope, sides []*pg.Node, what string, at int) {
 	o := a.peekAny(sc, sides)
 	if !o.isSealed() {
-		a.exprs(sc, sides, forbid(what))
+		a.exprs(sc, sides, a.beyond(sc, forbid(what), sides...))
 		return
 	}
 	c, ok := a.comparand(o, what, at)
@@ -112,8 +113,7 @@ func (a *analyzer) declaresEquality(o origin, what string, at int) bool {
 	for _, col := range o.possible {
 		switch {
 		case col.Transition().Plain != "":
-			a.refuse(a.unsupported(col, what+" while it is in transition",
-				"Finish the transition of the column, and take `transition` out of the policy.", at))
+			a.refuse(inTransition(col))
 			return false
 		case !col.Search().Equality:
 			a.refuse(a.unsupported(col, what, "Declare `search: [equality]` for it and reseal the values that it has.", at))

@@ -47,7 +47,7 @@ func (a *analyzer) copyQuery(s *pg.CopyStmt, out *Copy) (names []string) {
 	for _, c := range cols {
 		names = append(names, c.name)
 	}
-	out.Columns = a.outputs(cols)
+	out.Columns = a.outputs(cols, s.Query)
 	return names
 }
 
@@ -81,7 +81,7 @@ func (a *analyzer) copyTable(s *pg.CopyStmt, out *Copy) (names []string) {
 		for j, i := range columns {
 			cols[j] = w.rel.cols[i]
 		}
-		out.Columns = a.outputs(cols)
+		out.Columns = a.outputs(cols, nil)
 		return names
 	}
 	a.expr(sc, s.WhereClause, forbid("COPY … WHERE"))

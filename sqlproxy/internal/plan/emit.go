@@ -18,11 +18,11 @@ const (
 	oidByteaArray = 1001
 )
 
-// emitter collects what becomes of a text: edits by byte offset and the cells
+// edits collects what becomes of a text: edits by byte offset and the cells
 // that stand in them. Nothing is written until all of it is known, because
 // which number a parameter gets depends on all of its uses.
-type emitter struct {
-	edits []edit
+type edits struct {
+	list  []edit
 	cells []Cell
 	// reads are the types that casts in the text give to a parameter's value, by
 	// space and parameter.
@@ -58,7 +58,7 @@ type space struct {
 
 // replace puts text in place of the bytes from to to.
 func (a *analyzer) replace(from, to int, text string) {
-	a.edits = append(a.edits, edit{from: from, to: to, text: text})
+	a.edits.list = append(a.edits.list, edit{from: from, to: to, text: text})
 }
 
 // insert puts text before the byte at. Texts of one place stay in the order of the calls.
@@ -66,13 +66,13 @@ func (a *analyzer) insert(at int, text string) { a.replace(at, at, text) }
 
 // insertBefore puts text before the byte at, and before what else is inserted there.
 func (a *analyzer) insertBefore(at int, text string) {
-	a.edits = append(a.edits, edit{from: at, to: at, text: text, outer: true})
+	a.edits.list = append(a.edits.list, edit{from: at, to: at, text: text, outer: true})
 }
 
 // cell notes a value that is sealed or becomes a term, and returns its number,
 // from 1. Equal cells are one.
 func (a *analyzer) cell(c Cell) int {
-	e := &a.emitter
+	e := &a.edits
 	if i := slices.Index(e.cells, c); i >= 0 {
 		return i + 1
 	}
@@ -82,28 +82,28 @@ func (a *analyzer) cell(c Cell) int {
 
 // useCell puts a cell's value in place of the bytes from to to.
 func (a *analyzer) useCell(from, to, cell int) {
-	a.edits = append(a.edits, edit{from: from, to: to, cell: cell})
+	a.edits.list = append(a.edits.list, edit{from: from, to: to, cell: cell})
 }
 
 // newRow returns a number for Cell.Row.
 func (a *analyzer) newRow() int {
-	a.rows++
-	return a.rows
+	a.edits.rows++
+	return a.edits.rows
 }
 
 // mark remembers how far the edits are, for reset and changed.
-func (a *analyzer) mark() int { return len(a.edits) }
+func (a *analyzer) mark() int { return len(a.edits.list) }
 
 // reset takes back the edits since a mark.
-func (a *analyzer) reset(mark int) { a.edits = a.edits[:mark] }
+func (a *analyzer) reset(mark int) { a.edits.list = a.edits.list[:mark] }
 
 // changed reports whether there are edits since a mark.
-func (a *analyzer) changed(mark int) bool { return len(a.edits) > mark }
+func (a *analyzer) changed(mark int) bool { return len(a.edits.list) > mark }
 
 // readAs notes that a cast around a parameter's use, which is removed, makes
 // its value one of type oid. It reports whether this agrees with what else is known of it.
 func (a *analyzer) readAs(at, param int, oid uint32) bool {
-	e := &a.emitter
+	e := &a.edits
 	if e.reads == nil {
 		e.reads = map[paramKey]uint32{}
 	}
@@ -117,13 +117,13 @@ func (a *analyzer) readAs(at, param int, oid uint32) bool {
 
 // finish sets the plan's Pieces, Cells, Params, NumParams and Logical.
 func (a *analyzer) finish(p *Plan) {
-	if r := a.emitter.finish(a.tree, a.c.ParamTypes, p); r != nil {
+	if r := a.edits.finish(a.tree, a.c.ParamTypes, p); r != nil {
 		a.refuse(r)
 	}
 }
 
 // spaceAt returns the index of the space that a byte belongs to, from 1; 0 is the text itself.
-func (e *emitter) spaceAt(at int) int {
+func (e *edits) spaceAt(at int) int {
 	for i, s := range e.spaces {
 		if at >= s.from && at < s.to {
 			return i + 1
@@ -133,7 +133,7 @@ func (e *emitter) spaceAt(at int) int {
 }
 
 // finish sets the plan's Pieces, Cells, Params, NumParams and Logical.
-func (e *emitter) finish(tree *parse.Tree, declared []uint32, p *Plan) *Refusal {
+func (e *edits) finish(tree *parse.Tree, declared []uint32, p *Plan) *Refusal {
 	if r := e.sort(len(tree.Text)); r != nil {
 		return r
 	}
@@ -148,7 +148,7 @@ func (e *emitter) finish(tree *parse.Tree, declared []uint32, p *Plan) *Refusal 
 			s.types(s.inner.Params)
 		}
 	}
-	if len(e.edits) == 0 {
+	if len(e.list) == 0 {
 		return nil
 	}
 	// The lists of types are edits too.
@@ -162,12 +162,12 @@ func (e *emitter) finish(tree *parse.Tree, declared []uint32, p *Plan) *Refusal 
 
 // sort orders the edits and checks that none overlap: two parts of the
 // analysis that both rewrite a place would give a text that neither meant.
-func (e *emitter) sort(length int) *Refusal {
-	slices.SortStableFunc(e.edits, func(a, b edit) int {
+func (e *edits) sort(length int) *Refusal {
+	slices.SortStableFunc(e.list, func(a, b edit) int {
 		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to), before(a.outer, b.outer))
 	})
 	end := 0
-	for _, d := range e.edits {
+	for _, d := range e.list {
 		if d.from < end || d.to < d.from || d.to > length {
 			return &Refusal{
 				SQLState: "XX000", Position: min(d.from, length),
@@ -191,7 +191,7 @@ func before(a, b bool) int {
 }
 
 // number gives the parameters of one space their numbers and types.
-func (e *emitter) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
+func (e *edits) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
 	plain, dropped, highest := e.uses(tree, in)
 	p.NumParams = highest
 	params := make([]Param, max(highest, len(declared)))
@@ -201,8 +201,8 @@ func (e *emitter) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
 	}
 	changed := false
 	at := map[int]int{} // cell -> number
-	for i := range e.edits {
-		d := &e.edits[i]
+	for i := range e.list {
+		d := &e.list[i]
 		if d.cell == 0 || e.spaceAt(d.from) != in {
 			continue
 		}
@@ -238,7 +238,7 @@ func (e *emitter) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
 }
 
 // logical returns the type that a parameter has for the client where all its uses are sealed.
-func (e *emitter) logical(in, param int, declared []uint32, c Cell) uint32 {
+func (e *edits) logical(in, param int, declared []uint32, c Cell) uint32 {
 	if param <= len(declared) && declared[param-1] != 0 {
 		return declared[param-1]
 	}
@@ -253,7 +253,7 @@ func (e *emitter) logical(in, param int, declared []uint32, c Cell) uint32 {
 
 // uses finds which parameters of a space stand outside of cells, which stood
 // in what was replaced by other text, and the highest number.
-func (e *emitter) uses(tree *parse.Tree, in int) (plain, dropped map[int]bool, highest int) {
+func (e *edits) uses(tree *parse.Tree, in int) (plain, dropped map[int]bool, highest int) {
 	plain, dropped = map[int]bool{}, map[int]bool{}
 	next := 0
 	for _, t := range tree.Tokens {
@@ -266,16 +266,16 @@ func (e *emitter) uses(tree *parse.Tree, in int) (plain, dropped map[int]bool, h
 			continue
 		}
 		highest = max(highest, n)
-		for next < len(e.edits) && e.edits[next].to <= t.From {
+		for next < len(e.list) && e.list[next].to <= t.From {
 			next++
 		}
 		switch {
-		case next == len(e.edits) || e.edits[next].from > t.From:
+		case next == len(e.list) || e.list[next].from > t.From:
 			plain[n] = true
-		case e.edits[next].cell != 0:
+		case e.list[next].cell != 0:
 		default:
 			dropped[n] = true
-			plain[n] = plain[n] || names(e.edits[next].text, name)
+			plain[n] = plain[n] || names(e.list[next].text, name)
 		}
 	}
 	return plain, dropped, highest
@@ -310,32 +310,33 @@ func (c Cell) oid() uint32 {
 }
 
 // pieces joins the edits with the text between them.
-func (e *emitter) pieces(text string) []Piece {
+func (e *edits) pieces(text string) []Piece {
 	var out []Piece
+	// A constant's quote or a cast's colons may have been all that kept a word from the next.
+	last := byte(' ')
+	put := func(p Piece, first, end byte) {
+		if wordByte(last) && wordByte(first) {
+			out = append(out, Piece{Text: " "})
+		}
+		out, last = append(out, p), end
+	}
 	at := 0
-	for _, d := range e.edits {
+	for _, d := range e.list {
 		if d.from > at {
-			out = append(out, Piece{From: at, To: d.from})
+			put(Piece{From: at, To: d.from}, text[at], text[d.from-1])
 		}
 		at = d.to
-		// A constant's quote may have been all that kept it from the word before or behind it.
-		if d.cell != 0 && d.from > 0 && wordByte(text[d.from-1]) {
-			out = append(out, Piece{Text: " "})
-		}
 		switch {
 		case d.number != 0:
-			out = append(out, Piece{Text: "$" + strconv.Itoa(d.number)})
+			put(Piece{Text: "$" + strconv.Itoa(d.number)}, '$', '0')
 		case d.cell != 0:
-			out = append(out, Piece{Cell: d.cell})
+			put(Piece{Cell: d.cell}, 'x', 'x')
 		case d.text != "":
-			out = append(out, Piece{Text: d.text})
-		}
-		if d.cell != 0 && d.to < len(text) && wordByte(text[d.to]) {
-			out = append(out, Piece{Text: " "})
+			put(Piece{Text: d.text}, d.text[0], d.text[len(d.text)-1])
 		}
 	}
 	if at < len(text) {
-		out = append(out, Piece{From: at, To: len(text)})
+		put(Piece{From: at, To: len(text)}, text[at], text[len(text)-1])
 	}
 	return out
 }
@@ -345,10 +346,10 @@ func wordByte(b byte) bool {
 }
 
 // compact drops the cells that no edit uses, which later steps of the analysis took back.
-func (e *emitter) compact() {
+func (e *edits) compact() {
 	kept, at := e.cells[:0:0], map[int]int{}
-	for i := range e.edits {
-		d := &e.edits[i]
+	for i := range e.list {
+		d := &e.list[i]
 		if d.cell == 0 {
 			continue
 		}

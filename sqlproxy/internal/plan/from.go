@@ -94,6 +94,14 @@ func (a *analyzer) table(sc *scope, rv *pg.RangeVar) *relation {
 	if t == nil {
 		return a.unknownRelation(rv.Alias, rv.Relname)
 	}
+	if t.Wrong != "" {
+		a.refuse(&Refusal{
+			SQLState: notSupported, Position: int(rv.Location), Table: t.Name,
+			Message: "table " + t.Name + " cannot be used through the proxy", Detail: t.Wrong,
+			Hint: "Run rowseal check, which says how to mend it.",
+		})
+		return nil
+	}
 	rel := a.baseRelation(t, alias)
 	if t.Table == nil && t.Sensitive {
 		rel.cols = a.viewColumns(t)

@@ -139,16 +139,8 @@ func isStar(n *pg.Node) bool {
 // input says that columns in FROM come before names of result columns.
 func (a *analyzer) keyTarget(sc *scope, n *pg.Node, list []*pg.Node, input bool) *pg.Node {
 	if a.isOrdinal(n) {
-		i := int(n.GetAConst().GetIval().GetIval())
-		for k, t := range list {
-			if isStar(t.GetResTarget().GetVal()) {
-				return nil
-			}
-			if k == i-1 {
-				return t.GetResTarget().GetVal()
-			}
-		}
-		return nil
+		_, t := a.ordinalTarget(sc, n, list)
+		return t
 	}
 	if name, ok := simpleName(n); ok {
 		if !input || a.isAlias(sc, n, list) {
@@ -163,11 +155,14 @@ func (a *analyzer) keyTarget(sc *scope, n *pg.Node, list []*pg.Node, input bool)
 // keyReference resolves a key that is, or stands for, a column or its cast to its own type.
 func (a *analyzer) keyReference(sc *scope, n *pg.Node, list []*pg.Node, input bool) (reference, bool) {
 	if a.isOrdinal(n) {
-		if v, ok := a.ordinalStar(sc, int(n.GetAConst().GetIval().GetIval()), list); ok {
-			return v, v.kind == refColumn
+		if v, _ := a.ordinalTarget(sc, n, list); v != nil {
+			return reference{kind: refColumn, org: v.org, rel: v.rel, text: v.text()}, true
 		}
 	}
 	t := a.keyTarget(sc, n, list, input)
+	if t == nil {
+		return reference{}, false
+	}
 	if cast := t.GetTypeCast(); cast != nil && a.ownCast(sc, cast) {
 		t = cast.Arg
 	}
@@ -178,24 +173,24 @@ func (a *analyzer) keyReference(sc *scope, n *pg.Node, list []*pg.Node, input bo
 	return r, r.kind == refColumn
 }
 
-// ordinalStar resolves the number of a result column where * stands among or before it.
-func (a *analyzer) ordinalStar(sc *scope, i int, list []*pg.Node) (reference, bool) {
-	k := 0
-	for _, n := range list {
-		t := n.GetResTarget()
+// ordinalTarget resolves the number of a result column: a column that * stands for, or an expression.
+func (a *analyzer) ordinalTarget(sc *scope, n *pg.Node, list []*pg.Node) (*visible, *pg.Node) {
+	i := int(n.GetAConst().GetIval().GetIval())
+	for _, target := range list {
+		t := target.GetResTarget()
 		if !isStar(t.GetVal()) {
-			if k++; k == i {
-				return a.reference(sc, t.GetVal().GetColumnRef()), t.GetVal().GetColumnRef() != nil
+			if i--; i == 0 {
+				return nil, t.GetVal()
 			}
 			continue
 		}
 		for _, v := range a.starVisible(sc, t.GetVal().GetColumnRef()) {
-			if k++; k == i {
-				return reference{kind: refColumn, org: v.org, rel: v.rel, text: v.text()}, true
+			if i--; i == 0 {
+				return &v, nil
 			}
 		}
 	}
-	return reference{}, false
+	return nil, nil
 }
 
 func (a *analyzer) starVisible(sc *scope, c *pg.ColumnRef) []visible {
@@ -212,8 +207,11 @@ func (a *analyzer) starVisible(sc *scope, c *pg.ColumnRef) []visible {
 
 // text is what means the column anywhere in its query.
 func (v visible) text() string {
-	if v.write != "" {
+	switch {
+	case v.write != "":
 		return v.write
+	case v.rel == nil: // merged by FULL JOIN … USING
+		return quoted(v.name)
 	}
 	return quoted(v.rel.alias) + "." + quoted(v.name)
 }

@@ -57,6 +57,6 @@ func (a *analyzer) mergeWhen(in, source *scope, w *writing, s *pg.MergeStmt, whe
 // mergedRows refuses values that only one row may have: MERGE inserts as many as its source has.
 func (a *analyzer) mergedRows(ins *insertion, mark, at int) {
 	n := len(ins.tenants) - 1
-	a.written(mark, a.rows, at, ins.tenants[n], ins.rowIDs[n],
+	a.written(mark, a.edits.rows, at, ins.tenants[n], ins.rowIDs[n],
 		"the source may have several rows, and each needs a value of its own")
 }

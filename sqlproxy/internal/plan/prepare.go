@@ -27,7 +27,7 @@ func (a *analyzer) prepare(raw *pg.RawStmt, s *pg.PrepareStmt) Stmt {
 	inner := &Plan{}
 	sp := &space{from: from, to: to, declared: declared, inner: inner}
 	sp.types = func(params []Param) { a.prepareTypes(from, params) }
-	a.spaces = append(a.spaces, sp)
+	a.edits.spaces = append(a.edits.spaces, sp)
 	outer, own := a.c, *a.c
 	own.ParamTypes = declared
 	a.c = &own

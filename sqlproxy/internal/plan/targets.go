@@ -29,6 +29,7 @@ func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []
 			continue
 		}
 		w := wantAt(wants, len(cols))
+		before := a.mark()
 		var o origin
 		if a.view {
 			o = a.viewTarget(sc, t.GetVal())
@@ -38,7 +39,7 @@ func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []
 		name := t.GetName()
 		if name == "" {
 			name = figureName(t.GetVal())
-			if w.kind == wantOutput && a.unnames(sc, t.GetVal()) {
+			if w.kind == wantOutput && a.changed(before) && a.unnames(sc, t.GetVal()) {
 				a.nameTarget(list, i, name)
 			}
 		}
@@ -50,13 +51,17 @@ func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []
 	return cols, unknown
 }
 
-// unnames reports whether rewriting an expression takes from its result column the name that it has by itself.
+// unnames reports whether what was rewritten in an expression takes from its
+// result column the name that it has by itself.
 func (a *analyzer) unnames(sc *scope, n *pg.Node) bool {
 	for n.GetTypeCast() != nil {
 		n = n.GetTypeCast().Arg
 	}
-	if x := n.GetAExpr(); x != nil && x.Kind == pg.A_Expr_Kind_AEXPR_NULLIF {
-		return a.peek(sc, n).isSealed()
+	if n.GetAExpr() != nil {
+		return n.GetAExpr().Kind == pg.A_Expr_Kind_AEXPR_NULLIF
+	}
+	if n.GetCaseExpr() != nil || n.GetAConst() != nil {
+		return true
 	}
 	if c := n.GetColumnRef(); c != nil {
 		r := a.reference(sc, c)
@@ -65,8 +70,7 @@ func (a *analyzer) unnames(sc *scope, n *pg.Node) bool {
 	return false
 }
 
-// nameTarget writes the name behind the i-th of the result columns. Its
-// expression is a name, a cast of one, or NULLIF, so that no word of it ends the list.
+// nameTarget writes the name behind the i-th of the result columns.
 func (a *analyzer) nameTarget(list []*pg.Node, i int, name string) {
 	at := a.tree.At(int(list[i].GetResTarget().GetLocation()))
 	if at < 0 {
@@ -82,16 +86,25 @@ func (a *analyzer) nameTarget(list []*pg.Node, i int, name string) {
 		case ")", "]":
 			depth--
 		}
-		if depth < 0 || depth == 0 && (word == "," || word == ";" || endsTargets(a.tree.Tokens[at].Kind)) {
+		switch a.tree.Tokens[at].Kind {
+		case pg.Token_CASE:
+			depth++
+		case pg.Token_END_P:
+			depth--
+		}
+		if depth < 0 || depth == 0 && (word == "," || word == ";" || a.endsTargets(at)) {
 			break
 		}
 	}
 	a.insert(a.tree.Tokens[at-1].To, " AS "+quoted(name))
 }
 
-func endsTargets(k pg.Token) bool {
-	switch k {
-	case pg.Token_FROM, pg.Token_INTO, pg.Token_WHERE, pg.Token_GROUP_P, pg.Token_HAVING, pg.Token_WINDOW,
+// endsTargets reports whether a word that stands in no parentheses and no CASE ends the list of result columns.
+func (a *analyzer) endsTargets(at int) bool {
+	switch a.kindAt(at) {
+	case pg.Token_FROM:
+		return a.kindAt(at-1) != pg.Token_DISTINCT
+	case pg.Token_INTO, pg.Token_WHERE, pg.Token_GROUP_P, pg.Token_HAVING, pg.Token_WINDOW,
 		pg.Token_ORDER, pg.Token_UNION, pg.Token_INTERSECT, pg.Token_EXCEPT, pg.Token_LIMIT, pg.Token_OFFSET,
 		pg.Token_FETCH, pg.Token_FOR:
 		return true
@@ -170,10 +183,7 @@ func (a *analyzer) expandStar(sc *scope, r reference, seen []visible, wants []wa
 	}
 	parts := make([]string, len(seen))
 	for i, v := range seen {
-		text := v.write
-		if text == "" {
-			text = quoted(v.rel.alias) + "." + quoted(v.name)
-		}
+		text := v.text()
 		switch w := wantAt(wants, at+i); {
 		case v.org.isSealed() && w.kind == wantCompare:
 			text = termOf(text)

@@ -233,7 +233,7 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 		case c != nil && set.guard != "":
 			a.refuseColumn(c, at, "the row in the table may be another tenant's", "Assign each column by itself.")
 		case c != nil:
-			wants[j] = assign(&target{column: c, tenant: set.tenant.src, rowID: set.rowID.src, row: row, rel: set.rel})
+			wants[j] = assign(&target{column: c, tenant: set.tenant.src, rowID: set.rowID.src, row: row, rel: set.rel.cols[i].origin.rel})
 		case set.table != nil && (i == set.tenantAt() || i == set.rowIDAt()):
 			a.refuseOwner(set, at)
 		}

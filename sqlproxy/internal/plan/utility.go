@@ -9,8 +9,15 @@ import (
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
 
-// utility analyses a statement of a text that is no SELECT.
-func (a *analyzer) utility(raw *pg.RawStmt) Stmt { return a.anyStatement(raw, raw.Stmt) }
+// command analyses a statement of the text that is no SELECT.
+func (a *analyzer) command(n *pg.Node) Stmt {
+	for _, raw := range a.tree.Stmts {
+		if raw.Stmt == n {
+			return a.anyStatement(raw, n)
+		}
+	}
+	panic("rowseal: internal error: a statement that is none of the text's")
+}
 
 // anyStatement analyses a statement that stands in a text by itself, or in EXPLAIN.
 func (a *analyzer) anyStatement(raw *pg.RawStmt, n *pg.Node) Stmt {
@@ -20,9 +27,9 @@ func (a *analyzer) anyStatement(raw *pg.RawStmt, n *pg.Node) Stmt {
 		if s.IntoClause != nil {
 			return a.makeTable(s.IntoClause, n)
 		}
-		return a.stmtOf(KindOther, "", a.query(&scope{}, s, nil))
+		return a.stmtOf(KindOther, "", a.query(&scope{}, s, nil), n)
 	case n.GetInsertStmt() != nil, n.GetUpdateStmt() != nil, n.GetDeleteStmt() != nil, n.GetMergeStmt() != nil:
-		return a.stmtOf(KindOther, "", a.writing(&scope{}, n))
+		return a.stmtOf(KindOther, "", a.writing(&scope{}, n), n)
 	case n.GetCopyStmt() != nil:
 		return a.copyStmt(n.GetCopyStmt())
 	case n.GetExplainStmt() != nil:
@@ -37,7 +44,7 @@ func (a *analyzer) anyStatement(raw *pg.RawStmt, n *pg.Node) Stmt {
 		return Stmt{Kind: KindDeallocate, Name: n.GetDeallocateStmt().Name}
 	case n.GetDeclareCursorStmt() != nil:
 		d := n.GetDeclareCursorStmt()
-		return a.stmtOf(KindDeclare, d.Portalname, a.query(&scope{}, d.Query.GetSelectStmt(), nil))
+		return a.stmtOf(KindDeclare, d.Portalname, a.query(&scope{}, d.Query.GetSelectStmt(), nil), d.Query)
 	case n.GetFetchStmt() != nil:
 		return a.fetch(n.GetFetchStmt())
 	case n.GetClosePortalStmt() != nil:
@@ -53,8 +60,8 @@ func (a *analyzer) anyStatement(raw *pg.RawStmt, n *pg.Node) Stmt {
 	return a.ddl(raw, n)
 }
 
-func (a *analyzer) stmtOf(kind Kind, name string, cols []column) Stmt {
-	return Stmt{Kind: kind, Name: name, Result: a.outputs(cols)}
+func (a *analyzer) stmtOf(kind Kind, name string, cols []column, n *pg.Node) Stmt {
+	return Stmt{Kind: kind, Name: name, Result: a.outputs(cols, n)}
 }
 
 func (a *analyzer) fetch(s *pg.FetchStmt) Stmt {

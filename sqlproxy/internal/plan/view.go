@@ -52,7 +52,7 @@ func readView(snapshot *catalog.Snapshot, t *catalog.Relation) *viewInfo {
 	switch {
 	case a.refusal != nil:
 		return bad(a.refusal.Message)
-	case len(a.edits) > 0:
+	case len(a.edits.list) > 0:
 		return bad("its definition compares sealed columns, which the server cannot do by itself")
 	case unknown || len(cols) != len(t.Columns):
 		return bad("its columns are not known")
@@ -74,14 +74,14 @@ func (a *analyzer) viewTarget(sc *scope, n *pg.Node) origin {
 	if a.refusal != nil {
 		return origin{}
 	}
-	saved := a.emitter.saved()
+	saved := a.edits.saved()
 	o := a.expr(sc, n, output)
 	bad := a.refusal
-	if bad == nil && len(a.edits) > len(saved.edits) {
+	if bad == nil && len(a.edits.list) > len(saved.list) {
 		bad = a.unsupported(a.peek(sc, n).column(), "an expression of the server's", "", -1)
 	}
 	if bad != nil {
-		a.emitter, a.refusal = saved, nil
+		a.edits, a.refusal = saved, nil
 		bad.Position = -1
 		return origin{bad: bad}
 	}

@@ -151,11 +151,11 @@ func (a *analyzer) sessions(t *field.Table) owner {
 
 // written checks what was sealed since mark for a row against whom the row belongs to.
 func (a *analyzer) written(mark, row, at int, tenant, rowID owner, several string) {
-	for _, d := range a.edits[mark:] {
+	for _, d := range a.edits.list[mark:] {
 		if d.cell == 0 {
 			continue
 		}
-		c := a.cells[d.cell-1]
+		c := a.edits.cells[d.cell-1]
 		if c.Do != Seal || c.Row != row {
 			continue
 		}
@@ -182,7 +182,9 @@ func (a *analyzer) refuseColumn(c *field.Column, at int, why, hint string) {
 
 // plainColumn is what may stand in a column that is not sealed.
 func plainColumn(w *writing, i int) want {
-	return forbid(fmt.Sprintf("the plain column %q", w.rel.cols[i].name))
+	to := forbid(fmt.Sprintf("assignment to the plain column %q", w.rel.cols[i].name))
+	to.column = true
+	return to
 }
 
 // serverDefault refuses DEFAULT for a sealed column that has one on the server:
