@@ -70,18 +70,18 @@ func (c *clientSide) bind() error {
 	return nil
 }
 
-// bindUnknown carries a Bind of a statement that was not prepared by Parse. The server knows it if SQL
-// prepared it; if it was refused the values must not be sent.
+// bindUnknown carries a Bind of a statement that was not prepared by Parse. The server knows it
+// if SQL prepared it, and then it touches nothing sealed. If it does not, the values, which
+// may be meant for a statement that was refused, must not be sent: so it is asked first.
 func (c *clientSide) bindUnknown(name, stName []byte) error {
-	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, nil, c.pipeline)})
-	if !c.refusedNames {
-		c.in.Pass()
-		return nil
+	out := wire.AppendMessage(c.in.Append(), wire.Describe, "S", string(stName), "\x00")
+	out = wire.AppendMessage(out, wire.Close, "S", ownName, "\x00")
+	if _, err := c.exchange(out, 1); err != nil {
+		return c.answer(err, "", false)
 	}
-	out := c.in.Append()
-	out = wire.AppendMessage(out, wire.Bind, string(name), "\x00", string(stName), "\x00", "\x00\x00", "\x00\x00", "\x00\x00")
-	c.in.Drop()
-	return c.in.Set(out)
+	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, nil, c.pipeline)})
+	c.in.Pass()
+	return nil
 }
 
 // forgetPortals drops what is known of portals that ended with their transaction.
@@ -241,7 +241,7 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 		return err
 	}
 	if e.wait.outcome == done {
-		c.learn(l, 1)
+		c.learn(l, 1, false)
 	}
 	return nil
 }

@@ -25,9 +25,8 @@ type clientSide struct {
 	statements names[statement]
 	portals    names[portal]
 	// sealedNames is set once a statement or cursor that touches something sealed got a name that SQL may
-	// use. refusedNames is set once such a statement was refused: then Bind may name
-	// what the server does not know.
-	sealedNames, refusedNames bool
+	// use.
+	sealedNames bool
 
 	rules    *rules
 	database *database
@@ -43,7 +42,9 @@ type clientSide struct {
 	view      *view
 
 	// unsure is set where the analysis asked for a name whose meaning the server did not confirm yet.
-	unsure bool
+	// moved is set where it asked for a statement that would mean something else now.
+	unsure, moved bool
+
 	copyIn copyIn
 }
 
@@ -177,6 +178,7 @@ func (c *clientSide) refuse(message []byte, simple, force bool) error {
 	e := expected{kind: expectQuery, refusal: message, force: force}
 	out := c.in.Append()
 	if simple {
+		e.made = c.dropUnnamed()
 		out = wire.AppendMessage(out, wire.Query, refusedText, "\x00")
 	} else {
 		e.kind, e.own, c.skipping = expectParse, true, true

@@ -122,7 +122,7 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words) (*vi
 		}
 	}
 	k.text = strings.Clone(text)
-	c.unsure = false
+	c.unsure, c.moved = false, false
 	p, err := c.makePlan(v, k.text, oids)
 	if c.unsure {
 		// What a name stands for is not known before the server's answers are.
@@ -130,6 +130,9 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words) (*vi
 			return nil, nil, err
 		}
 		p, err = c.makePlan(v, k.text, oids)
+	}
+	if err == nil && c.moved {
+		err = errMoved()
 	}
 	if err != nil {
 		return nil, nil, err
@@ -169,6 +172,7 @@ func (c *clientSide) prepared(name string) *plan.Plan {
 	if st == nil {
 		return nil
 	}
+	c.moved = c.moved || st.touches() && !c.view.same(st.seen)
 	return st.plan
 }
 
@@ -212,6 +216,10 @@ func hasConstants(p *plan.Plan) bool {
 	return false
 }
 
+// errMoved says that a prepared statement would mean something else now. Drivers
+// know it, and prepare again.
+func errMoved() error { return refusal("0A000", "cached plan must not change result type", "") }
+
 // recheck sees to it that a prepared statement still means what it was prepared as.
 func (c *clientSide) recheck(st *statement) error {
 	if !st.sensitive && st.snapshot != nil && always(st.text, st.effects) {
@@ -249,7 +257,7 @@ func (c *clientSide) recheck(st *statement) error {
 		was = &plan.Plan{}
 	}
 	if (p.Touches || was.Touches) && !reflect.DeepEqual(p, was) {
-		return refusal("0A000", "cached plan must not change result type", "")
+		return errMoved()
 	}
 	st.seen, st.snapshot = v, c.snapshot
 	return nil

@@ -169,6 +169,8 @@ type query struct {
 	// index is the statement that the server is at, for the server's side; once the query is
 	// over, how many were completed.
 	index int
+	// failed is set where the server answered with an error.
+	failed bool
 }
 
 // touches reports whether rows of the portal are changed.

@@ -229,7 +229,7 @@ func TestRandomScriptsAnswerAsAPlainTableDoes(t *testing.T) {
 	sealedAdmin := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
 	mustExec(t, plainAdmin, reset+"CREATE TABLE patients (id int PRIMARY KEY, ssn text, age int, name varchar(45), note text)")
 	mustExec(t, sealedAdmin, "TRUNCATE plain; INSERT INTO plain SELECT g, 'note ' || g FROM generate_series(1, 10) g")
-	for seed := range 300 {
+	for seed := range 600 {
 		mustExec(t, plainAdmin, "TRUNCATE patients")
 		mustExec(t, sealedAdmin, "TRUNCATE patients")
 		a, b := scripts(t, rand.New(rand.NewPCG(uint64(seed), 1)))
