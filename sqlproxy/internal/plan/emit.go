@@ -95,6 +95,9 @@ func (a *analyzer) cell(c Cell) int {
 // typeOwners notes the types of the columns that the cell's tenant and row id
 // belong to: '07' and 7 are one tenant where that is a number.
 func (a *analyzer) typeOwners(c *Cell) {
+	if c.Tenant.IsZero() && c.RowID.IsZero() {
+		return
+	}
 	t := c.Column.Table()
 	rel := a.c.Catalog.Relation(catalog.NameOf(t))
 	if rel == nil {
