@@ -23,7 +23,7 @@ type looked struct {
 //
 // prepared is set for a text that may run several times.
 func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, err error) {
-	if c.follow(); !c.rules.sealed {
+	if c.follow(); !c.looks {
 		return l, nil
 	}
 	words, err := c.words(text)
