@@ -355,4 +355,3 @@ func (p *tap) Take() []byte {
 	p.sent.Reset()
 	return sent
 }
-
