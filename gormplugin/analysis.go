@@ -14,6 +14,7 @@ type analysis struct {
 	err    error      // why the statement is refused
 	sealed bool       // it names a table with sealed columns
 	params []paramUse // parameters that must be sealed
+	plains []plainUse // parameters for plain columns beside sealed ones
 	items  []item     // what it returns
 	star   bool       // items has a *
 	// combines: it has a UNION, so that result columns are of several SELECTs.

@@ -2,15 +2,10 @@ package gormplugin
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"database/sql/driver"
 	"fmt"
 	"io"
-	"log/slog"
 	"reflect"
-	"sync"
 
 	"gorm.io/gorm/schema"
 
@@ -35,7 +30,7 @@ func (carrier) Value(_ context.Context, _ *schema.Field, _ reflect.Value, value 
 	if isNull(value) {
 		return nil, nil // GORM then writes IS NULL
 	}
-	return logical{value}, nil
+	return logical{value: value}, nil
 }
 
 // isNull says whether a value is SQL NULL.
@@ -102,66 +97,22 @@ func scanNatural(f *schema.Field, rv reflect.Value, value any) error {
 
 // logical is a sealed field's value on its way through GORM. Nothing encodes
 // or prints it.
-type logical struct{ value any }
+type logical struct {
+	mute
 
-var (
-	_ driver.Valuer  = logical{}
-	_ fmt.Formatter  = logical{}
-	_ slog.LogValuer = logical{}
-)
+	value any
+}
+
+var _ driver.Valuer = logical{}
 
 // Value refuses: a driver that asks is about to write plaintext.
 func (logical) Value() (driver.Value, error) {
 	return nil, fmt.Errorf("rowseal: a sealed field's value was not sealed: %w", ErrNotRegistered)
 }
 
-// MarshalJSON refuses, for drivers that encode what they do not know as JSON.
-func (logical) MarshalJSON() ([]byte, error) { return nil, ErrNotRegistered }
-
-// MarshalText refuses, for drivers that take any text.
-func (logical) MarshalText() ([]byte, error) { return nil, ErrNotRegistered }
-
 // Format prints what tells values apart and says nothing of them. GORM matches
 // the rows of an association by the text of their keys, which may be sealed.
-// There is no String method on purpose: pgx would write its text to a column.
 func (l logical) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hiddenAs(l.value)) }
-
-// LogValue prints no value.
-func (logical) LogValue() slog.Value { return slog.StringValue(hidden) }
-
-// hidden stands in logs for what must not be shown.
-const hidden = "[sealed]"
-
-// fingerprintKey is new in every process: fingerprints mean nothing outside.
-var fingerprintKey = sync.OnceValue(func() []byte {
-	key := make([]byte, sha256.Size)
-	_, _ = rand.Read(key) // it never fails
-	return key
-})
-
-// hiddenAs is hidden with a fingerprint of the value: 16 bytes of HMAC-SHA256
-// (RFC 2104) over what fmt prints of it.
-func hiddenAs(value any) string {
-	rv := reflect.ValueOf(value)
-	for rv.IsValid() && rv.Kind() == reflect.Pointer && !rv.IsNil() {
-		rv = rv.Elem()
-	}
-	if !rv.IsValid() {
-		return hidden
-	}
-	mac := hmac.New(sha256.New, fingerprintKey())
-	switch { // past methods that hide or shorten a value
-	case rv.Kind() == reflect.String:
-		_, _ = io.WriteString(mac, rv.String())
-	case rv.CanInt():
-		_, _ = fmt.Fprint(mac, rv.Int())
-	case rv.CanUint():
-		_, _ = fmt.Fprint(mac, rv.Uint())
-	default:
-		_, _ = fmt.Fprint(mac, rv.Interface())
-	}
-	return fmt.Sprintf("[sealed %x]", mac.Sum(nil)[:16])
-}
 
 // sealed is a sealed value in a statement's parameters. It tells the check in
 // front of the driver that these bytes came from the cipher, and logs that
@@ -170,16 +121,6 @@ type sealed []byte
 
 // Value gives the bytes to drivers.
 func (s sealed) Value() (driver.Value, error) { return []byte(s), nil }
-
-// redacted replaces a refused statement's parameters, so that nothing can log
-// or send them. Its error is the refusal.
-type redacted struct{ err error }
-
-// Value refuses with the error that the statement was refused with.
-func (r redacted) Value() (driver.Value, error) { return nil, r.err }
-
-// Format prints no value.
-func (redacted) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hidden) }
 
 // isSerializerValue recognises GORM's wrapper around the value of a field with
 // a serializer. Its type is not exported, so it is known by its name.

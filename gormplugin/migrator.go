@@ -190,13 +190,28 @@ func (m *migrator) AddColumn(value any, name string) error {
 	if c == nil {
 		return m.Migrator.AddColumn(value, name)
 	}
-	if err := m.making().AddColumn(value, name); err != nil {
+	if err := m.checkTypes([]any{value}); err != nil {
+		return err
+	}
+	add := func() error { return m.making().AddColumn(value, name) }
+	if err := m.define(t, c, "ADD", add); err != nil {
 		return err
 	}
 	if err := m.exec(m.sql.created(quoterOf(m.db), t.table, c.Name())); err != nil {
 		return err
 	}
 	return m.ensureGuards(t, c)
+}
+
+// define adds or changes a sealed column as others does; on MySQL itself,
+// because that migrator does not come back for the type, and would make the
+// column as short as the field's Go type.
+func (m *migrator) define(t target, c *field.Column, verb string, others func() error) error {
+	f := t.fields[c.Name()]
+	if _, own := m.sql.(mysqlSQL); !own || f == nil || f.IgnoreMigration {
+		return others()
+	}
+	return m.db.Exec("ALTER TABLE ? "+verb+" ? ?", clause.Table{Name: t.table}, clause.Column{Name: c.Name()}, m.FullDataTypeOf(f)).Error
 }
 
 // MigrateColumn refuses to make a sealed column of one that holds no bytes.
@@ -219,12 +234,17 @@ func (m *migrator) AlterColumn(value any, name string) error {
 	if err != nil {
 		return err
 	}
-	if t.sealedField(name) != nil {
-		if err := m.checkTypes([]any{value}); err != nil {
-			return err
-		}
+	alter := func() error {
+		return m.restoring(value, t, func() error { return m.Migrator.AlterColumn(value, name) })
 	}
-	return m.restoring(value, t, func() error { return m.Migrator.AlterColumn(value, name) })
+	c := t.sealedField(name)
+	if c == nil {
+		return alter()
+	}
+	if err := m.checkTypes([]any{value}); err != nil {
+		return err
+	}
+	return m.define(t, c, "MODIFY COLUMN", alter)
 }
 
 // DropColumn drops a column, and with a sealed one its guards and indexes.
@@ -277,13 +297,9 @@ func covered(idx *schema.Index, columns []presentColumn) bool {
 // RenameColumn refuses to rename a sealed column that values are bound to by
 // its name.
 func (m *migrator) RenameColumn(value any, from, to string) error {
-	t, err := m.target(value)
+	models, err := m.about(value)
 	if err != nil {
 		return err
-	}
-	models := []*model{t.model}
-	if t.model == nil {
-		models = m.d.p.models.tables(t.table)
 	}
 	for _, known := range models {
 		for _, name := range []string{from, to} {
@@ -303,25 +319,36 @@ func (m *migrator) RenameColumn(value any, from, to string) error {
 
 // RenameTable refuses to rename a table that values are bound to by its name.
 func (m *migrator) RenameTable(from, to any) error {
-	for _, value := range []any{from, to} {
-		t, err := m.target(value)
-		if err != nil {
-			return err
-		}
-		models := []*model{t.model}
-		if t.model == nil {
-			models = m.d.p.models.tables(t.table)
-		}
-		for _, known := range models {
-			if known.seals() && !identified(known.schema) {
-				return known.refuse("", ErrMigration, fmt.Sprintf("its values are bound to the table's name; give the model a method RowsealID() string that returns %q, then rename", known.table.ID()))
-			}
+	models, err := m.about(from, to)
+	if err != nil {
+		return err
+	}
+	for _, known := range models {
+		if known.seals() && !identified(known.schema) {
+			return known.refuse("", ErrMigration, fmt.Sprintf("its values are bound to the table's name; give the model a method RowsealID() string that returns %q, then rename", known.table.ID()))
 		}
 	}
 	return m.Migrator.RenameTable(from, to)
 }
 
-// checkTypes refuses to make sealed columns of existing ones that hold no bytes.
+// about returns the models that values, models or names of tables, are about.
+func (m *migrator) about(values ...any) (models []*model, err error) {
+	for _, value := range values {
+		t, err := m.target(value)
+		if err != nil {
+			return nil, err
+		}
+		if t.model != nil {
+			models = append(models, t.model)
+		} else {
+			models = append(models, m.d.p.models.tables(t.table)...)
+		}
+	}
+	return models, nil
+}
+
+// checkTypes refuses to make sealed columns of existing ones that hold no bytes,
+// and plain columns that sealed ones cannot take over from.
 func (m *migrator) checkTypes(values []any) error {
 	for _, v := range values {
 		t, err := m.target(v)
@@ -338,6 +365,11 @@ func (m *migrator) checkTypes(values []any) error {
 		for _, column := range have {
 			if c := t.column(column.Name); c != nil {
 				if err := checkType(t, c, column.Type); err != nil {
+					return err
+				}
+			}
+			if c := t.movingTo(column.Name); c != nil {
+				if err := m.checkPlain(t, c, column); err != nil {
 					return err
 				}
 			}

@@ -46,7 +46,12 @@ func isText(v any) bool {
 // therefore leaves out: it has neither a target nor a condition.
 func (m *model) duplicate(conflict clause.OnConflict) error {
 	for _, c := range conflict.Columns {
-		if sealed := m.column(c.Name); sealed != nil && !sealed.Search().Equality {
+		sealed := m.column(c.Name)
+		if moving(sealed) {
+			return m.refuse(c.Name, ErrTransition, "it takes over from "+sealed.Transition().Plain+
+				", whose values its unique index does not have; use a unique index on other columns")
+		}
+		if sealed != nil && !sealed.Search().Equality {
 			return m.refuse(c.Name, ErrCondition, "no two sealed values are equal; use a unique index on other columns")
 		}
 	}

@@ -169,3 +169,41 @@ func TestMySQLWhateverTheConnectionSays(t *testing.T) {
 		})
 	}
 }
+
+// club's tenant is a pointer.
+type club struct {
+	ID    uint
+	OrgID *string `gorm:"size:40" rowseal:"tenant"`
+	Name  string  `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
+}
+
+func TestMySQLsCollationFindsNoOtherTenantsRows(t *testing.T) {
+	l := newLab(t, "mysql")
+	must(t, l.AutoMigrate(&club{}))
+	for _, org := range []string{"acme", "ACME", "acme "} {
+		must(t, l.Create(&club{OrgID: &org, Name: canary}).Error)
+	}
+	var n int64
+	must(t, l.Model(&club{}).Where("org_id = ? AND name <> ?", "acme", "x").Count(&n).Error)
+	if n != 1 {
+		t.Errorf("%d rows of the tenant differ", n)
+	}
+}
+
+func TestAnotherTablesColumnOfThatNameStaysText(t *testing.T) {
+	databases(t, func(t *testing.T, l *lab) {
+		must(t, l.stock.Exec("CREATE TABLE pets (id integer PRIMARY KEY, name varchar(20), secret varchar(20))").Error)
+		must(t, l.stock.Exec("INSERT INTO pets VALUES (1, 'rex', NULL)").Error)
+		must(t, l.Create(&person{ID: 1, Name: canary}).Error)
+		for _, query := range []string{
+			"SELECT pets.* FROM people JOIN pets ON pets.id = people.id",
+			"SELECT pets.*, ? AS one FROM people JOIN pets ON pets.id = people.id", // with a parameter, MySQL prepares it
+		} {
+			var got []map[string]any
+			tx := l.Raw(query, make([]any, strings.Count(query, "?"))...)
+			if must(t, tx.Scan(&got).Error); len(got) != 1 || got[0]["name"] != "rex" || got[0]["secret"] != nil {
+				t.Errorf("read %#v", got)
+			}
+		}
+	})
+}

@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 
 	"gorm.io/gorm/logger"
@@ -19,6 +18,8 @@ const remedyTenant = "equal values of two tenants have different terms: fix the 
 // pending is a parameter of a sub-query: what it is compared with is seen when
 // the whole statement is. Until then nothing encodes or prints it.
 type pending struct {
+	mute
+
 	value any
 	from  *origin // the sub-query whose own parameter it is; nil for the outer one's
 }
@@ -29,18 +30,12 @@ type origin struct {
 	ctx   context.Context
 }
 
-var (
-	_ driver.Valuer = pending{}
-	_ fmt.Formatter = pending{}
-)
+var _ driver.Valuer = pending{}
 
 // Value refuses: a driver that asks has got a sub-query by itself.
 func (pending) Value() (driver.Value, error) {
 	return nil, fmt.Errorf("rowseal: a sub-query was sent by itself, or to another database: %w", ErrNotRegistered)
 }
-
-// Format prints no value.
-func (pending) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hidden) }
 
 // subquery says whether GORM builds the statement as a part of another: it
 // does so in a dry run without a log.

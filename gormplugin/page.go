@@ -251,6 +251,8 @@ func (src *source) open(w *window, g *group, page *openPage) error {
 				page.rows[i].Sealed[j], page.rows[i].Into[j], found = b, page.places[j].Index(i).Addr().Interface(), true
 			} else if err := src.standIn(g, rc, w.row(i), page.places[j].Index(i)); err != nil {
 				return err
+			} else if rc.optional {
+				src.asText(w.row(i), rc.at)
 			}
 		}
 		if found {
@@ -318,6 +320,19 @@ func (w *window) sealedCell(rc *resultColumn, c *field.Column, i int) ([]byte, e
 		return nil, &Error{Table: c.Table().Name(), Column: c.Name(), Err: ErrUnsealed, Remedy: "seal the rows that were written before the column was sealed"}
 	}
 	return b, nil
+}
+
+// asText has a value of another table's plain column be text, where it is that:
+// MySQL's driver gives bytes, and goes by the column's type afterwards.
+func (src *source) asText(row []any, at int) {
+	b, ok := row[at].([]byte)
+	if !ok || !isMySQL(src.s.stmt) {
+		return
+	}
+	switch name := src.types[at].DatabaseTypeName(); {
+	case strings.Contains(name, "CHAR"), strings.Contains(name, "TEXT"), name == "JSON", name == "ENUM", name == "SET", name == "DECIMAL":
+		row[at] = string(b)
+	}
 }
 
 // identify takes the row's tenant and id from the result, where it has them.

@@ -1,8 +1,9 @@
 package gormplugin
 
 import (
-	"reflect"
 	"strings"
+
+	"gorm.io/gorm/schema"
 
 	"github.com/rowseal/rowseal/field"
 )
@@ -44,7 +45,7 @@ func (p *parser) tenancyOf(c *field.Column, qual string, i int) tenancy {
 		default:
 			found.text = t.text
 		}
-		if p.d.prefixes && m.tenant.FieldType.Kind() == reflect.String && !p.edited(at) {
+		if p.d.prefixes && m.tenant.GORMDataType == schema.String && !p.edited(at) {
 			// Collations take acme, ACME and "acme " for one.
 			p.replace(at, at+1, "CAST("+p.textOf(at, at+1)+" AS BINARY)")
 		}

@@ -31,12 +31,23 @@ type registered struct {
 	once  sync.Once
 	model *model
 	err   error
+
+	linked sync.Once // registers what the model is associated with
 }
 
-// model returns the model of s, reading its tags at the first call. The models
-// that s is associated with are registered too, because statements name their
-// tables.
+// model returns the model of s, reading its tags at the first call. When it
+// returns, the models that s is associated with are registered too, because
+// statements name their tables.
 func (r *registry) model(s *schema.Schema, tenant string) (*model, error) {
+	e := r.one(s, tenant)
+	if e.err == nil {
+		e.linked.Do(func() { r.associated(s, tenant) })
+	}
+	return e.model, e.err
+}
+
+// one registers the model of s alone.
+func (r *registry) one(s *schema.Schema, tenant string) *registered {
 	v, ok := r.bySchema.Load(s)
 	if !ok {
 		v, _ = r.bySchema.LoadOrStore(s, new(registered))
@@ -47,22 +58,37 @@ func (r *registry) model(s *schema.Schema, tenant string) (*model, error) {
 			r.add(e.model)
 		}
 	})
-	if !ok && e.err == nil {
-		r.associated(s, tenant)
-	}
-	return e.model, e.err
+	return e
 }
 
+// associated registers all that can be reached from s. It waits for no other
+// goroutine that does so: two may begin at either end.
 func (r *registry) associated(s *schema.Schema, tenant string) {
-	for _, rel := range s.Relationships.Relations {
-		if rel.FieldSchema == nil {
-			continue
-		}
-		if _, known := r.bySchema.Load(rel.FieldSchema); !known {
-			// Its error comes back when a statement is about that model.
-			_, _ = r.model(rel.FieldSchema, tenant)
+	seen := map[*schema.Schema]bool{s: true}
+	for next := []*schema.Schema{s}; len(next) > 0; next = next[1:] {
+		for _, found := range neighbours(next[0]) {
+			if !seen[found] {
+				seen[found] = true
+				next = append(next, found)
+				r.one(found, tenant) // its error comes back when a statement is about that model
+			}
 		}
 	}
+}
+
+// neighbours returns the schemas that s has associations with. GORM may still
+// be adding to those of a schema that it met by another.
+func neighbours(s *schema.Schema) (found []*schema.Schema) {
+	s.Relationships.Mux.RLock()
+	defer s.Relationships.Mux.RUnlock()
+	for _, rel := range s.Relationships.Relations {
+		for _, to := range []*schema.Schema{rel.FieldSchema, rel.JoinTable} {
+			if to != nil {
+				found = append(found, to)
+			}
+		}
+	}
+	return found
 }
 
 func (r *registry) add(m *model) {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"log"
 	"reflect"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"gorm.io/gorm"
@@ -32,4 +34,49 @@ func TestAStructThatGORMCannotParseIsTriedOnce(t *testing.T) {
 	if n := strings.Count(out.String(), "failed to parse field"); n != 1 {
 		t.Errorf("%d messages: %s", n, out.String())
 	}
+}
+
+// shelf and book are sealed, and each knows the other.
+type shelf struct {
+	ID    uint
+	Name  string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
+	Books []book
+}
+
+type book struct {
+	ID      uint
+	Title   string `gorm:"serializer:rowseal;type:bytes" rowseal:"seal"`
+	ShelfID uint
+	Shelf   *shelf
+}
+
+// RowsealID lets others run, as reading a large model would.
+func (book) RowsealID() string {
+	for range 1000 {
+		runtime.Gosched()
+	}
+	return "books"
+}
+
+func TestAModelIsKnownTogetherWithItsAssociations(t *testing.T) {
+	schema.RegisterSerializer(serializerName, carrier{})
+	parsed, err := schema.Parse(&shelf{}, &sync.Map{}, schema.NamingStrategy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, start := &registry{}, make(chan struct{})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			<-start
+			if _, err := r.model(parsed, "t"); err != nil {
+				t.Error(err)
+			}
+			if len(r.tables("books")) == 0 {
+				t.Error("a statement could name books and be taken for harmless")
+			}
+		})
+	}
+	close(start)
+	all.Wait()
 }

@@ -1,12 +1,14 @@
 package gormplugin
 
 import (
+	"database/sql"
 	"fmt"
 	"regexp"
 	"strings"
 
 	"gorm.io/gorm"
 
+	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/internal/guard"
 )
 
@@ -28,6 +30,13 @@ type schemaSQL interface {
 	created(quote quoter, table, column string) []string
 	// columns returns the columns of a table, none where there is no table.
 	columns(db *gorm.DB, quote quoter, table string) ([]presentColumn, error)
+	// holds says whether a column of the type that the database names can hold
+	// the values of t; if all is false, whether values of it can be read and
+	// compared as those of t.
+	holds(have string, t codec.Type, all bool) bool
+	// relax returns what makes a column nullable and takes its default away;
+	// "" where the database cannot.
+	relax(quote quoter, table string, c presentColumn) string
 	// term returns what an index holds of a searchable column, and a part of
 	// it that the database's own account of the index has.
 	term(quoted string) string
@@ -46,10 +55,14 @@ type presentGuard struct {
 	Fixed bool
 }
 
-// presentColumn is a column that a database has.
+// presentColumn is a column that a database has. Default is the expression of
+// its default, or of what it is generated from.
 type presentColumn struct {
-	Name string
-	Type string
+	Name     string
+	Type     string
+	Nullable bool
+	Default  sql.NullString
+	Collate  string // of texts, in MySQL
 }
 
 // presentIndex is an index that a database has, and its account of it.
@@ -99,8 +112,12 @@ func (postgresSQL) created(quote quoter, table, column string) []string {
 }
 
 func (postgresSQL) columns(db *gorm.DB, quote quoter, table string) (found []presentColumn, err error) {
-	err = db.Raw(`SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
-		WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped`, quote(table)).Scan(&found).Error
+	err = db.Raw(`SELECT a.attname AS name, NOT (a.attnotnull OR t.typnotnull) AS nullable,
+			CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) ELSE format_type(a.atttypid, a.atttypmod) END AS type,
+			coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS default
+		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+		LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		WHERE a.attrelid = to_regclass(?) AND a.attnum > 0 AND NOT a.attisdropped`, quote(table)).Scan(&found).Error
 	return found, err
 }
 
@@ -176,7 +193,7 @@ func (s sqliteSQL) offending(quote quoter, table, column string, g guard.Guard) 
 }
 
 func (sqliteSQL) columns(db *gorm.DB, _ quoter, table string) (found []presentColumn, err error) {
-	err = db.Raw("SELECT name, type FROM pragma_table_info(?)", table).Scan(&found).Error
+	err = db.Raw(`SELECT name, type, NOT "notnull" AS nullable, dflt_value AS "default" FROM pragma_table_info(?)`, table).Scan(&found).Error
 	return found, err
 }
 
@@ -209,8 +226,9 @@ func (s mysqlSQL) replace(quote quoter, table, column string, drop []presentGuar
 }
 
 func (mysqlSQL) columns(db *gorm.DB, _ quoter, table string) (found []presentColumn, err error) {
-	err = db.Raw(`SELECT column_name AS name, data_type AS type FROM information_schema.columns
-		WHERE table_schema = DATABASE() AND table_name = ?`, table).Scan(&found).Error
+	err = db.Raw("SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable, "+
+		"coalesce(nullif(generation_expression, ''), column_default) AS `default`, coalesce(collation_name, '') AS `collate` "+
+		"FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?", table).Scan(&found).Error
 	return found, err
 }
 

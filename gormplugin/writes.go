@@ -69,6 +69,8 @@ func (p *parser) tuples(i, depth int, columns []string) {
 			if n < len(columns) {
 				if c := p.targetColumn(columns[n]); c != nil {
 					p.value(c, lo, hi)
+				} else if c := p.replacing(columns[n]); c != nil {
+					p.plainValue(c, lo, hi)
 				}
 			}
 			n++
@@ -100,12 +102,14 @@ func (p *parser) value(c *field.Column, lo, hi int) {
 
 // sameColumn recognises excluded.c and, in MySQL, VALUES(c): the value that
 // the statement would have inserted into the same column.
-func (p *parser) sameColumn(c *field.Column, lo, hi int) bool {
+func (p *parser) sameColumn(c *field.Column, lo, hi int) bool { return p.sameName(c.Name(), lo, hi) }
+
+func (p *parser) sameName(name string, lo, hi int) bool {
 	if p.upsert && p.at(lo).is("values") {
 		parts, next := p.chain(lo + 2)
-		return len(parts) > 0 && next+1 == hi && p.at(next).is(")") && strings.EqualFold(parts[len(parts)-1], c.Name())
+		return len(parts) > 0 && next+1 == hi && p.at(next).is(")") && strings.EqualFold(parts[len(parts)-1], name)
 	}
-	return p.upsert && hi == lo+3 && strings.EqualFold(p.at(lo).text, "excluded") && p.at(lo+1).is(".") && strings.EqualFold(p.at(lo+2).text, c.Name())
+	return p.upsert && hi == lo+3 && strings.EqualFold(p.at(lo).text, "excluded") && p.at(lo+1).is(".") && strings.EqualFold(p.at(lo+2).text, name)
 }
 
 // copied checks INSERT … SELECT: sealed bytes may move, as they are, into a
@@ -122,6 +126,9 @@ func (p *parser) copied(i int, columns []string) {
 	}
 	for n, it := range p.items {
 		from, to := p.sourceColumn(it, i), p.targetColumn(columns[n])
+		if c := p.replacing(columns[n]); c != nil && !(it.plain && strings.EqualFold(it.column, columns[n])) {
+			p.failPlain(c)
+		}
 		switch {
 		case from == nil && to == nil:
 		case from == nil:
@@ -246,6 +253,8 @@ func (p *parser) assignments(lo, hi, depth int) {
 		if c := p.targetColumn(name); c != nil {
 			p.allowed[next-1] = true
 			p.value(c, next+1, hi)
+		} else if c := p.replacing(name); c != nil {
+			p.plainValue(c, next+1, hi)
 		}
 		p.moving(name)
 	})
@@ -271,6 +280,9 @@ func (p *parser) tuple(lo int) {
 		name := strings.ToLower(p.at(i).text)
 		if c := p.targetColumn(name); c != nil && p.at(i).kind != tokenSymbol {
 			p.failAt(c, ErrCondition, "assign it by itself, not in a list")
+		}
+		if c := p.replacing(name); c != nil && p.at(i).kind != tokenSymbol {
+			p.failPlain(c)
 		}
 		p.moving(name)
 	}

@@ -1,7 +1,8 @@
 // The pgx example seals columns of a plain struct, without an ORM.
 //
-//	go run ./examples/pgx                              # starts a PostgreSQL of its own
-//	DATABASE_URL=postgres://… go run ./examples/pgx    # uses yours: table patients, schema rowseal
+//	DATABASE_URL=postgres://… go run ./examples/pgx
+//
+// It makes the table patients and the schema rowseal there, and the file root.key in the working directory.
 //
 // Three steps make it safe:
 //
@@ -30,7 +31,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowseal/rowseal/field"
-	"github.com/rowseal/rowseal/internal/localpg"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/keyring/sqlstore"
 	"github.com/rowseal/rowseal/kms"
@@ -48,34 +48,21 @@ type Patient struct {
 }
 
 func main() {
-	if err := start(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), os.Getenv("DATABASE_URL"), "root.key", os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// start finds a PostgreSQL, or runs one for as long as the example takes.
-func start(ctx context.Context, out io.Writer) error {
-	if url := os.Getenv("DATABASE_URL"); url != "" {
-		return run(ctx, url, ".", out)
+func run(ctx context.Context, url, key string, out io.Writer) error {
+	if url == "" {
+		return errors.New("set DATABASE_URL to the connection string of a PostgreSQL, postgres://user@host/database")
 	}
-	server, err := localpg.Start(ctx, localpg.Config{})
-	if err != nil {
-		return fmt.Errorf("set DATABASE_URL, or install PostgreSQL's programs: %w", err)
-	}
-	dir, err := os.MkdirTemp("", "rowseal-pgx-")
-	if err == nil {
-		err = run(ctx, server.DSN("postgres"), dir, out)
-	}
-	return errors.Join(err, os.RemoveAll(dir), server.Stop())
-}
-
-func run(ctx context.Context, url, dir string, out io.Writer) error {
 	store, err := sqlstore.Open(ctx, url) // with a pool of its own
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	cipher, err := newCipher(ctx, store, dir)
+	cipher, err := newCipher(ctx, store, key)
 	if err != nil {
 		return err
 	}
@@ -97,8 +84,8 @@ func run(ctx context.Context, url, dir string, out io.Writer) error {
 	return read(ctx, conn, cipher, table, out)
 }
 
-func newCipher(ctx context.Context, store *sqlstore.Store, dir string) (*field.Cipher, error) {
-	root, err := localkms.OpenOrCreate(dir + "/root.key")
+func newCipher(ctx context.Context, store *sqlstore.Store, key string) (*field.Cipher, error) {
+	root, err := localkms.OpenOrCreate(key)
 	if err != nil {
 		return nil, err
 	}

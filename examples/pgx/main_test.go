@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,10 +20,10 @@ the database has: f5[0-9a-f]{14}…
 $`)
 
 func TestTheExampleReadsWhatItWrote(t *testing.T) {
-	dsn, dir := testpg.DSN(t), t.TempDir()
+	dsn, key := testpg.DSN(t), filepath.Join(t.TempDir(), "root.key")
 	for range 2 { // the second run finds the first one's rows and keys
 		var out bytes.Buffer
-		if err := run(t.Context(), dsn, dir, &out); err != nil {
+		if err := run(t.Context(), dsn, key, &out); err != nil {
 			t.Fatal(err)
 		}
 		if !want.MatchString(out.String()) {
@@ -48,26 +49,9 @@ func TestTheExampleReadsWhatItWrote(t *testing.T) {
 	}
 }
 
-func TestTheExampleStartsAServerOfItsOwn(t *testing.T) {
-	testpg.DSN(t) // says what to install where there are no programs of PostgreSQL's
-	t.Setenv("DATABASE_URL", "")
+func TestTheExampleSaysWhatItNeeds(t *testing.T) {
 	var out bytes.Buffer
-	if err := start(t.Context(), &out); err != nil {
-		t.Fatal(err)
-	}
-	if !want.MatchString(out.String()) {
-		t.Fatalf("got %q", out.String())
-	}
-}
-
-func TestTheExampleUsesTheServerItIsGiven(t *testing.T) {
-	t.Setenv("DATABASE_URL", testpg.DSN(t))
-	t.Chdir(t.TempDir())
-	var out bytes.Buffer
-	if err := start(t.Context(), &out); err != nil {
-		t.Fatal(err)
-	}
-	if !want.MatchString(out.String()) {
-		t.Fatalf("got %q", out.String())
+	if err := run(t.Context(), "", "root.key", &out); err == nil || !strings.Contains(err.Error(), "DATABASE_URL") {
+		t.Errorf("without a database: %v", err)
 	}
 }

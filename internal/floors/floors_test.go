@@ -110,6 +110,10 @@ func TestCheckReports(t *testing.T) {
 			[]string{"field/bad.go:5", "must not import keyring"},
 		},
 		{
+			"an example that nobody could copy", "examples/bad/main.go", source("/field", "/internal/localpg"),
+			[]string{"examples/bad/main.go:3", "must not import internal/localpg"},
+		},
+		{
 			"a conformance suite that knows a provider", "kms/kmstest/bad.go", source("/kms/localkms"),
 			[]string{"kms/kmstest/bad.go:2", "must not import kms/localkms"},
 		},

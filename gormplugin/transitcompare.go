@@ -5,119 +5,10 @@ import (
 	"strconv"
 	"strings"
 
+	"gorm.io/gorm/schema"
+
 	"github.com/rowseal/rowseal/field"
 )
-
-// A column in transition has a plain column of the same table beside it, which
-// holds the values of rows that have no sealed one yet. This file has what is
-// changed in a statement's text for that.
-
-// hiddenPrefix begins the names of result columns that are added for plain
-// columns, and hidden from the application.
-const hiddenPrefix = "rowseal_plain_"
-
-// doubled is a comparison whose values are sent a second time, for the plain
-// column: those of operands[from:to], and then the tenant that its rows must
-// have where only the context or the model says it.
-type doubled struct {
-	from, to int
-	tenant   bool
-}
-
-// moving says whether c takes over from a plain column.
-func moving(c *field.Column) bool { return c != nil && c.Transition().Plain != "" }
-
-// preferMoving returns the column that is in transition, of two that one name
-// may mean.
-func preferMoving(a, b *field.Column) *field.Column {
-	if a == nil || (moving(b) && !moving(a)) {
-		return b
-	}
-	return a
-}
-
-// failMoving refuses what cannot be done to two columns at once.
-func (p *parser) failMoving(c *field.Column, remedy string) {
-	p.failAt(c, ErrTransition, "it takes over from "+c.Transition().Plain+"; "+remedy)
-}
-
-const (
-	remedyMoving     = "until that ends, only =, <>, IN, IS NULL and COUNT work on it, with values as parameters"
-	remedyMovingList = "until that ends, select it from the table itself, without UNION, GROUP BY and DISTINCT"
-)
-
-// plainText returns the plain column of c with the qualifier that c has, whose
-// name is the tokens [first, next).
-func (p *parser) plainText(c *field.Column, first, next int) string {
-	return p.beside(c.Transition().Plain, first, next)
-}
-
-// beside returns another column of the table whose column is named by the
-// tokens [first, next).
-func (p *parser) beside(column string, first, next int) string {
-	quote := `"`
-	if p.d.backslash {
-		quote = "`"
-	}
-	return p.sql[p.at(first).from:p.at(next-1).from] + quote + strings.ReplaceAll(column, quote, quote+quote) + quote
-}
-
-// bring has the statement return the plain column of each column in transition
-// that it returns. A star brings it by itself.
-func (p *parser) bring() {
-	if p.err != nil || p.listEnd == 0 {
-		return
-	}
-	if p.transits = moving(p.starMoving("")); !p.transits {
-		return
-	}
-	for i, it := range p.items[:len(p.items):len(p.items)] {
-		c := p.sealedColumn(it.qual, it.column)
-		if it.star {
-			c = p.starMoving(it.qual)
-		}
-		if !moving(c) || (!it.star && !it.plain) {
-			continue
-		}
-		if p.combining() || (!it.star && p.groups()) {
-			p.failMoving(c, remedyMovingList)
-			return
-		}
-		if it.star {
-			continue
-		}
-		p.items[i].clear = len(p.items) + 1
-		name := hiddenPrefix + strconv.Itoa(p.items[i].clear)
-		at := p.at(p.listEnd - 1).to
-		p.edits = append(p.edits, edit{from: at, to: at, text: ", " + p.plainText(c, it.from, it.next) + " AS " + name})
-		p.items = append(p.items, item{out: name, hidden: true})
-	}
-}
-
-// starMoving returns a column in transition that a star brings, if any.
-func (p *parser) starMoving(qual string) (c *field.Column) {
-	for _, m := range p.modelsOf(qual) {
-		for _, of := range m.cols {
-			c = preferMoving(c, of)
-		}
-	}
-	return c
-}
-
-// combining says whether several SELECTs make one result.
-func (p *parser) combining() bool {
-	for _, t := range p.tokens {
-		if t.is("union") || t.is("intersect") || t.is("except") {
-			return true
-		}
-	}
-	return false
-}
-
-// groups says whether GROUP BY follows the list that the statement returns.
-func (p *parser) groups() bool {
-	return p.at(p.until(p.listEnd, p.at(p.listEnd-1).depth, "group")).is("group")
-}
 
 // meansMoving says whether the name at i means c, which is in transition, and
 // refuses one that may mean another table's column.
@@ -242,7 +133,7 @@ func (p *parser) either(k comparison) {
 	if d.to > d.from {
 		if s := p.operands[d.from].scope; s.model != nil && s.param < 0 && s.text == "" {
 			d.tenant = true
-			plain += " AND " + p.beside(s.model.tenant.DBName, k.first, k.next) + " = " + p.placeholder()
+			plain += " AND " + p.sameTenant(s.model, p.beside(s.model.tenant.DBName, k.first, k.next), p.placeholder())
 		}
 		p.doubles = append(p.doubles, d)
 	}
@@ -251,6 +142,16 @@ func (p *parser) either(k comparison) {
 		text = "NOT " + text
 	}
 	p.replace(k.lo, k.hi, text)
+}
+
+// sameTenant compares m's tenants byte by byte, also where collations do not;
+// see exactly.
+func (p *parser) sameTenant(m *model, a, b string) string {
+	if p.d.prefixes && m.tenant.GORMDataType == schema.String {
+		const binary = "CAST(CONVERT(%s USING utf8mb4) AS BINARY)"
+		return fmt.Sprintf(binary+" = "+binary, a, b)
+	}
+	return a + " = " + b
 }
 
 // again returns the values of a comparison for the plain column. PostgreSQL
@@ -281,54 +182,4 @@ func (p *parser) placeholder() string {
 	}
 	p.extra++
 	return "$" + strconv.Itoa(p.given+p.extra)
-}
-
-// twice is a parameter of a doubled comparison: what is sent for each column.
-type twice struct {
-	term, plain any
-	tenant      any // that rows with a plain value must have; see doubled
-}
-
-// sent returns the parameters as the statement's text wants them: with ranges
-// in place of terms, and the values for plain columns. first is the place of
-// the first parameter.
-func (a *analysis) sent(args []any, first int) ([]any, error) {
-	switch {
-	case len(a.doubles) == 0 && a.ranged:
-		return a.expanded(args), nil
-	case len(a.doubles) == 0:
-		return args, nil
-	}
-	if a.numbered && len(args)-first != a.given {
-		return nil, fmt.Errorf("rowseal: the statement has %d parameters and %d were given", a.given, len(args)-first)
-	}
-	ranges := a.rangesOf()
-	out := make([]any, 0, 2*len(args))
-	for i, arg := range args {
-		out = appendTerms(out, ranges[i-first], arg)
-		for _, d := range a.doubles {
-			if !a.numbered && a.operands[d.to-1].param == i-first {
-				out = a.appendPlain(out, d, args[first:])
-			}
-		}
-	}
-	for _, d := range a.doubles {
-		if a.numbered {
-			out = a.appendPlain(out, d, args[first:])
-		}
-	}
-	return out, nil
-}
-
-// appendPlain appends the values of d for the plain column.
-func (a *analysis) appendPlain(out []any, d doubled, args []any) []any {
-	var tenant any
-	for _, o := range a.operands[d.from:d.to] {
-		t, _ := args[o.param].(twice)
-		out, tenant = append(out, t.plain), t.tenant
-	}
-	if d.tenant {
-		out = append(out, tenant)
-	}
-	return out
 }
