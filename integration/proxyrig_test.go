@@ -101,7 +101,6 @@ type rig struct {
 	KMS    *kmscount.KMS
 	Cipher *field.Cipher
 	File   *field.File
-	Proxy  *sqlproxy.Server
 
 	Through string // the sealed database through the proxy
 	Direct  string // the sealed database as it is
@@ -167,11 +166,21 @@ func newRig(t testing.TB) *rig {
 // start runs a proxy and gives the connection string through it.
 func (r *rig) start(t testing.TB, upstream string) string {
 	t.Helper()
-	var err error
-	r.Proxy, err = sqlproxy.New(sqlproxy.Config{
+	return withHost(t, r.Direct, startProxy(t, r.config(upstream)))
+}
+
+// config is a proxy's that seals what the policy says.
+func (r *rig) config(upstream string) sqlproxy.Config {
+	return sqlproxy.Config{
 		Upstream: sqlproxy.Upstream{Address: upstream, Mode: sqlproxy.Disable},
 		Policy:   r.File.Policy, Cipher: r.Cipher,
-	})
+	}
+}
+
+// startProxy runs a proxy and gives its address.
+func startProxy(t testing.TB, c sqlproxy.Config) string {
+	t.Helper()
+	proxy, err := sqlproxy.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,14 +189,14 @@ func (r *rig) start(t testing.TB, upstream string) string {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- r.Proxy.Serve(l) }()
+	go func() { served <- proxy.Serve(l) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = r.Proxy.Shutdown(ctx) // sessions that a failed test left are ended
+		_ = proxy.Shutdown(ctx) // sessions that a failed test left are ended
 		<-served
 	})
-	return withHost(t, r.Direct, l.Addr().String())
+	return l.Addr().String()
 }
 
 // database creates a database and gives its connection string, unencrypted.
@@ -355,4 +364,3 @@ func (p *tap) Take() []byte {
 	p.sent.Reset()
 	return sent
 }
-
