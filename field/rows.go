@@ -21,7 +21,7 @@ func (c *Cipher) SealRows(ctx context.Context, columns []*Column, rows []SealRow
 	if len(columns) == 0 || len(rows) == 0 {
 		return nil
 	}
-	p := sealPage{c: c, ctx: ctx, columns: columns, rows: rows}
+	p := sealPage{c: c, ctx: ctx, columns: columns, rows: rows, molds: make([]mold, len(columns))}
 	if err := p.collect(); err != nil {
 		return err
 	}
@@ -53,7 +53,14 @@ type sealPage struct {
 	grants  []envelope.Grant
 	rowKeys []rowKey // of the row at hand
 	terms   pageTerms
+	molds   []mold // by column
 	sealed  []byte // room for coming values
+}
+
+// mold is what a column's values have in common from one row to the next.
+type mold struct {
+	header  envelope.Header
+	binding envelope.Binding
 }
 
 // The short values of pages of at least minTogether lie together in pieces of
@@ -73,13 +80,16 @@ func (p *sealPage) collect() error {
 	p.tenants = make([]string, len(p.rows))
 	p.places = make([]int, 0, len(p.rows)*len(p.columns))
 	seen := map[envelope.Use]int{}
+	tenant := ""
 	for i := range p.rows {
-		tenant, err := sealTenant(p.ctx, p.columns[0].table, p.rows[i].Row)
-		if err == nil {
-			err = envelope.CheckTenant(tenant)
-		}
-		if err != nil {
-			return p.columns[0].fail("seal", i, err)
+		if i == 0 || p.rows[i].Tenant != p.rows[i-1].Tenant {
+			var err error
+			if tenant, err = sealTenant(p.ctx, p.columns[0].table, p.rows[i].Row); err == nil {
+				err = envelope.CheckTenant(tenant)
+			}
+			if err != nil {
+				return p.columns[0].fail("seal", i, err)
+			}
 		}
 		p.tenants[i] = tenant
 		for j, col := range p.columns {
@@ -138,20 +148,36 @@ func (p *sealPage) sealCell(w *workspace, i, j int, col *Column) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	b := p.c.binding(col, p.tenants[i], nil)
+	m := p.mold(i, j, col)
+	m.header.Equality = term
 	if len(w.plain) > maxTogether || len(p.places) < minTogether {
-		return sealPlain(nil, col, w.plain, term, key, &b)
+		return envelope.Seal(nil, &m.header, key, &m.binding, w.plain)
 	}
 	if cap(p.sealed)-len(p.sealed) < 2*maxTogether {
 		p.sealed = make([]byte, 0, sealedRoom)
 	}
 	from := len(p.sealed)
-	out, err := sealPlain(p.sealed, col, w.plain, term, key, &b)
+	out, err := envelope.Seal(p.sealed, &m.header, key, &m.binding, w.plain)
 	if err != nil {
 		return nil, err
 	}
 	p.sealed = out
 	return out[from:len(out):len(out)], nil
+}
+
+// mold returns the mold of a cell: that of the column's last value, where it
+// is the same tenant's. In a long page it learns their associated data.
+func (p *sealPage) mold(i, j int, col *Column) *mold {
+	m, tenant := &p.molds[j], p.tenants[i]
+	if m.binding.Tenant != tenant { // which is never ""
+		m.header, m.binding = col.header(), p.c.binding(col, tenant, nil)
+	}
+	if m.binding.Known == nil && !col.search.Equality && i >= minTogether && tenant == p.tenants[i-1] {
+		if before := p.rows[i-1].Sealed[j]; before != nil {
+			m.binding.Known = commonAD(&m.binding, before)
+		}
+	}
+	return m
 }
 
 // take returns the key granted at a place and counts its use, asking for a

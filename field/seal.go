@@ -47,8 +47,9 @@ func (c *Cipher) Seal(ctx context.Context, dst []byte, col *Column, row Row, v a
 			return nil, col.fail("seal", -1, err)
 		}
 	}
-	b := c.binding(col, tenant, ad)
-	out, err := sealPlain(dst, col, w.plain, term, key, &b)
+	h, b := col.header(), c.binding(col, tenant, ad)
+	h.Equality = term
+	out, err := envelope.Seal(dst, &h, key, &b, w.plain)
 	if err != nil {
 		return nil, col.fail("seal", -1, err)
 	}
@@ -113,12 +114,7 @@ func (w *workspace) encode(col *Column, row Row, v any) (null bool, err error) {
 	return null, nil
 }
 
-// sealPlain is where every value is sealed. term is its equality term, nil
-// where the column has none.
-func sealPlain(dst []byte, col *Column, plain, term []byte, key *envelope.Key, b *envelope.Binding) ([]byte, error) {
-	h := envelope.Header{
-		Column: col.field.ID(), Type: col.code, Equality: term,
-		Claim: col.table.rowID != "", Padded: col.pad > 0,
-	}
-	return envelope.Seal(dst, &h, key, b, plain)
+// header is what the headers of col's values have in common.
+func (c *Column) header() envelope.Header {
+	return envelope.Header{Column: c.field.ID(), Type: c.code, Claim: c.table.rowID != "", Padded: c.pad > 0}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"sync/atomic"
 
 	"gorm.io/gorm/schema"
 
@@ -35,8 +36,11 @@ func (carrier) Value(_ context.Context, _ *schema.Field, _ reflect.Value, value 
 
 // isNull says whether a value is SQL NULL.
 func isNull(value any) bool {
-	if value == nil {
+	switch value.(type) {
+	case nil:
 		return true
+	case string, bool, int, int64, uint, float64: // most are these, and ask nobody
+		return false
 	}
 	if rv := reflect.ValueOf(value); rv.Kind() == reflect.Pointer && rv.IsNil() {
 		return true
@@ -117,17 +121,32 @@ func (l logical) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hiddenAs
 // sealed is a sealed value in a statement's parameters. It tells the check in
 // front of the driver that these bytes came from the cipher, and logs that
 // they need not be shown.
-type sealed []byte
+//
+// It is used by its pointer: those of a page are made at once.
+type sealed struct{ bytes []byte }
 
 // Value gives the bytes to drivers.
-func (s sealed) Value() (driver.Value, error) { return []byte(s), nil }
+func (s *sealed) Value() (driver.Value, error) { return s.bytes, nil }
+
+// serializerType is the reflect.Type of GORM's wrapper around the value of a
+// field with a serializer, once one was seen: a thousand rows have thousands.
+var serializerType atomic.Value
 
 // isSerializerValue recognises GORM's wrapper around the value of a field with
 // a serializer. Its type is not exported, so it is known by its name.
 func isSerializerValue(v any) bool {
 	t := reflect.TypeOf(v)
-	return t != nil && t.Kind() == reflect.Pointer && t.Elem().Name() == "serializer" &&
-		t.Elem().PkgPath() == reflect.TypeFor[schema.Schema]().PkgPath()
+	if t == nil || t.Kind() != reflect.Pointer {
+		return false
+	}
+	if known := serializerType.Load(); known != nil {
+		return known == any(t)
+	}
+	is := t.Elem().Name() == "serializer" && t.Elem().PkgPath() == reflect.TypeFor[schema.Schema]().PkgPath()
+	if is {
+		serializerType.Store(t)
+	}
+	return is
 }
 
 // unwrapLogical returns the value inside GORM's wrapper around a sealed

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 
+	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/gormplugin"
 )
 
@@ -44,6 +46,14 @@ func TestTheServerRefusesUnsealedBytesOnEveryPath(t *testing.T) {
 		}
 		if l.kind == "sqlite" {
 			bytesOf["text"], bytesOf["a long text"], bytesOf["a number"] = canary, strings.Repeat(canary, 20), 42
+		}
+		var own []byte
+		must(t, l.stock.Raw("SELECT name FROM people").Row().Scan(&own))
+		for i := range envelope.GuardSize { // the nearest bytes below and above its own
+			less, more := slices.Clone(own), slices.Clone(own)
+			less[i]--
+			more[i]++
+			bytesOf[fmt.Sprint("less in byte ", i)], bytesOf[fmt.Sprint("more in byte ", i)] = less, more
 		}
 		for name, v := range bytesOf {
 			if err := l.stock.Exec("UPDATE people SET name = ?", v).Error; err == nil {

@@ -56,7 +56,7 @@ func (s *scope) suspend() {
 	from := &origin{model: s.stmt.Model, ctx: s.stmt.Context}
 	for i, v := range s.stmt.Vars {
 		switch v.(type) {
-		case sealed, redacted, pending:
+		case *sealed, redacted, pending:
 			continue
 		}
 		hiding := pending{value: v}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -207,7 +206,7 @@ type openPage struct {
 	rows    []field.OpenRow
 	cells   [][]byte
 	into    []any
-	places  []reflect.Value // of each column, a slice
+	places  []places // of each column
 }
 
 // reset makes room for so many empty rows. The page is empty.
@@ -248,8 +247,8 @@ func (src *source) open(w *window, g *group, page *openPage) error {
 				return err
 			}
 			if b != nil {
-				page.rows[i].Sealed[j], page.rows[i].Into[j], found = b, page.places[j].Index(i).Addr().Interface(), true
-			} else if err := src.standIn(g, rc, w.row(i), page.places[j].Index(i)); err != nil {
+				page.rows[i].Sealed[j], page.rows[i].Into[j], found = b, page.places[j].at(i), true
+			} else if err := src.standIn(g, rc, w.row(i), page.places[j].at(i)); err != nil {
 				return err
 			} else if rc.optional {
 				src.asText(w.row(i), rc.at)
@@ -348,16 +347,6 @@ func (src *source) identify(g *group, c *field.Column, row []any, known *field.R
 		}
 	}
 	return nil
-}
-
-// makePlaces makes a slice with a place for each of n values. It is a new one
-// for every window: what a place was handed out for may keep it.
-func (rc *resultColumn) makePlaces(n int) reflect.Value {
-	t := rc.into
-	if t == nil {
-		t = reflect.TypeFor[any]()
-	}
-	return reflect.MakeSlice(reflect.SliceOf(t), n, n)
 }
 
 // result returns what database/sql hands on: the place itself where its type

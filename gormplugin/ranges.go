@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 // MySQL and MariaDB have no index on an expression that both would use, but
@@ -98,26 +99,14 @@ func appendTerms(out []any, ranges [][]byte, arg any) []any {
 	if ranges == nil {
 		return append(out, arg)
 	}
-	term, _ := arg.(sealed)
+	term, _ := arg.(*sealed)
 	for _, prefix := range ranges {
 		if term == nil {
 			out = append(out, nil, nil) // compared with NULL
 			continue
 		}
-		from := slices.Concat(prefix, term)
-		out = append(out, sealed(from), sealed(successor(from)))
+		from := slices.Concat(prefix, term.bytes)
+		out = append(out, cell(from), cell(guard.Successor(from)))
 	}
 	return out
-}
-
-// successor returns the least bytes that are greater than all that begin with
-// b, whose first byte is no 0xff.
-func successor(b []byte) []byte {
-	next := slices.Clone(b)
-	for i := len(next) - 1; i >= 0; i-- {
-		if next[i]++; next[i] != 0 {
-			return next[:i+1]
-		}
-	}
-	return next
 }

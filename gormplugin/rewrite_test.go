@@ -208,12 +208,12 @@ func TestEqualityIsARangeWhereIndexesHavePrefixes(t *testing.T) {
 		}
 	}
 	a := analyse(`SELECT * FROM members WHERE id = ? AND email IN (?, ?)`, dialectOf("mysql"), lookup)
-	args := a.expanded([]any{7, sealed("0123456789abcde\xff"), nil})
+	args := a.expanded([]any{7, cell([]byte("0123456789abcde\xff")), nil})
 	if len(args) != 1+4*n || args[0] != 7 || args[len(args)-1] != nil {
 		t.Fatalf("%d parameters: %v", len(args), args)
 	}
 	prefix := string(member.column("email").Prefixes()[0])
-	if lo, hi := string(args[1].(sealed)), string(args[2].(sealed)); lo != prefix+"0123456789abcde\xff" || hi != prefix+"0123456789abcdf" {
+	if lo, hi := string(args[1].(*sealed).bytes), string(args[2].(*sealed).bytes); lo != prefix+"0123456789abcde\xff" || hi != prefix+"0123456789abcdf" {
 		t.Errorf("a range from %q to %q", lo, hi)
 	}
 }

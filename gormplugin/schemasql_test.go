@@ -35,13 +35,14 @@ func TestEachDatabaseGetsItsOwnGuard(t *testing.T) {
 	gs := guard.Of(c)
 	prefix := c.Guard()
 	hex := strings.TrimSuffix(guard.Dialect{}.Literal(prefix[:]), "'")
+	next := strings.TrimSuffix(guard.Dialect{}.Literal(guard.Successor(prefix[:])), "'")
 	base, terms := gs[0].Name("users"), gs[1].Name("users")
 	cases := []struct {
 		database string
 		want     []string
 	}{
 		{"postgres", []string{
-			"ALTER TABLE `users` DROP CONSTRAINT `old`, ADD CONSTRAINT `" + base + "` CHECK (octet_length(`email`) >= 56 AND substr(`email`, 1, 6) = '\\x" + hex + "'::bytea), " +
+			"ALTER TABLE `users` DROP CONSTRAINT `old`, ADD CONSTRAINT `" + base + "` CHECK (octet_length(`email`) >= 56 AND `email` >= '\\x" + hex + "'::bytea AND `email` < '\\x" + next + "'::bytea), " +
 				"ADD CONSTRAINT `" + terms + "` CHECK (octet_length(`email`) >= 56 AND substr(`email`, 8, 1) IN ('\\x39'::bytea, '\\x3b'::bytea))",
 		}},
 		{"mysql", []string{

@@ -252,8 +252,8 @@ func (s *scope) admit(ctx context.Context, query string, args []any) (a *analysi
 	s.show(a, query, out)
 	for i, arg := range out {
 		switch v := arg.(type) {
-		case sealed:
-			out[i] = []byte(v)
+		case *sealed:
+			out[i] = v.bytes
 		case veiled:
 			out[i] = v.value
 		}
@@ -331,7 +331,7 @@ func (u paramUse) check(args []any, first int) error {
 		if args[at] == nil {
 			return nil
 		}
-		if _, ok := args[at].(sealed); ok {
+		if _, ok := args[at].(*sealed); ok {
 			return nil
 		}
 	}

@@ -90,13 +90,13 @@ func TestRangesAndPlainValuesAreSentInTheirOrder(t *testing.T) {
 	if got, want := strings.Count(a.text, "?"), 1+4*n+2+1+2*n+2; got != want {
 		t.Errorf("%d placeholders, want %d: %s", got, want, a.text)
 	}
-	term := sealed("0123456789abcdef")
+	term := cell([]byte("0123456789abcdef"))
 	out, err := a.sent([]any{1, twice{term: term, plain: "x"}, twice{term: term, plain: "y"}, 2, twice{term: term, plain: "z", tenant: "t"}}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, v := range out {
-		if _, ok := v.(sealed); ok {
+		if _, ok := v.(*sealed); ok {
 			out[i] = "-"
 		}
 	}
@@ -180,9 +180,9 @@ func FuzzParametersFitTheirPlaceholders(f *testing.F) {
 			args := make([]any, a.given)
 			for _, o := range a.operands {
 				if moving(o.column) {
-					args[o.param] = twice{term: sealed("term"), plain: "plain", tenant: "plain"}
+					args[o.param] = twice{term: cell([]byte("term")), plain: "plain", tenant: "plain"}
 				} else {
-					args[o.param] = sealed("term")
+					args[o.param] = cell([]byte("term"))
 				}
 			}
 			numbered := false
@@ -205,7 +205,7 @@ func FuzzParametersFitTheirPlaceholders(f *testing.F) {
 				if places = max(places, token.param+1); places > len(out) {
 					t.Fatalf("%s: %s has more places than the %d parameters", name, a.text, len(out))
 				}
-				_, term := out[token.param].(sealed)
+				_, term := out[token.param].(*sealed)
 				if before := i - 2; term && i > 2 && strings.HasSuffix(after[before].text, "_clear") && after[before].kind == tokenName {
 					t.Fatalf("%s: a term stands for a plain value in %s", name, a.text)
 				}

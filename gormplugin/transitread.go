@@ -2,7 +2,6 @@ package gormplugin
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -130,8 +129,8 @@ func onlyPlace(names []string, name string) (at int, twice bool) {
 }
 
 // standIn puts the plain column's value in the place of a sealed one that is
-// NULL. place is where it is opened to.
-func (src *source) standIn(g *group, rc *resultColumn, row []any, place reflect.Value) error {
+// NULL. into points to where it is opened to.
+func (src *source) standIn(g *group, rc *resultColumn, row []any, into any) error {
 	c := rc.moving
 	if c == nil || row[rc.at] != nil {
 		return nil
@@ -151,7 +150,6 @@ func (src *source) standIn(g *group, rc *resultColumn, row []any, place reflect.
 	}
 	plain, err := encodeStored(c.Type(), value)
 	if err == nil {
-		into := place.Addr().Interface()
 		if err = c.Type().Decode(plain, into); err == nil {
 			row[rc.at] = rc.result(into)
 		}

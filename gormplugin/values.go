@@ -51,9 +51,13 @@ func (p *Plugin) sealValues(c clause.Clause, stmt *gorm.Statement) (clause.Claus
 	if err := p.cipher.SealRows(stmt.Context, columns, rows); err != nil {
 		return c, err
 	}
+	boxes := make([]sealed, len(cells))
 	for i := range rows {
 		for j, k := range at {
-			page.values.Values[i][k] = cell(rows[i].Sealed[j])
+			box := &boxes[i*len(columns)+j]
+			if page.values.Values[i][k], box.bytes = nil, rows[i].Sealed[j]; box.bytes != nil {
+				page.values.Values[i][k] = box
+			}
 		}
 	}
 	if err := page.addPlain(columns, at, values.Values); err != nil {
@@ -84,7 +88,7 @@ func cell(b []byte) any {
 	if b == nil {
 		return nil
 	}
-	return sealed(b)
+	return &sealed{b}
 }
 
 // sealedColumns returns the sealed columns of the page and their places.
@@ -195,7 +199,7 @@ func (m *model) plain(c *field.Column, v any) (any, error) {
 // isComputed says whether v is SQL in place of a value.
 func isComputed(v any) bool {
 	switch v := v.(type) {
-	case clause.Expression, clause.Column, clause.Table, clause.Interface, gorm.Valuer, *gorm.DB, sealed, redacted:
+	case clause.Expression, clause.Column, clause.Table, clause.Interface, gorm.Valuer, *gorm.DB, *sealed, redacted:
 		return true
 	case []any:
 		return slices.ContainsFunc(v, isComputed)

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rowseal/rowseal/envelope"
@@ -97,11 +98,12 @@ func madeName(table string, c *field.Column) string {
 type Dialect struct {
 	length        string // the function that counts bytes
 	before, after string // around hex digits
+	ordered       bool   // bytes are compared faster than cut out
 }
 
 var (
 	// PostgreSQL writes '\x00'::bytea.
-	PostgreSQL = Dialect{length: "octet_length", before: `'\x`, after: `'::bytea`}
+	PostgreSQL = Dialect{length: "octet_length", before: `'\x`, after: `'::bytea`, ordered: true}
 	// SQLite writes x'00'.
 	SQLite = Dialect{length: "length", before: "x'", after: "'"}
 	// MySQL writes x'00'.
@@ -115,7 +117,11 @@ func (d Dialect) Literal(raw []byte) string { return d.before + hex.EncodeToStri
 // with the length, by which SQLite's migrations find it again.
 func (d Dialect) Condition(g Guard, column string) string {
 	terms := []string{fmt.Sprintf("%s(%s) >= %d", d.length, column, ShortestSealed)}
-	if g.Prefix != nil {
+	switch {
+	case g.Prefix == nil:
+	case d.ordered: // the same: all bytes from the prefix up to its successor begin with it
+		terms = append(terms, fmt.Sprintf("%s >= %s AND %s < %s", column, d.Literal(g.Prefix), column, d.Literal(Successor(g.Prefix))))
+	default:
 		terms = append(terms, fmt.Sprintf("substr(%s, 1, %d) = %s", column, len(g.Prefix), d.Literal(g.Prefix)))
 	}
 	if g.Flags != nil {
@@ -130,3 +136,15 @@ func (d Dialect) Condition(g Guard, column string) string {
 
 // flagsAt is the place of a value's flags, as SQL counts: from 1.
 const flagsAt = envelope.GuardSize + 2
+
+// Successor returns the least bytes that are greater than all that begin with
+// b, whose first byte is no 0xff.
+func Successor(b []byte) []byte {
+	next := slices.Clone(b)
+	for i := len(next) - 1; i >= 0; i-- {
+		if next[i]++; next[i] != 0 {
+			return next[:i+1]
+		}
+	}
+	return next
+}

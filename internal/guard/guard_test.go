@@ -28,7 +28,7 @@ func TestNamesAndConditionsStay(t *testing.T) {
 	}
 	got = append(got, guard.IndexName("people", c))
 	want := []string{
-		"rowseal_app_people_ssn_guard_1dced09d9bcca2fa", `octet_length("ssn") >= 56 AND substr("ssn", 1, 6) = '\xf51dced09d01'::bytea`,
+		"rowseal_app_people_ssn_guard_1dced09d9bcca2fa", `octet_length("ssn") >= 56 AND "ssn" >= '\xf51dced09d01'::bytea AND "ssn" < '\xf51dced09d02'::bytea`,
 		"rowseal_app_people_ssn_terms_1dced09dcb2b778f", `octet_length("ssn") >= 56 AND substr("ssn", 8, 1) IN ('\x01'::bytea, '\x03'::bytea)`,
 		"rowseal_people_ssn_eq_1dced09d1b725477",
 	}

@@ -9,28 +9,26 @@ import (
 	"time"
 )
 
-const (
-	rounds   = 300
-	roundFor = 200 * time.Microsecond
-)
+// roundFor is how long a round of either takes, unless b.N is less than that.
+const roundFor = 200 * time.Microsecond
 
-// Report runs subject and floor by turns, n operations a call, and reports the
-// nanoseconds for one operation of each and their ratio as metrics of b. It
-// runs a fixed number of rounds for each b.N.
+// Report runs b.N operations of subject and as many rounds of floor, by turns,
+// n operations a call, and reports the nanoseconds for one operation of each
+// and their ratio as metrics of b.
 func Report(b *testing.B, floor, subject func(n int)) {
 	b.Helper()
-	nf, ns := calibrate(floor), calibrate(subject)
-	for b.Loop() {
-		f, s := make([]float64, rounds), make([]float64, rounds)
-		for i := range rounds {
-			f[i] = perOp(floor, nf)
-			s[i] = perOp(subject, ns)
-		}
-		x, y := quartile(f), quartile(s)
-		b.ReportMetric(x, "floor-ns")
-		b.ReportMetric(y, "ns")
-		b.ReportMetric(y/x, "x-floor")
+	nf, ns := min(calibrate(floor), b.N), min(calibrate(subject), b.N)
+	var f, s []float64
+	b.ResetTimer()
+	for left := b.N; left > 0; left -= ns {
+		f = append(f, perOp(floor, nf))
+		s = append(s, perOp(subject, min(ns, left)))
 	}
+	b.StopTimer()
+	x, y := quartile(f), quartile(s)
+	b.ReportMetric(x, "floor-ns")
+	b.ReportMetric(y, "ns")
+	b.ReportMetric(y/x, "x-floor")
 	b.ReportMetric(0, "ns/op") // says nothing here
 }
 
