@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -13,8 +12,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/rowseal/rowseal/internal/localpg"
 	"github.com/rowseal/rowseal/internal/testpg"
@@ -49,24 +48,13 @@ func TestPGXsOwnTestsPassAsOnADirectConnection(t *testing.T) {
 	proxy := startProxy(t, sqlproxy.Config{Upstream: sqlproxy.Upstream{Address: hostOf(t, s.server.DSN("postgres")), Mode: sqlproxy.Disable}})
 	direct := s.database(t, "pgx_direct")
 	through := withHost(t, s.database(t, "pgx_through"), proxy)
-	want, got := s.run(t, direct, "."), s.run(t, through, ".")
+	s.build(t)
 	passed := 0
-	var differ []string
-	for name, result := range want {
-		if result == "pass" {
-			passed++
-		}
-		if got[name] != result {
-			differ = append(differ, name)
-		}
+	for _, pkg := range pgxPackages {
+		passed += s.compare(t, pkg, direct, through)
 	}
-	slices.Sort(differ)
-	t.Logf("%d tests of pgx, %d of them pass on a direct connection; %d differ at first", len(want), passed, len(differ))
-	if passed < 500 {
+	if passed < 1000 {
 		t.Errorf("only %d tests pass on a direct connection", passed)
-	}
-	for _, name := range differ {
-		s.again(t, name, direct, through)
 	}
 }
 
@@ -117,7 +105,7 @@ func (s *suite) environment(t *testing.T, dsn string) []string {
 		u.User = url.UserPassword(user, "secret")
 		return u.String()
 	}
-	return append(os.Environ(), "GODEBUG=", "GOFLAGS=-mod=mod",
+	return append(os.Environ(), "GODEBUG=",
 		"PGX_TEST_DATABASE="+dsn, "PGX_TEST_TCP_CONN_STRING="+dsn,
 		"PGX_TEST_PLAIN_PASSWORD_CONN_STRING="+as("pgx_pw"),
 		"PGX_TEST_MD5_PASSWORD_CONN_STRING="+as("pgx_md5"),
@@ -125,66 +113,88 @@ func (s *suite) environment(t *testing.T, dsn string) []string {
 	)
 }
 
-// run runs pgx's tests that match, and gives what became of each, by package and name.
-func (s *suite) run(t *testing.T, dsn, match string, packages ...string) map[string]string {
+// pgxPackages are those of pgx whose tests ask a database.
+var pgxPackages = []string{".", "pgconn", "pgtype", "pgxpool", "stdlib"}
+
+// build compiles the tests, once for all runs.
+func (s *suite) build(t *testing.T) {
 	t.Helper()
-	began := time.Now()
-	if packages == nil {
-		packages = []string{"./..."}
+	for _, pkg := range pgxPackages {
+		cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-o", filepath.Join(s.dir, pkg, "pgx.test"), "./"+pkg)
+		cmd.Dir, cmd.Env = s.dir, append(os.Environ(), "GOFLAGS=-mod=mod")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-json", "-count=1", "-p=1", "-timeout=5m", "-run", match}, packages...)...)
-	cmd.Dir, cmd.Env = s.dir, s.environment(t, dsn)
+}
+
+// run runs the tests of a package that match, and gives what became of each by name.
+func (s *suite) run(t *testing.T, pkg, dsn, match string) map[string]string {
+	t.Helper()
+	// Tests of configurations ask no server, and have names that change from run to run.
+	cmd := exec.CommandContext(t.Context(), "go", "tool", "test2json", "./pgx.test",
+		"-test.v=test2json", "-test.timeout=5m", "-test.run="+match, "-test.skip=^TestParse")
+	cmd.Dir, cmd.Env = filepath.Join(s.dir, pkg), s.environment(t, dsn)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, _ := cmd.Output() // fails where a test does
-	results, output := map[string]string{}, map[string]*strings.Builder{}
-	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
-		var e struct{ Action, Package, Test, Output string }
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil || e.Test == "" {
-			continue
+	results := map[string]string{}
+	for lines := json.NewDecoder(bytes.NewReader(out)); ; {
+		var e struct{ Action, Test string }
+		if err := lines.Decode(&e); err != nil {
+			break
 		}
-		name := e.Package + " " + e.Test
-		switch e.Action {
-		case "output":
-			if output[name] == nil {
-				output[name] = &strings.Builder{}
-			}
-			output[name].WriteString(e.Output)
-		case "pass", "skip":
-			results[name] = e.Action
-		case "fail":
-			results[name] = "fail"
-			t.Logf("%s\n%s", name, output[name])
+		if e.Test != "" && slices.Contains([]string{"pass", "skip", "fail"}, e.Action) {
+			results[e.Test] = e.Action
 		}
 	}
 	if len(results) == 0 {
-		t.Fatalf("no test of pgx was run: %s %s", out, &stderr)
+		t.Errorf("no test of pgx/%s was run: %s %s", pkg, out, &stderr)
 	}
-	t.Logf("%d tests in %s", len(results), time.Since(began).Round(time.Second))
 	return results
 }
 
-// again runs a test that differed by itself: on a machine that is busy, tests with deadlines fail now and then.
-func (s *suite) again(t *testing.T, name, direct, through string) {
+// compare runs a package's tests on both at the same time. It gives how many pass on a direct connection.
+func (s *suite) compare(t *testing.T, pkg, direct, through string) (passed int) {
 	t.Helper()
-	pkg, test, _ := strings.Cut(name, " ")
-	var parts []string
-	for part := range strings.SplitSeq(test, "/") {
-		parts = append(parts, "^"+regexp.QuoteMeta(part)+"$")
+	var got, want map[string]string
+	var both sync.WaitGroup
+	both.Go(func() { got = s.run(t, pkg, through, ".") })
+	both.Go(func() { want = s.run(t, pkg, direct, ".") })
+	both.Wait()
+	var differ []string
+	for name, result := range want {
+		if result == "pass" {
+			passed++
+		}
+		if got[name] != result {
+			differ = append(differ, name)
+		}
+	}
+	slices.Sort(differ)
+	for _, name := range differ {
+		s.again(t, pkg, name, direct, through)
+	}
+	t.Logf("pgx/%s: %d tests, %d pass on a direct connection, %d did not end alike at first %q", pkg, len(want), passed, len(differ), differ)
+	return passed
+}
+
+// again runs a test that differed by itself: on a machine that is busy, tests with deadlines fail now and then.
+func (s *suite) again(t *testing.T, pkg, name, direct, through string) {
+	t.Helper()
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(part) + "$"
 	}
 	match := strings.Join(parts, "/")
+	var want, got string
 	for range 3 {
-		want, got := s.run(t, direct, match, pkg)[name], s.run(t, through, match, pkg)[name]
+		want, got = s.run(t, pkg, direct, match)[name], s.run(t, pkg, through, match)[name]
 		if got == want {
-			t.Logf("%s: %s on both at another try", name, got)
 			return
 		}
-		if want == "pass" {
-			continue
-		}
-		t.Logf("%s: %s on a direct connection, %s through the proxy", name, want, got)
 	}
-	t.Errorf("%s: does not pass through the proxy", name)
+	t.Errorf("pgx/%s %s: %q on a direct connection, %q through the proxy", pkg, name, want, got)
 }
 
 func execSQL(t testing.TB, dsn string, statements ...string) {
