@@ -66,7 +66,12 @@ func TestRealClientsSeeAPlainDatabase(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs clients of several languages; not in a -short run")
 	}
-	r := newRig(t)
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) { realClients(t, v.rig(t)) })
+	}
+}
+
+func realClients(t *testing.T, r *rig) {
 	for name, command := range clientPrograms {
 		t.Run(name, func(t *testing.T) {
 			out, err := command(t, r.Through).CombinedOutput()
