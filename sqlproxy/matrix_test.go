@@ -247,6 +247,8 @@ func TestMatrixOfEncryptionAndChannelBinding(t *testing.T) {
 								t.Errorf("%s: let in", name)
 							} else if strings.Contains(err.Error(), appPassword) {
 								t.Errorf("%s: the error shows the password", name)
+							} else if binding == "prefer" && !strings.Contains(err.Error(), "channel binding cannot pass the proxy") {
+								t.Errorf("%s: the error gives no reason: %v", name, err)
 							}
 							continue
 						}

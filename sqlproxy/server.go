@@ -163,6 +163,9 @@ func (s *Server) serve(st *state, conn net.Conn) {
 	door := *st.login
 	door.Admit = seat.take
 	pair, err := door.Login(s.drain, conn)
+	if errors.Is(err, login.ErrSilent) {
+		return
+	}
 	if err != nil {
 		s.counts.failed.Add(1)
 		st.Log.Info("a client was not let in", "client", conn.RemoteAddr(), "error", err)

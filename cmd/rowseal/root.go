@@ -22,7 +22,7 @@ nothing readable. "rowseal demo" shows it on this machine.`,
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return misused(c, "%v", err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newDemo(), newInit(), newInspect(), newKeys(), newProxy(), newRotate(), newVersion())
+	root.AddCommand(newCheck(), newDemo(), newInit(), newInspect(), newKeys(), newProxy(), newRotate(), newVersion())
 	return root
 }
 

@@ -149,12 +149,18 @@ func openDatabase(ctx context.Context, dsn string) (*database, error) {
 	return d, nil
 }
 
+// isPostgres says whether dsn is of a PostgreSQL, in URL or keyword form.
+func isPostgres(dsn string) bool {
+	scheme, _, _ := strings.Cut(dsn, ":")
+	return scheme == "postgres" || scheme == "postgresql" || scheme != "sqlite" && !strings.Contains(dsn, "://") && strings.Contains(dsn, "=")
+}
+
 func dialDatabase(dsn string) (d *database, name string, err error) {
 	scheme, _, _ := strings.Cut(dsn, ":")
 	switch {
 	case scheme == "sqlite":
 		return dialSQLite(dsn)
-	case scheme == "postgres" || scheme == "postgresql" || !strings.Contains(dsn, "://") && strings.Contains(dsn, "="):
+	case isPostgres(dsn):
 		config, err := pgx.ParseConfig(dsn)
 		if err != nil { // pgx's own error may hold what it could not parse
 			return nil, "", errors.New("--dsn is not a connection string of PostgreSQL; write postgres://user:password@host:5432/database, special characters in the password escaped (%2F for /)")

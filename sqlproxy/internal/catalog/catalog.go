@@ -36,13 +36,24 @@ type Snapshot struct {
 	elements  map[uint32]uint32 // the other way round
 	bases     map[uint32]uint32 // domain to what it is over
 	names     map[string]parse.Kind
+	// shapes has for each length a bit for the first bytes of names: most words of a text
+	// are told apart by it, without a look at names.
+	shapes [maxName + 1]uint64
 }
+
+// maxName is the length in bytes of the longest name of PostgreSQL.
+const maxName = 63
+
+func shapeOf(first byte) uint64 { return 1 << (first % 64) }
 
 type qualified struct{ schema, name string }
 
 // Kind says what a word of a text may name; it is made for [parse.Scanner].
 func (s *Snapshot) Kind(word []byte) parse.Kind {
-	kind := s.names[string(word)]
+	var kind parse.Kind
+	if n := len(word); n > 0 && n <= maxName && s.shapes[n]&shapeOf(word[0]) != 0 {
+		kind = s.names[string(word)]
+	}
 	if s.narrow && kind&parse.NamesSealed == 0 && len(s.names) > 0 {
 		for _, c := range word {
 			if c >= utf8.RuneSelf {

@@ -106,6 +106,7 @@ CREATE FUNCTION names(id int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT IN
 CREATE FUNCTION names_odd() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DELETE FROM "Odd Schema"."Odd Table"; RETURN 1; END $$;
 CREATE FUNCTION calls() RETURNS int LANGUAGE sql AS 'SELECT names(1)';
 CREATE FUNCTION harmless() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION atomic() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM app.v2; END;
 CREATE PROCEDURE app.proc() LANGUAGE sql AS 'DELETE FROM v1';
 CREATE VIEW by_function AS SELECT calls();
 CREATE TABLE holder (p people);
@@ -215,7 +216,7 @@ func TestSensitiveNames(t *testing.T) {
 	_, s := zooSnapshot(t)
 	for _, name := range []string{
 		"people", "wrong", "Odd Table", "parts", "parts_1", "parts_1_1", "base", "heir", "grandheir",
-		"v1", "v2", "m3", "part_view", "row_of", "takes", "takes_many", "names", "names_odd", "calls", "proc", "by_function", "holder", "not_yet",
+		"v1", "v2", "m3", "part_view", "row_of", "takes", "takes_many", "names", "names_odd", "calls", "atomic", "proc", "by_function", "holder", "not_yet",
 	} {
 		if !s.Sensitive(name) {
 			t.Errorf("%s is not sensitive", name)
@@ -363,6 +364,14 @@ func TestLoadFails(t *testing.T) {
 	}
 }
 
+func TestLongNames(t *testing.T) {
+	for _, name := range []string{strings.Repeat("x", 64), "app." + strings.Repeat("x", 64), strings.Repeat("x", 64) + ".t"} {
+		if _, err := catalog.Load(t.Context(), failing{}, policyOf(t, name)); err == nil || !strings.Contains(err.Error(), "63 bytes") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestMemo(t *testing.T) {
 	var r catalog.Relation
 	first := r.Memo(func() any { return 1 })
@@ -465,5 +474,21 @@ func BenchmarkFingerprint(b *testing.B) {
 	conn := benchDatabase(b)
 	for b.Loop() {
 		fingerprint(b, conn)
+	}
+}
+
+// BenchmarkScan reads a text that names nothing sealed, with a real catalog.
+func BenchmarkScan(b *testing.B) {
+	conn := connect(b, testpg.DSN(b))
+	run(b, conn, zoo)
+	s := load(b, conn, policyOf(b, "people", "parts", "app.wrong"))
+	scanner := parse.Scanner{Kind: s.Kind, Conforming: true}
+	const text = "SELECT id, name, street, city FROM addresses a WHERE a.customer_id = $1 AND a.kind <> 'home' ORDER BY id"
+	if scanner.Scan(text).Sensitive {
+		b.Fatal("the text is sensitive")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		scanner.Scan(text)
 	}
 }

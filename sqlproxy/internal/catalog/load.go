@@ -47,6 +47,9 @@ func Load(ctx context.Context, q Querier, policy *field.Policy) (*Snapshot, erro
 	if policy == nil || len(policy.Tables()) == 0 {
 		return l.Snapshot, nil
 	}
+	if err := checkNames(policy); err != nil {
+		return nil, err
+	}
 	for _, step := range []func() error{
 		l.facts, l.loadRelations, l.loadColumns, l.loadUnique, l.loadInherits,
 		l.loadTypes, l.loadFunctions, l.loadUses,
@@ -60,6 +63,11 @@ func Load(ctx context.Context, q Querier, policy *field.Policy) (*Snapshot, erro
 	l.spread()
 	if err := l.loadViews(); err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)
+	}
+	for name := range l.names {
+		if n := len(name); n > 0 && n <= maxName {
+			l.shapes[n] |= shapeOf(name[0])
+		}
 	}
 	return l.Snapshot, nil
 }

@@ -21,6 +21,22 @@ func NameOf(t *field.Table) (schema, name string) {
 	return schema, name
 }
 
+// checkNames refuses names that PostgreSQL would cut, so that they would be found nowhere.
+func checkNames(policy *field.Policy) error {
+	for _, t := range policy.Tables() {
+		schema, name := NameOf(t)
+		if max(len(schema), len(name)) > maxName {
+			return fmt.Errorf("table %s: PostgreSQL cuts names to %d bytes; write in the policy what it is called there", t.Name(), maxName)
+		}
+		for _, c := range t.Columns() {
+			if len(c.Name()) > maxName {
+				return fmt.Errorf("column %v: PostgreSQL cuts names to %d bytes; write in the policy what it is called there", c, maxName)
+			}
+		}
+	}
+	return nil
+}
+
 // seal finds the tables of the policy.
 func (l *loader) seal() {
 	for _, t := range l.policy.Tables() {

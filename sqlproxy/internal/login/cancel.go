@@ -14,9 +14,16 @@ const maxKey = 256
 
 // Sessions knows which server has the session of a cancel key. Its zero value is ready.
 type Sessions struct {
-	mu      sync.Mutex
-	address map[string]string // by process id and secret
-	mock    []byte
+	mu   sync.Mutex
+	at   map[string]place // by process id and secret
+	mock []byte
+}
+
+// place is where a session is: the server as it was configured when the session began, and the one
+// of perhaps several machines behind its name.
+type place struct {
+	upstream *Upstream
+	address  string
 }
 
 // secret is random, and the same for all Configs with these Sessions.
@@ -31,17 +38,17 @@ func (s *Sessions) secret() []byte {
 }
 
 // add notes a session's key; what it returns forgets it, and may be called again.
-func (s *Sessions) add(key []byte, address string) func() {
+func (s *Sessions) add(key []byte, at place) func() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.address == nil {
-		s.address = map[string]string{}
+	if s.at == nil {
+		s.at = map[string]place{}
 	}
-	s.address[string(key)] = address
+	s.at[string(key)] = at
 	return sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.address, string(key))
+		delete(s.at, string(key))
 	})
 }
 
@@ -49,14 +56,14 @@ func (s *Sessions) add(key []byte, address string) func() {
 func (s *Sessions) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.address)
+	return len(s.at)
 }
 
-func (s *Sessions) find(key []byte) (string, bool) {
+func (s *Sessions) find(key []byte) (place, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	address, ok := s.address[string(key)]
-	return address, ok
+	at, ok := s.at[string(key)]
+	return at, ok
 }
 
 // readCancel checks a cancel request's length and takes its key.
@@ -72,11 +79,11 @@ func (p *packet) readCancel() error {
 // goes to the configured server all the same: another proxy before it may have the session, and the server
 // checks the key. As with the server, the client is told nothing.
 func (c *Config) cancel(ctx context.Context, key []byte) error {
-	address, ok := c.Sessions.find(key)
+	at, ok := c.Sessions.find(key)
 	if !ok {
-		address = c.Upstream.Address
+		at = place{&c.Upstream, c.Upstream.Address}
 	}
-	if err := c.sendCancel(ctx, address, key); err != nil {
+	if err := at.cancel(ctx, key); err != nil {
 		e := c.serverError("does not take the cancel request", err)
 		e.told = true
 		return e
@@ -84,9 +91,9 @@ func (c *Config) cancel(ctx context.Context, key []byte) error {
 	return nil
 }
 
-// sendCancel returns when the server has closed the connection, which it does once it has acted.
-func (c *Config) sendCancel(ctx context.Context, address string, key []byte) error {
-	conn, err := c.Upstream.connect(ctx, address)
+// cancel returns when the server has closed the connection, which it does once it has acted.
+func (p place) cancel(ctx context.Context, key []byte) error {
+	conn, err := p.upstream.connect(ctx, p.address)
 	if err != nil {
 		return err
 	}

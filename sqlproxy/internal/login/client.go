@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"io"
 	"net"
 )
 
@@ -30,6 +32,9 @@ type Encryption struct {
 // negotiate reads the client's first packets, until one is neither a request for encryption nor a mistake.
 func (a *attempt) negotiate(ctx context.Context) (packet, error) {
 	first, err := a.client.in.Peek(1)
+	if errors.Is(err, io.EOF) {
+		return packet{}, ErrSilent
+	}
 	if err != nil {
 		return packet{}, err
 	}

@@ -20,6 +20,10 @@ import (
 	"time"
 )
 
+// ErrSilent is wrapped by Login's error for a connection that ended before it said anything, as those of a
+// balancer that looks whether the proxy is there.
+var ErrSilent = errors.New("the connection ended before it began")
+
 // DefaultHandshake is how long a login may take where Config.Handshake is 0.
 const DefaultHandshake = 30 * time.Second
 
@@ -69,6 +73,9 @@ type Config struct {
 // Login does all that is needed before the first statement. The server's first ReadyForQuery has been
 // read and was not forwarded. It returns a nil Pair, and no error, for a connection that only wanted to
 // cancel a query. What the client must be told of an error, it has been told.
+//
+// A request for the password in clear, or its MD5 hash, is refused if one leg is encrypted, or does not leave the
+// machine, and the other is not: somebody relied on that encryption.
 //
 // Both connections are closed unless a Pair is returned. Errors are [*Error].
 func (c *Config) Login(ctx context.Context, client net.Conn) (*Pair, error) {
@@ -150,8 +157,9 @@ func (a *attempt) pair() (*Pair, error) {
 		Done:   func() {},
 	}
 	if key := a.sessionKey; key != nil {
-		p.Cancel = func(ctx context.Context) error { return a.config.sendCancel(ctx, a.address, key) }
-		p.Done = a.config.Sessions.add(key, a.address)
+		at := place{&a.config.Upstream, a.address}
+		p.Cancel = func(ctx context.Context) error { return at.cancel(ctx, key) }
+		p.Done = a.config.Sessions.add(key, at)
 	}
 	return p, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -316,6 +317,13 @@ func TestCancelGoesToTheServerOfTheSession(t *testing.T) {
 		if config.Sessions.Len() != 1 {
 			t.Errorf("%d sessions are known", config.Sessions.Len())
 		}
+		if err := session.pair.Cancel(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := <-requests; got.code != codeCancel || !bytes.Equal(got.body, key) {
+			t.Errorf("Pair.Cancel sends %x %x", got.code, got.body)
+		}
+		<-dialled
 		other := &Config{Upstream: up, Sessions: config.Sessions} // as it were after a reload
 		other.Upstream.Address = "elsewhere.example:5432"
 		for _, known := range []bool{true, false} {
@@ -464,6 +472,27 @@ func TestAServerThatIsAwayIsNamed(t *testing.T) {
 	<-done
 }
 
+func TestAServerMayBeBehindAUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".s.PGSQL.5432")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			defer conn.Close()
+			trusting(t, testKey, nil)(newLeg(conn))
+		}
+	}()
+	client, done := begin(t, &Config{Upstream: Upstream{Address: path, Mode: Disable}})
+	client.write(t, startupBytes(version30, "user", "a"))
+	client.admitted(t)
+	if got := <-done; got.err != nil {
+		t.Error(got.err)
+	}
+}
+
 func TestTheServersOwnRefusalReachesTheClient(t *testing.T) {
 	body := []byte("SFATAL\x00C3D000\x00Mdatabase \"x\" does not exist\x00\x00")
 	client, done := begin(t, &Config{Upstream: scripted(t, func(server *leg) {
@@ -513,6 +542,73 @@ func TestAuthenticationThatCannotPassIsRefused(t *testing.T) {
 			client.refused(t, tt.state, tt.says)
 			<-done
 		})
+	}
+}
+
+// faraway is a connection that seems to come from another machine.
+type faraway struct{ net.Conn }
+
+func (faraway) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5432} }
+
+func TestPasswordsInClearNeedLegsThatAreAlike(t *testing.T) {
+	far := func() (net.Conn, net.Conn) {
+		near, there := net.Pipe()
+		return near, faraway{there}
+	}
+	for _, tt := range []struct {
+		name           string
+		client, server bool // whether it is on another machine
+		code           uint32
+		in             bool
+	}{
+		{"both near", false, false, authCleartext, true},
+		{"both far", true, true, authCleartext, true},
+		{"a client that is far", true, false, authCleartext, false},
+		{"a server that is far", false, true, authCleartext, false},
+		{"a server that is far and asks for MD5", false, true, authMD5, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			up := scripted(t, func(server *leg) {
+				if _, err := server.packet(); err != nil {
+					return
+				}
+				server.auth(t, tt.code, "")
+				if _, _, err := server.message(maxAnswer); err == nil {
+					server.welcome(t, testKey)
+				}
+			})
+			if dial := up.Dial; tt.server {
+				up.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+					conn, err := dial(ctx, network, address)
+					return faraway{conn}, err
+				}
+			}
+			connect := net.Pipe
+			if tt.client {
+				connect = far
+			}
+			client, done := beginOn(t, &Config{Upstream: up}, connect)
+			client.write(t, startupBytes(version30, "user", "a"))
+			if !tt.in {
+				client.refused(t, "28000", "in clear")
+				<-done
+				return
+			}
+			client.expect(t, msgAuthentication)
+			client.write(t, appendMessage(nil, msgPassword, []byte("secret\x00")))
+			client.admitted(t)
+			if got := <-done; got.err != nil {
+				t.Error(got.err)
+			}
+		})
+	}
+}
+
+func TestAConnectionThatSaysNothingIsToldApart(t *testing.T) {
+	client, done := begin(t, &Config{Upstream: unreachable(t)})
+	client.conn.Close()
+	if got := <-done; !errors.Is(got.err, ErrSilent) {
+		t.Errorf("Login gives %v", got.err)
 	}
 }
 

@@ -2,6 +2,7 @@ package login
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
@@ -48,6 +49,15 @@ type leg struct {
 
 func newLeg(conn net.Conn) *leg {
 	return &leg{conn: conn, in: bufio.NewReaderSize(conn, 4096)}
+}
+
+// private reports whether nobody on a network can read along.
+func (l *leg) private() bool {
+	if _, encrypted := l.conn.(*tls.Conn); encrypted {
+		return true
+	}
+	remote, network := l.conn.RemoteAddr().(*net.TCPAddr)
+	return !network || remote.IP.IsLoopback()
 }
 
 // rest returns what was read and not used.

@@ -57,7 +57,12 @@ func (a *attempt) relayRequest(body []byte) error {
 	code := binary.BigEndian.Uint32(body)
 	var offer *saslOffer
 	switch code {
-	case authCleartext, authMD5, authSASLContinue:
+	case authCleartext, authMD5:
+		if a.client.private() != a.server.private() {
+			return unauthorized("the server asks for a password that one leg would carry in clear and the other not",
+				"Encrypt both legs, or use scram-sha-256 in the server's pg_hba.conf.")
+		}
+	case authSASLContinue:
 	case authSASLFinal:
 		return a.client.send(msgAuthentication, body)
 	case authSASL:

@@ -12,7 +12,9 @@ const (
 	SettingsAtEnd
 	// Catalog: tables, views, types or functions may have changed.
 	Catalog
-	// TempCatalog: so may temporary ones, which only this session sees.
+	// TempCatalog: so may temporary ones, which only this session sees. They may
+	// change once more when the transaction ends (ON COMMIT DROP, ROLLBACK), as what Catalog is about
+	// does with ROLLBACK.
 	TempCatalog
 	// Begins: the text holds a statement that begins a transaction.
 	Begins

@@ -74,6 +74,7 @@ func (s *Settings) appendArray(dst []byte, t codec.Type, src []byte) ([]byte, er
 	}
 	out := appendBounds(dst, a.dims)
 	var element []byte
+	defer func() { clear(element) }()
 	total := a.n
 	for i := range total {
 		out = appendEdges(out, a.dims, i, '{')
@@ -148,6 +149,7 @@ func (s *Settings) readArray(dst []byte, t codec.Type, text string) ([]byte, err
 	if err != nil {
 		return dst, asType(err, t)
 	}
+	defer clear(shape)
 	return mapArray(dst, t, shape, func(dst, elem []byte) ([]byte, error) {
 		return s.FromText(dst, t.Elem(), view(elem))
 	})

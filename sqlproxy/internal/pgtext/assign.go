@@ -31,6 +31,9 @@ func (s *Settings) FromClient(dst []byte, t codec.Type, oid uint32, format int16
 	if format != 0 && format != 1 {
 		return dst, refuse(t, opEncode, "parameter", stateProtocol, "its format is neither text (0) nor binary (1)")
 	}
+	if fitsUnchanged(t, oid, wire) {
+		return appendBytes(dst, wire), nil
+	}
 	if !CanAssign(oid, t) {
 		return dst, refuse(t, opEncode, typeName(oid), stateMismatch,
 			"the column is of type "+t.String()+" but the parameter is of type "+typeName(oid)+"; declare the parameter as the column's type, or leave its type open")
@@ -46,7 +49,22 @@ func (s *Settings) FromClient(dst []byte, t codec.Type, oid uint32, format int16
 	if err != nil {
 		return dst, err
 	}
+	defer clear(plain)
 	return s.convert(dst, t, from, plain)
+}
+
+// fitsUnchanged says of a text that it is its own binary form, whatever the format: for text, or a varchar that
+// cannot be too long because it has no more bytes than characters allowed.
+func fitsUnchanged(t codec.Type, oid uint32, wire []byte) bool {
+	switch code := t.Code(); {
+	case code != codeText && code != codeVarchar:
+		return false
+	case oid != 0 && oid != oidUnknown && oid != oidText && oid != oidVarchar:
+		return false
+	}
+	const header = 4 // VARHDRSZ, which is part of a character type's modifier
+	limit := t.Modifier()
+	return (limit < 0 || len(wire) <= int(limit)-header) && validText(wire)
 }
 
 // receive reads a value of type t itself.
@@ -57,6 +75,7 @@ func (s *Settings) receive(dst []byte, t codec.Type, format int16, wire []byte) 
 	return s.FromText(dst, t, view(wire))
 }
 
+// isText says whether values of a type are characters.
 func isText(oid uint32) bool {
 	return oid == oidText || oid == oidVarchar || oid == oidChar || oid == oidName
 }
@@ -120,6 +139,7 @@ func (s *Settings) convertElement(dst []byte, t, from codec.Type, plain []byte) 
 // convertToText casts by a type's output, except for the two that have a cast of their own.
 func (s *Settings) convertToText(dst []byte, t, from codec.Type, plain []byte) ([]byte, error) {
 	text, err := s.AppendText(nil, from, plain)
+	defer func() { clear(text) }()
 	switch {
 	case err != nil:
 		return dst, err

@@ -33,6 +33,7 @@ func (s *Settings) Comparand(dst []byte, t codec.Type, oid uint32, format int16,
 	if err != nil {
 		return dst, err
 	}
+	defer clear(plain)
 	return s.comparand(dst, t, from, plain)
 }
 
@@ -52,6 +53,7 @@ func (s *Settings) Comparands(t codec.Type, oid uint32, format int16, wire []byt
 	if err != nil {
 		return err
 	}
+	defer clear(list)
 	a, ok := openArray(list)
 	if !ok {
 		return malformed(t, opCompare)
@@ -86,14 +88,14 @@ func compareText(dst []byte, t codec.Type, oid uint32, wire []byte) ([]byte, err
 		wire = bytes.TrimRight(wire, " ")
 	}
 	if oid == oidName && len(wire) > maxName {
-		return dst, refuse(t, opCompare, "name", stateRange, "a name has at most 63 bytes")
+		return dst, refuse(t, opCompare, "name", stateTooLong, "a name has at most 63 bytes")
 	}
 	text := baseTypes[oidText]
-	plain, err := text.EncodeText(nil, view(wire))
-	if err != nil {
+	if !validText(wire) { // for the error
+		_, err := text.EncodeText(nil, view(wire))
 		return dst, asType(err, t)
 	}
-	return text.Canonical(dst, plain)
+	return text.Canonical(dst, wire)
 }
 
 // comparand brings a value of a type that CanCompare allows to the canonical form of t's family.
@@ -120,6 +122,7 @@ func (s *Settings) comparand(dst []byte, t, from codec.Type, plain []byte) ([]by
 	case err != nil:
 		return dst, asType(err, t)
 	}
+	defer clear(converted)
 	return to.Canonical(dst, converted)
 }
 
@@ -151,5 +154,6 @@ func (s *Settings) compareDay(dst []byte, t, from codec.Type, plain []byte) ([]b
 	if err != nil {
 		return dst, asType(err, t)
 	}
+	defer clear(day)
 	return t.Canonical(dst, day)
 }

@@ -8,11 +8,13 @@ import (
 
 // SQLSTATE codes, as PostgreSQL gives them (appendix A of its manual).
 const (
+	stateTooLong      = "22001" // string_data_right_truncation
 	stateRange        = "22003" // numeric_value_out_of_range
 	stateDateFormat   = "22007" // invalid_datetime_format
 	stateDateRange    = "22008" // datetime_field_overflow
 	stateZone         = "22009" // invalid_time_zone_displacement_value
 	stateInterval     = "22015" // interval_field_overflow
+	stateParameter    = "22023" // invalid_parameter_value
 	stateBinary       = "22P03" // invalid_binary_representation
 	stateUnsupported  = "0A000" // feature_not_supported
 	stateMismatch     = "42804" // datatype_mismatch

@@ -28,6 +28,10 @@
 package pgtext
 
 import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
 	"github.com/rowseal/rowseal/codec"
 )
 
@@ -35,6 +39,9 @@ import (
 // session. src is the binary form of the type. Errors are *[codec.Error] with Op
 // "decode"; dst is then returned as it was.
 func (s *Settings) AppendText(dst []byte, t codec.Type, src []byte) ([]byte, error) {
+	if isPlainText(t) && validText(src) {
+		return appendBytes(dst, src), nil
+	}
 	switch {
 	case !s.decides(t):
 		return t.AppendText(dst, src)
@@ -46,30 +53,26 @@ func (s *Settings) AppendText(dst []byte, t codec.Type, src []byte) ([]byte, err
 
 // decides says whether values of t are written here and not by package codec.
 func (s *Settings) decides(t codec.Type) bool {
-	switch t.Elem().OID() {
-	case oidFloat4, oidFloat8:
+	switch t.Code() &^ arrayBit {
+	case codeFloat4, codeFloat8, codeDate, codeTimestamp, codeTimestamptz:
 		return true
-	case oidBytea:
+	case codeBytea:
 		return s.escape
-	case oidDate, oidTimestamp:
-		return s.style != styleISO
-	case oidTimestamptz:
-		return s.style != styleISO || !s.zone.utc
-	case oidInterval:
+	case codeInterval:
 		return s.interval != intervalPostgres
 	}
 	return false
 }
 
 func (s *Settings) appendScalar(dst []byte, t codec.Type, src []byte) ([]byte, error) {
-	switch t.OID() {
-	case oidFloat4, oidFloat8:
+	switch t.Code() {
+	case codeFloat4, codeFloat8:
 		return s.appendFloat(dst, t, src)
-	case oidBytea:
+	case codeBytea:
 		return appendEscape(dst, src), nil
-	case oidDate:
+	case codeDate:
 		return s.appendDate(dst, t, src)
-	case oidTimestamp, oidTimestamptz:
+	case codeTimestamp, codeTimestamptz:
 		return s.appendStamp(dst, t, src)
 	default: // interval
 		return s.appendInterval(dst, t, src)
@@ -82,19 +85,53 @@ func (s *Settings) appendScalar(dst []byte, t codec.Type, src []byte) ([]byte, e
 // Errors are *[codec.Error] and never hold the value; dst is then returned as
 // it was.
 func (s *Settings) FromText(dst []byte, t codec.Type, text string) ([]byte, error) {
-	switch t.Elem().OID() {
-	case oidDate, oidTimestamp, oidTimestamptz, oidInterval:
-	default:
-		return t.EncodeText(dst, text)
-	}
-	if t.IsArray() {
+	switch t.Code() {
+	case codeInterval:
+		return s.readInterval(dst, t, text)
+	case codeDate:
+		return s.readDate(dst, t, text)
+	case codeTimestamp, codeTimestamptz:
+		return s.readStamp(dst, t, text)
+	case codeBytea:
+		if splitsPair(text) {
+			return dst, refuse(t, opEncode, "text", stateParameter, "the text is not a bytea; expected \\x and pairs of hex digits")
+		}
+	case codeBytea | arrayBit, codeInterval | arrayBit, codeDate | arrayBit, codeTimestamp | arrayBit, codeTimestamptz | arrayBit:
 		return s.readArray(dst, t, text)
 	}
-	switch t.OID() {
-	case oidInterval:
-		return s.readInterval(dst, t, text)
-	case oidDate:
-		return s.readDate(dst, t, text)
+	return t.EncodeText(dst, text)
+}
+
+// splitsPair says of a bytea in hex that a space stands between the two digits of a byte, which the server refuses and
+// package codec skips.
+func splitsPair(text string) bool {
+	if !strings.HasPrefix(text, `\x`) {
+		return false
 	}
-	return s.readStamp(dst, t, text)
+	digits := 0
+	for _, c := range []byte(text[2:]) {
+		if strings.IndexByte(spaces, c) < 0 {
+			digits++
+		} else if digits%2 == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// isPlainText says whether the two forms of t's values are the same.
+func isPlainText(t codec.Type) bool {
+	c := t.Code()
+	return c == codeText || c == codeVarchar || c == codeChar
+}
+
+// validText says whether the server, with encoding UTF8, can hold a text.
+func validText(b []byte) bool { return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 }
+
+// appendBytes keeps an empty value apart from NULL, which is nil.
+func appendBytes(dst, b []byte) []byte {
+	if dst == nil {
+		dst = []byte{}
+	}
+	return append(dst, b...)
 }

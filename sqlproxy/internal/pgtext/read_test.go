@@ -88,7 +88,7 @@ func TestServerReadsTheSameDates(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := anySettings().Draw(t, "settings")
 				settings := s.use(t, w)
-				for _, text := range rapid.SliceOfN(dateText(), 30, 60).Draw(t, "texts") {
+				for _, text := range rapid.SliceOfN(dateText(), 10, 30).Draw(t, "texts") {
 					if s.agree(t, w, settings, name, text) {
 						read++
 					}
@@ -121,7 +121,7 @@ func TestServerReadsTheSameIntervals(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := anySettings().Draw(t, "settings")
 				settings := s.use(t, w)
-				for _, text := range rapid.SliceOfN(intervalText(), 30, 60).Draw(t, "texts") {
+				for _, text := range rapid.SliceOfN(intervalText(), 10, 30).Draw(t, "texts") {
 					if s.agree(t, w, settings, name, text) {
 						read++
 					}
@@ -189,5 +189,45 @@ func TestArraysOfWhatSettingsDecide(t *testing.T) {
 		{"bytea[]", `{"\\x01ff",abc}`},
 	} {
 		s.agree(t, w, settings, c[0], c[1])
+	}
+}
+
+// otherText draws texts of the types that no setting decides about.
+func otherText(name string) *rapid.Generator[string] {
+	numbers := rapid.OneOf(
+		rapid.StringMatching(` ?[+-]?[0-9]{0,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})? ?`),
+		rapid.SampledFrom([]string{"NaN", "nan", "inf", "-Infinity", "+Infinity", "infinity", "1_000", "0x1F", "0b1", "0o7", "1e", ".", "", "1.", ".5", "--1", "1 2", "0x1p3", "iNf", "1e400", "1e-400", "32768", "2147483648", "9223372036854775808", "nan()", "1__0", "١"}),
+	)
+	switch name {
+	case "bool":
+		return rapid.OneOf(rapid.StringMatching(` ?[tTfFyYnNoO][a-zA-Z]{0,4} ?`), rapid.SampledFrom([]string{"1", "0", "01", "true", "TRUE", "fals", "on", "off", "of", "o", "yes", "no", "", " "}))
+	case "bytea":
+		return rapid.OneOf(rapid.StringMatching(`\\x[0-9a-fA-F \n]{0,8}`), rapid.StringMatching(`([a-zé]|\\\\|\\[0-7]{3}|\\){0,6}`))
+	case "uuid":
+		return rapid.StringMatching(`\{?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?([0-9a-f]{4}-?){6}\}?`)
+	case "inet":
+		return rapid.OneOf(rapid.StringMatching(`[0-9]{1,3}(\.[0-9]{1,3}){0,4}(/[0-9]{1,3})?`), rapid.StringMatching(`([0-9a-f]{0,4}:){1,8}[0-9a-f]{0,4}(/[0-9]{1,3})?`))
+	case "json", "jsonb":
+		return rapid.StringMatching(` ?[\[{]?("[a-z\\"u0]{0,4}"|-?[0-9]{1,3}(\.[0-9]{1,2})?|null|true|,|:| ){0,5}[\]}]?`)
+	case "time":
+		return rapid.StringMatching(` ?[0-2]?[0-9]:[0-6][0-9](:[0-6][0-9](\.[0-9]{0,8})?)?( ?(Z|\+01|PM))?`)
+	case "text[]":
+		return rapid.StringMatching(`(\[[0-2]:[0-2]\]=)?\{("[a-z\\" ,{}]{0,4}"|[a-zN ]{0,4}|NULL|,|\{|\}|\\){0,5}\}`)
+	}
+	return numbers
+}
+
+func TestServerReadsTheSameOtherwise(t *testing.T) {
+	s := startServer(t)
+	for _, name := range []string{"bool", "bytea", "uuid", "inet", "json", "jsonb", "time", "text[]", "int2", "int4", "int8", "float4", "float8", "numeric", "numeric(8,2)"} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				w := anySettings().Draw(t, "settings")
+				settings := s.use(t, w)
+				for _, text := range rapid.SliceOfN(otherText(name), 5, 15).Draw(t, "texts") {
+					s.agree(t, w, settings, name, text)
+				}
+			})
+		})
 	}
 }

@@ -57,7 +57,7 @@ func (s *Settings) readStamp(dst []byte, t codec.Type, text string) ([]byte, err
 		return dst, dateRange(t)
 	}
 	local := m.days*secondsPerDay + m.seconds
-	if isType(t, oidTimestamptz) && !m.epoch {
+	if t.Code() == codeTimestamptz && !m.epoch {
 		if !m.zoned || m.here {
 			m.offset = s.zone.localOffset(local + epochUnixSeconds)
 		}

@@ -39,13 +39,17 @@ func (s *Settings) parseInterval(t codec.Type, text string) (x span, negateAll b
 	text = strings.Trim(text, spaces)
 	body := strings.TrimLeft(strings.TrimPrefix(text, "@"), spaces)
 	negateAll = s.interval == intervalSQL && strings.HasPrefix(body, "-") && strings.Count(body, " +")+strings.Count(body, " -") == 0
+	if negateAll {
+		// Read without the sign, which the caller puts on every field.
+		body = body[1:]
+		text = body
+	}
 	if x, ok := parseSQLInterval(body); ok {
 		return x, negateAll, nil
 	}
-	if negateAll && !plainSigned(body) {
-		return x, false, unreadable(t)
-	}
-	if irregular(body) {
+	counted, ok := countUnits(body)
+	if !ok || negateAll && (!plainSigned(body) || counted.days > 1 || counted.times > 1) {
+		// Servers of different releases add up days and weeks, or hours and minutes, before or after the sign.
 		return x, false, unreadable(t)
 	}
 	plain, err := base(t).EncodeText(nil, text)
@@ -56,10 +60,10 @@ func (s *Settings) parseInterval(t codec.Type, text string) (x span, negateAll b
 	return x, negateAll, err
 }
 
-// plainSigned says of a text that begins with a minus sign that it has no other, single blanks between its fields,
+// plainSigned says of a text behind its minus sign that it has no other, single blanks between its fields,
 // and no "ago", so that it is certain what the sign is of.
 func plainSigned(text string) bool {
-	return !strings.ContainsAny(text[1:], "+-@\t\n\v\f\r") && !strings.Contains(strings.ToLower(text), "ago")
+	return text != "" && isDigit(text[0]) && !strings.ContainsAny(text, "+-@\t\n\v\f\r") && !strings.Contains(strings.ToLower(text), "ago")
 }
 
 // parseSQLInterval reads [years-months] [days] [hours:minutes[:seconds]], and a number alone as seconds.
@@ -148,11 +152,14 @@ const (
 	unitSeconds = unitSecond | unitMilli | unitMicro
 )
 
-// irregular says of an interval with units what package codec takes and the server refuses: one of them is there
-// twice, or beside a time of day that holds it, or a number follows one without a space.
-func irregular(text string) bool {
+// counts is how many fields of an interval are days or weeks, and times of day or parts of them.
+type counts struct{ days, times int }
+
+// countUnits looks at the units of an interval. ok is false for what package codec takes and the server refuses: a unit
+// is there twice, or beside a time of day that holds it, or a number follows one without a space.
+func countUnits(text string) (n counts, ok bool) {
 	if text != "" && text[0]|0x20 == 'p' {
-		return false // ISO 8601, where the server adds up too
+		return n, !strings.Contains(text, "+") // ISO 8601, where the server adds up what is repeated
 	}
 	seen, fraction := 0, false
 	for i := 0; i < len(text); {
@@ -164,7 +171,7 @@ func irregular(text string) bool {
 		switch {
 		case end > i:
 			if end < len(text) && isDigit(text[end]) {
-				return true
+				return n, false
 			}
 			unit = unitOf(strings.ToLower(text[i:end]))
 			if unit == unitSecond && fraction {
@@ -180,11 +187,21 @@ func irregular(text string) bool {
 			}
 		}
 		if seen&unit != 0 {
-			return true
+			return n, false
 		}
+		n.add(unit)
 		seen, i = seen|unit, max(end, i+1)
 	}
-	return false
+	return n, true
+}
+
+func (n *counts) add(unit int) {
+	switch {
+	case unit&(unitDay|unitWeek) != 0:
+		n.days++
+	case unit&unitClock != 0:
+		n.times++
+	}
 }
 
 // unitOf knows a unit of the server's by how it begins.

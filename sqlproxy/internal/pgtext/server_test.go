@@ -141,7 +141,7 @@ func binaryOf(name string) *rapid.Generator[[]byte] {
 	case "time":
 		return rapid.Map(rapid.Int64Range(0, 86400000000), func(n int64) []byte { return be.AppendUint64(nil, uint64(n)) })
 	case "float4":
-		return rapid.Map(rapid.OneOf(rapid.Float32(), rapid.SampledFrom([]float32{0.1, 100000, 1e15, 1234567, float32(math.Inf(1)), float32(math.NaN())})), func(x float32) []byte { return be.AppendUint32(nil, math.Float32bits(x)) })
+		return rapid.Map(rapid.OneOf(rapid.Float32(), rapid.SampledFrom([]float32{0.1, 1.0 / 4096, -3.0 / 8192, 100000, 1e15, 1234567, float32(math.Inf(1)), float32(math.NaN())})), func(x float32) []byte { return be.AppendUint32(nil, math.Float32bits(x)) })
 	case "float8":
 		return rapid.Map(rapid.OneOf(rapid.Float64(), rapid.SampledFrom([]float64{0.1, 1e5, 1e14, 1e15, 1e16, 123456789012345678, math.Inf(-1), math.NaN(), math.Copysign(0, -1)})), func(x float64) []byte { return be.AppendUint64(nil, math.Float64bits(x)) })
 	case "interval":

@@ -32,6 +32,22 @@ const (
 	oidTextArray   = pgtype.TextArrayOID
 )
 
+// The codes of package codec (see codec.Type.Code) that this package tells apart on the way of every value.
+const (
+	codeText        = 1
+	codeVarchar     = 2
+	codeChar        = 3
+	codeBytea       = 4
+	codeFloat4      = 9
+	codeFloat8      = 10
+	codeDate        = 12
+	codeTimestamp   = 14
+	codeTimestamptz = 15
+	codeInterval    = 16
+
+	arrayBit = 0x80
+)
+
 // baseTypes are package codec's types without modifiers, by OID, arrays included.
 var baseTypes = makeBaseTypes()
 

@@ -42,7 +42,7 @@ func (s *Settings) appendDay(dst []byte, c civil) []byte {
 	if s.order == orderDMY || s.style == styleGerman {
 		first, second = second, first
 	}
-	between := map[dateStyle]byte{styleSQL: '/', stylePostgres: '-', styleGerman: '.'}[s.style]
+	between := [...]byte{styleSQL: '/', stylePostgres: '-', styleGerman: '.'}[s.style]
 	dst = appendPadded(dst, first, 2)
 	dst = appendPadded(append(dst, between), second, 2)
 	return appendPadded(append(dst, between), shownYear(c), 4)
@@ -74,7 +74,7 @@ func (s *Settings) appendStamp(dst []byte, t codec.Type, src []byte) ([]byte, er
 	if !inStampRange(n) {
 		return dst, malformed(t, opDecode)
 	}
-	zoned := isType(t, oidTimestamptz)
+	zoned := t.Code() == codeTimestamptz
 	name, offset := "", int64(0)
 	if zoned {
 		name, offset = s.zone.at(unixOf(n))

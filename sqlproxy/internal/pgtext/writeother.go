@@ -26,9 +26,34 @@ func (s *Settings) appendFloat(dst []byte, t codec.Type, src []byte) ([]byte, er
 	case s.floatDigits <= 0:
 		return strconv.AppendFloat(dst, x, 'g', max(digits+s.floatDigits, 1), 64), nil
 	case digits == 6 && math.Abs(x) < 1<<25 || digits == 15 && math.Abs(x) < 1<<54:
-		return t.AppendText(dst, src)
+		return appendEven(dst, t, x, src)
 	}
 	return appendInside(dst, x, len(src)*8), nil
+}
+
+// appendEven writes the shortest digits of a float; where two are equally near, PostgreSQL takes the even one and Go,
+// whose way package codec goes, the upper.
+func appendEven(dst []byte, t codec.Type, x float64, src []byte) ([]byte, error) {
+	var short, even [32]byte
+	bits := len(src) * 8
+	upper := strconv.AppendFloat(short[:0], x, 'e', -1, bits)
+	behind := 0 // digits behind the point
+	if point := bytes.IndexByte(upper, '.'); point >= 0 {
+		behind = bytes.IndexByte(upper, 'e') - point - 1
+	}
+	rounded := strconv.AppendFloat(even[:0], x, 'e', behind, bits)
+	if y, err := strconv.ParseFloat(view(rounded), bits); bytes.Equal(upper, rounded) || err != nil || y != x {
+		return t.AppendText(dst, src)
+	}
+	most := 15 // exponents from here on, and below -4, are written
+	if bits == 32 {
+		most = 6
+	}
+	exponent, err := strconv.Atoi(view(rounded[bytes.IndexByte(rounded, 'e')+1:]))
+	if err != nil || exponent < -4 || exponent >= most {
+		return append(dst, rounded...), nil
+	}
+	return strconv.AppendFloat(dst, x, 'f', max(behind-exponent, 0), bits), nil
 }
 
 // appendInside writes the shortest digits that lie nearer to x than to any other float. Go also takes those that

@@ -5,7 +5,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+	_ "time/tzdata" // for machines without a time zone database, such as bare containers
 )
 
 // zone is a session's TimeZone.
@@ -37,14 +39,25 @@ func parseZoneSetting(name string) (zone, error) {
 	if z, ok := posixZone(name); ok {
 		return z, nil
 	}
-	if strings.HasPrefix(name, "right/") || strings.ContainsAny(name, "<>,") {
+	if strings.HasPrefix(name, "right/") || strings.Contains(name, "//") || strings.ContainsAny(name, "<>,") {
 		return zone{}, unknownZone(name)
+	}
+	return loadZone(name)
+}
+
+// loaded holds zones by name, so that sessions share them. It cannot outgrow the time zone database.
+var loaded sync.Map
+
+func loadZone(name string) (zone, error) {
+	if z, ok := loaded.Load(name); ok {
+		return z.(zone), nil
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
 		return zone{}, unknownZone(name)
 	}
-	return zone{name: name, loc: loc}, nil
+	z, _ := loaded.LoadOrStore(name, zone{name: name, loc: loc})
+	return z.(zone), nil
 }
 
 func unknownZone(name string) error {

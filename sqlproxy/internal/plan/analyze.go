@@ -42,6 +42,9 @@ func Analyze(c *Context, text string) (*Plan, error) {
 		return nil, syntaxRefusal(err)
 	}
 	a := &analyzer{c: c, tree: tree, text: text}
+	if a.order(); a.refusal != nil {
+		return nil, a.refusal
+	}
 	p := &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}
 	for _, s := range tree.Stmts {
 		p.Stmts = append(p.Stmts, a.statement(s.Stmt))

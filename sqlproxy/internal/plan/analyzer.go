@@ -25,7 +25,7 @@ type analyzer struct {
 	// view is set while the definition of a view is read: its text is not the client's.
 	view bool
 	// same are pairs of relations whose rows are of one tenant where they meet.
-	same [][2]*relation
+	same []pair
 	// uses are the places where parameters stand in clear.
 	uses []paramUse
 	// peeked are the result columns of queries that were looked at before they are read.
@@ -79,6 +79,13 @@ type relation struct {
 	// with, so that only rows of that tenant count; pinned says that there is one.
 	tenant Source
 	pinned bool
+}
+
+// pair are two relations of which only rows of one tenant meet. What pins the
+// tenant of from pins that of to, unless loose is set; with both it goes either way.
+type pair struct {
+	from, to    *relation
+	both, loose bool
 }
 
 // column is a column of a relation or of a result.

@@ -113,8 +113,7 @@ func (a *analyzer) declaresEquality(o origin, what string, at int) bool {
 	for _, col := range o.possible {
 		switch {
 		case col.Transition().Plain != "":
-			a.refuse(a.unsupported(col, what+" while it is in transition",
-				"Finish the transition of the column, and take `transition` out of the policy.", at))
+			a.refuse(inTransition(col))
 			return false
 		case !col.Search().Equality:
 			a.refuse(a.unsupported(col, what, "Declare `search: [equality]` for it and reseal the values that it has.", at))

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -29,6 +30,15 @@ func (a *analyzer) onConflict(sc *scope, ins *insertion, oc *pg.OnConflictClause
 		set.guard = a.sameOwner(ins.writing)
 	}
 	a.setColumns(in, set, oc.TargetList)
+	in.unpin() // rows that are inserted need not fulfil its condition
+}
+
+// unpin forgets what conditions said of tenants.
+func (sc *scope) unpin() {
+	for _, undo := range sc.undo {
+		undo(math.MaxInt)
+	}
+	sc.undo = nil
 }
 
 // excludedOf makes the relation EXCLUDED of a target.

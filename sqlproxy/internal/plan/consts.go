@@ -155,17 +155,18 @@ func (a *analyzer) numberTokens(l *literal, k *Const) bool {
 		return false // 0x1f and 1_000 are numbers to newer servers only
 	}
 	k.OID = oidNumeric
-	if strings.Trim(k.Text, "0123456789") == "" {
+	whole := strings.Trim(k.Text, "0123456789") == ""
+	if whole {
 		k.Text = strings.TrimLeft(k.Text[:len(k.Text)-1], "0") + k.Text[len(k.Text)-1:]
-		if v, err := strconv.ParseInt(k.Text, 10, 64); err == nil {
-			k.OID = oidInt8
-			if int64(int32(v)) == v { //nolint:gosec // whether it fits is the question
-				k.OID = oidInt4
-			}
-		}
 	}
 	if minus && k.Text != "0" {
 		k.Text = "-" + k.Text
+	}
+	if v, err := strconv.ParseInt(k.Text, 10, 64); whole && err == nil {
+		k.OID = oidInt8
+		if int64(int32(v)) == v { //nolint:gosec // whether it fits is the question
+			k.OID = oidInt4
+		}
 	}
 	for ; open > 0; open-- {
 		l.last++
@@ -375,21 +376,4 @@ func widens(from, to uint32) bool {
 		return 0
 	}
 	return rank(from) > 0 && rank(from) <= rank(to)
-}
-
-// accepts reports whether a column takes a value of a type without a cast whose
-// outcome only the server knows; it is the server's assignment cast otherwise.
-func accepts(column codec.Type, oid uint32) bool {
-	to := column.OID()
-	switch {
-	case oid == 0, oid == oidUnknown, oid == to:
-		return true
-	case isText(oid):
-		return isText(to) || to == oidBpchar
-	case isNumber(oid):
-		return isNumber(to) || isText(to) && (oid == oidInt4 || oid == oidInt8 || oid == oidInt2)
-	case oid == oidBool:
-		return isText(to)
-	}
-	return false
 }

@@ -85,6 +85,7 @@ func (a *analyzer) copyTable(s *pg.CopyStmt, out *Copy) (names []string) {
 		return names
 	}
 	a.expr(sc, s.WhereClause, forbid("COPY … WHERE"))
+	a.writable(w, columns, int(s.Relation.Location))
 	a.copyIn(w, columns, int(s.Relation.Location), out)
 	return names
 }

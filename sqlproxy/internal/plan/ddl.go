@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -9,7 +8,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rowseal/rowseal/field"
-	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 )
 
 // ddl analyses statements that make or change objects, and all the rest.
@@ -34,38 +32,30 @@ func (a *analyzer) ddl(raw *pg.RawStmt, n *pg.Node) Stmt {
 	case n.GetCreateStatsStmt() != nil:
 		a.createStatistics(n.GetCreateStatsStmt())
 	case n.GetCreateFunctionStmt() != nil:
-		s := n.GetCreateFunctionStmt()
-		a.code(s.Options, "a function")
-		if s.SqlBody != nil && a.namesSensitive(s.SqlBody) {
-			a.unread(n, "a function that names a sealed table")
-		}
+		a.code(raw, "a function")
 	case n.GetCreateTrigStmt() != nil:
 		s := n.GetCreateTrigStmt()
-		a.noColumn(a.lookup(s.Relation), s.WhenClause, "the condition of a trigger", s.Relation)
+		a.noColumn(a.sealedTable(s.Relation), s.WhenClause, "the condition of a trigger", s.Relation)
 	case n.GetCreatePolicyStmt() != nil:
 		s := n.GetCreatePolicyStmt()
-		a.noColumn(a.lookup(s.Table), s.Qual, "a row security policy", s.Table)
-		a.noColumn(a.lookup(s.Table), s.WithCheck, "a row security policy", s.Table)
+		a.noColumn(a.sealedTable(s.Table), s.Qual, "a row security policy", s.Table)
+		a.noColumn(a.sealedTable(s.Table), s.WithCheck, "a row security policy", s.Table)
 	case n.GetAlterPolicyStmt() != nil:
 		s := n.GetAlterPolicyStmt()
-		a.noColumn(a.lookup(s.Table), s.Qual, "a row security policy", s.Table)
-		a.noColumn(a.lookup(s.Table), s.WithCheck, "a row security policy", s.Table)
+		a.noColumn(a.sealedTable(s.Table), s.Qual, "a row security policy", s.Table)
+		a.noColumn(a.sealedTable(s.Table), s.WithCheck, "a row security policy", s.Table)
 	case goesOn(n):
 		if !changesCatalog(n) {
 			out.Kind = KindOther
 		}
 	case a.namesSensitive(n):
-		a.unread(n, "this kind of statement, naming a sealed table,")
+		a.refuse(&Refusal{
+			SQLState: "0A000", Position: -1,
+			Message: "this kind of statement, naming a sealed table, is not understood by the proxy",
+			Hint:    "Connect to the server without the proxy for it.",
+		})
 	}
 	return out
-}
-
-func (a *analyzer) unread(n *pg.Node, what string) {
-	a.refuse(&Refusal{
-		SQLState: "0A000", Position: -1,
-		Message: what + " is not understood by the proxy",
-		Hint:    "Connect to the server without the proxy for it.",
-	})
 }
 
 // goesOn reports whether a kind of statement may name sealed tables and go on
@@ -136,9 +126,10 @@ func namesColumn(t *field.Table, n proto.Message) bool {
 	})
 }
 
-func (a *analyzer) noColumn(r *catalog.Relation, n *pg.Node, what string, rv *pg.RangeVar) {
-	if r != nil && r.Table != nil && n != nil && namesColumn(r.Table, n) && !onlyNullTests(r.Table, n) {
-		a.refuseDDL(r.Name, what+" cannot look into sealed columns", "Check the value in the application, or declare `search: [equality]` and compare there.", rv)
+// noColumn refuses an expression that the server evaluates by itself, where it looks into sealed columns.
+func (a *analyzer) noColumn(t *field.Table, n *pg.Node, what string, rv *pg.RangeVar) {
+	if t != nil && n != nil && !onlyNullTests(t, n) {
+		a.refuseDDL(t.Name(), what+" cannot look into sealed columns", "Check the value in the application, or declare `search: [equality]` and compare there.", rv)
 	}
 	if n != nil && a.namesSensitive(n) {
 		a.refuseDDL(rv.GetRelname(), what+" cannot read sealed tables", "Keep what it needs in a plain table.", rv)
@@ -192,22 +183,22 @@ func (a *analyzer) rename(s *pg.RenameStmt) {
 
 // createIndex makes an index over a sealed column one over its term.
 func (a *analyzer) createIndex(s *pg.IndexStmt) {
-	r := a.lookup(s.Relation)
-	if r == nil || r.Table == nil {
+	t := a.sealedTable(s.Relation)
+	if t == nil {
 		return
 	}
 	open := a.indexList(s)
 	parts := a.list(open)
 	if len(parts) != len(s.IndexParams) {
-		a.refuseDDL(r.Name, "the index's list of columns is not understood", "", s.Relation)
+		a.refuseDDL(t.Name(), "the index's list of columns is not understood", "", s.Relation)
 		return
 	}
 	for i, n := range s.IndexParams {
 		e := n.GetIndexElem()
-		c := r.Table.Column(e.Name)
+		c := t.Column(e.Name)
 		switch {
-		case e.Expr != nil && namesColumn(r.Table, e.Expr):
-			a.refuseDDL(r.Name, "an index over an expression of a sealed column finds nothing", "Index the column itself: the proxy makes it an index over its term.", s.Relation)
+		case e.Expr != nil && namesColumn(t, e.Expr):
+			a.refuseDDL(t.Name(), "an index over an expression of a sealed column finds nothing", "Index the column itself: the proxy makes it an index over its term.", s.Relation)
 		case c == nil:
 		case s.AccessMethod != "btree" && s.AccessMethod != "hash" && s.AccessMethod != "":
 			a.refuseColumn(c, int(s.Relation.Location), "terms are compared for equality only", "Use a btree or hash index.")
@@ -216,11 +207,11 @@ func (a *analyzer) createIndex(s *pg.IndexStmt) {
 		}
 	}
 	for _, n := range s.IndexIncludingParams {
-		if c := r.Table.Column(n.GetIndexElem().GetName()); c != nil {
+		if c := t.Column(n.GetIndexElem().GetName()); c != nil {
 			a.refuseColumn(c, int(s.Relation.Location), "an index that includes it would hold a second copy", "Leave it out of INCLUDE.")
 		}
 	}
-	a.noColumn(r, s.WhereClause, "the condition of an index", s.Relation)
+	a.noColumn(t, s.WhereClause, "the condition of an index", s.Relation)
 }
 
 // indexList returns the token that opens CREATE INDEX's list of columns.
@@ -246,27 +237,6 @@ func (a *analyzer) createStatistics(s *pg.CreateStatsStmt) {
 			if r.Table.Column(x.GetName()) != nil || x.GetExpr() != nil && namesColumn(r.Table, x.GetExpr()) {
 				a.refuseDDL(r.Name, "statistics of sealed columns say nothing", "Leave the column out.", n.GetRangeVar())
 			}
-		}
-	}
-}
-
-// order refuses a text in which a statement changes what the names of a later
-// one mean: the analysis knows only how things are now.
-func (a *analyzer) order(changes func(text string) (changes, sensitive bool)) {
-	changed := -1
-	for i, raw := range a.tree.Stmts {
-		from, to := a.stmtRange(raw)
-		c, sensitive := changes(a.tree.Text[from:to])
-		if changed >= 0 && sensitive {
-			a.refuse(&Refusal{
-				SQLState: "0A000", Position: from,
-				Message: fmt.Sprintf("statement %d of the text may change what the names in statement %d mean", changed+1, i+1),
-				Hint:    "Send the statements one by one.",
-			})
-			return
-		}
-		if c && changed < 0 {
-			changed = i
 		}
 	}
 }

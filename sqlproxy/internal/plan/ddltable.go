@@ -8,6 +8,7 @@ import (
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 // createTable makes listed columns bytea, with their guards.
@@ -146,8 +147,12 @@ func (a *analyzer) constraint(t *field.Table, k *pg.Constraint, rv *pg.RangeVar)
 // alterTable handles listed columns in ALTER TABLE.
 func (a *analyzer) alterTable(raw *pg.RawStmt, s *pg.AlterTableStmt) {
 	t := a.sealedTable(s.Relation)
+	r := a.lookup(s.Relation)
 	for _, n := range s.Cmds {
 		cmd := n.GetAlterTableCmd()
+		if t == nil && r != nil && r.Sensitive && cmd.Subtype == pg.AlterTableType_AT_ColumnDefault && cmd.Def != nil && !isNull(cmd.Def) {
+			a.refuseDDL(r.Name, "a default of a view of sealed columns is the server's, which does not seal", "Give the value in INSERT.", s.Relation)
+		}
 		if k := cmd.GetDef().GetConstraint(); k != nil {
 			a.constraint(t, k, s.Relation)
 		}
@@ -157,6 +162,11 @@ func (a *analyzer) alterTable(raw *pg.RawStmt, s *pg.AlterTableStmt) {
 		}
 		if t == nil {
 			continue
+		}
+		if cmd.Def != nil && d == nil && cmd.GetDef().GetConstraint() == nil || d.GetRawDefault() != nil {
+			if !onlyNullTests(t, cmd.Def) {
+				a.refuseDDL(t.Name(), "an expression cannot look into sealed columns", "Compute the value in the application.", s.Relation)
+			}
 		}
 		if cmd.Subtype == pg.AlterTableType_AT_AddColumn {
 			a.addColumn(raw, t, d, s.Relation)
@@ -205,11 +215,14 @@ func (a *analyzer) alterColumn(c *field.Column, cmd *pg.AlterTableCmd, at int) {
 	}
 }
 
-// guardConstraints are the CHECKs that let only sealed values into a column.
+// guardConstraints are the CHECKs that let only sealed values into a column,
+// written so that they mean the same whatever standard_conforming_strings is.
 func guardConstraints(c *field.Column, table string) []string {
 	var out []string
-	for _, g := range guardsOf(c) {
-		out = append(out, fmt.Sprintf("CONSTRAINT %s CHECK (%s)", quoted(g.name(table)), g.condition(quoted(c.Name()))))
+	for _, g := range guard.Of(c) {
+		condition := strings.ReplaceAll(guard.PostgreSQL.Condition(g, quoted(c.Name())), ` '\x`, ` E'\\x`)
+		condition = strings.ReplaceAll(condition, `('\x`, `(E'\\x`)
+		out = append(out, fmt.Sprintf("CONSTRAINT %s CHECK (%s)", quoted(g.Name(table)), condition))
 	}
 	return out
 }

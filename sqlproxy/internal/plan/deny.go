@@ -85,7 +85,16 @@ func (a *analyzer) sensitiveTable(sc *scope, rv *pg.RangeVar) bool {
 
 // deny refuses what the analysis does not know, unless nothing sealed is in it.
 func (a *analyzer) deny(sc *scope, n *pg.Node, what string) {
-	if a.refusal != nil || !a.sensitive(sc, n.ProtoReflect()) {
+	if a.refusal != nil {
+		return
+	}
+	if !a.sensitive(sc, n.ProtoReflect()) {
+		walk(n.ProtoReflect(), func(m protoreflect.Message) bool {
+			if p, ok := m.Interface().(*pg.ParamRef); ok {
+				a.inClear(&pg.Node{Node: &pg.Node_ParamRef{ParamRef: p}}, output)
+			}
+			return true
+		})
 		return
 	}
 	a.refuse(&Refusal{

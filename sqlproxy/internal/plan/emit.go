@@ -8,6 +8,7 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
+	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
 
@@ -24,6 +25,8 @@ const (
 type edits struct {
 	list  []edit
 	cells []Cell
+	// numbers finds a cell among cells, by what it is.
+	numbers map[Cell]int
 	// reads are the types that casts in the text give to a parameter's value, by
 	// space and parameter.
 	reads map[paramKey]uint32
@@ -73,10 +76,15 @@ func (a *analyzer) insertBefore(at int, text string) {
 // from 1. Equal cells are one.
 func (a *analyzer) cell(c Cell) int {
 	e := &a.edits
-	if i := slices.Index(e.cells, c); i >= 0 {
-		return i + 1
+	// An entry may be of a step that was taken back.
+	if n := e.numbers[c]; n > 0 && n <= len(e.cells) && e.cells[n-1] == c {
+		return n
+	}
+	if e.numbers == nil {
+		e.numbers = map[Cell]int{}
 	}
 	e.cells = append(e.cells, c)
+	e.numbers[c] = len(e.cells)
 	return len(e.cells)
 }
 
@@ -207,7 +215,7 @@ func (e *edits) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
 			continue
 		}
 		c := e.cells[d.cell-1]
-		if !c.byParameter() {
+		if !c.byParameter() && !(c.ownKey() && (in > 0 || highest > 0)) {
 			continue
 		}
 		changed = true
@@ -301,6 +309,10 @@ func (c Cell) byParameter() bool {
 	return c.From.Param != 0 || c.Tenant.Param != 0 || c.RowID.Param != 0
 }
 
+// ownKey reports whether the value carries a key that no other row may have: a
+// prepared statement must seal it anew each time that it runs.
+func (c Cell) ownKey() bool { return c.Do == Seal && c.Column.Mode() != envelope.ModeTenant }
+
 // oid is the type of the cell's value for the server.
 func (c Cell) oid() uint32 {
 	if c.Do == Terms {
@@ -312,30 +324,31 @@ func (c Cell) oid() uint32 {
 // pieces joins the edits with the text between them.
 func (e *edits) pieces(text string) []Piece {
 	var out []Piece
+	// A constant's quote or a cast's colons may have been all that kept a word from the next.
+	last := byte(' ')
+	put := func(p Piece, first, end byte) {
+		if wordByte(last) && wordByte(first) {
+			out = append(out, Piece{Text: " "})
+		}
+		out, last = append(out, p), end
+	}
 	at := 0
 	for _, d := range e.list {
 		if d.from > at {
-			out = append(out, Piece{From: at, To: d.from})
+			put(Piece{From: at, To: d.from}, text[at], text[d.from-1])
 		}
 		at = d.to
-		// A constant's quote may have been all that kept it from the word before or behind it.
-		if d.cell != 0 && d.from > 0 && wordByte(text[d.from-1]) {
-			out = append(out, Piece{Text: " "})
-		}
 		switch {
 		case d.number != 0:
-			out = append(out, Piece{Text: "$" + strconv.Itoa(d.number)})
+			put(Piece{Text: "$" + strconv.Itoa(d.number)}, '$', '0')
 		case d.cell != 0:
-			out = append(out, Piece{Cell: d.cell})
+			put(Piece{Cell: d.cell}, 'x', 'x')
 		case d.text != "":
-			out = append(out, Piece{Text: d.text})
-		}
-		if d.cell != 0 && d.to < len(text) && wordByte(text[d.to]) {
-			out = append(out, Piece{Text: " "})
+			put(Piece{Text: d.text}, d.text[0], d.text[len(d.text)-1])
 		}
 	}
 	if at < len(text) {
-		out = append(out, Piece{From: at, To: len(text)})
+		put(Piece{From: at, To: len(text)}, text[at], text[len(text)-1])
 	}
 	return out
 }

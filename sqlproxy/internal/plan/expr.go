@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"maps"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -214,6 +213,7 @@ func (a *analyzer) place(sc *scope, r reference, w want, at int) origin {
 			a.refuse(unlocated())
 			return r.org
 		}
+		a.isGroupedAt(sc, r.org)
 		a.replace(r.from, r.to, termOf(r.text))
 		return r.org
 	}
@@ -298,7 +298,7 @@ func (a *analyzer) checkPlain(w want, at int) {
 
 // cast reads a cast: of a constant, of a sealed column to its own type, or of something plain.
 func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
-	if _, _, _, _, ok := a.peekConstant(n); ok {
+	if castConstant(n) {
 		if w.kind == wantForbid || w.kind == wantOutput && w.target == nil {
 			a.inClear(n, w)
 			return origin{null: a.nullCast(n)}
@@ -328,20 +328,12 @@ func (a *analyzer) nullCast(n *pg.Node) bool {
 	return n.GetAConst().GetIsnull()
 }
 
-// peekConstant is constant without what it notes of casts.
-func (a *analyzer) peekConstant(n *pg.Node) (src Source, from, to int, oid uint32, ok bool) {
-	for m := n; ; m = m.GetTypeCast().Arg {
-		if m.GetAConst() != nil || m.GetParamRef() != nil {
-			break
-		}
-		if m.GetTypeCast() == nil {
-			return Source{}, 0, 0, 0, false
-		}
+// castConstant reports whether an expression is a constant or parameter with casts around it.
+func castConstant(n *pg.Node) bool {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().Arg
 	}
-	reads, refusal := maps.Clone(a.edits.reads), a.refusal
-	src, from, to, oid, ok = a.constant(n)
-	a.edits.reads, a.refusal = reads, refusal
-	return src, from, to, oid, ok
+	return n.GetAConst() != nil || n.GetParamRef() != nil
 }
 
 // ownCast reports whether a cast leaves the sealed values in it as they are.

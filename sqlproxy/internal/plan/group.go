@@ -207,8 +207,11 @@ func (a *analyzer) starVisible(sc *scope, c *pg.ColumnRef) []visible {
 
 // text is what means the column anywhere in its query.
 func (v visible) text() string {
-	if v.write != "" {
+	switch {
+	case v.write != "":
 		return v.write
+	case v.rel == nil: // merged by FULL JOIN … USING
+		return quoted(v.name)
 	}
 	return quoted(v.rel.alias) + "." + quoted(v.name)
 }

@@ -54,7 +54,8 @@ func (a *analyzer) insertColumns(ins *insertion, list []*pg.Node) bool {
 			ins.columns = append(ins.columns, i)
 		}
 	}
-	return true
+	a.writable(ins.writing, ins.columns, -1)
+	return a.refusal == nil
 }
 
 // omitted checks the sealed columns that get the server's default.
@@ -73,8 +74,8 @@ func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) 
 	number, mark := a.newRow(), a.mark()
 	for j, n := range row {
 		if j >= len(ins.columns) {
-			a.expr(sc, n, forbid("a value without a column"))
-			continue
+			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more expressions than target columns"})
+			return
 		}
 		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number})
 	}
@@ -98,6 +99,9 @@ func (a *analyzer) insertValue(sc *scope, w *writing, i int, n *pg.Node, t *targ
 	}
 	own := *t
 	own.column = c
+	if r := w.rel.cols[i].origin.rel; own.rel != nil && r != nil {
+		own.rel = r // that of the table below a view
+	}
 	a.expr(sc, n, assign(&own))
 }
 

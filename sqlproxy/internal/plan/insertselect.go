@@ -18,6 +18,7 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 	if ins.table != nil {
 		tenant, rowID = a.queryOwners(ins, leaves)
 	}
+	a.keepsDuplicates(ins, q, at)
 	number, mark := a.newRow(), a.mark()
 	wants := make([]want, len(ins.columns))
 	for j, i := range ins.columns {
@@ -36,9 +37,37 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 		return
 	}
 	a.written(mark, number, at, tenant, rowID, severalRows(leaves))
+	a.keepsRows(leaves, mark, number, at)
 	for j, i := range ins.columns {
 		if j < len(cols) && wants[j].kind == wantOutput {
 			a.passedOn(ins, cols, j, i, tenant, rowID, at)
+		}
+	}
+}
+
+// keepsDuplicates refuses UNION and its kin without ALL for sealed columns:
+// equal values are not equal once they are sealed.
+func (a *analyzer) keepsDuplicates(ins *insertion, q *pg.SelectStmt, at int) {
+	if q.Op == pg.SetOperation_SETOP_NONE {
+		return
+	}
+	if q.Op != pg.SetOperation_SETOP_UNION || !q.All {
+		for _, i := range ins.columns {
+			if c := ins.sealed(i); c != nil {
+				a.refuseColumn(c, at, "UNION, INTERSECT and EXCEPT without ALL compare values", "Use UNION ALL.")
+				return
+			}
+		}
+	}
+	a.keepsDuplicates(ins, q.Larg, at)
+	a.keepsDuplicates(ins, q.Rarg, at)
+}
+
+// keepsRows refuses DISTINCT over values that are sealed one by one.
+func (a *analyzer) keepsRows(leaves []*pg.SelectStmt, mark, number, at int) {
+	for _, l := range leaves {
+		if len(l.DistinctClause) > 0 {
+			a.written(mark, number, at, owner{problem: "DISTINCT compares values"}, owner{}, "")
 		}
 	}
 }

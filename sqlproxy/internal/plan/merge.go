@@ -21,8 +21,17 @@ func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) []column {
 			return nil
 		}
 		when := n.GetMergeWhenClause()
+		unmatched := when.MatchKind != pg.MergeMatchKind_MERGE_WHEN_MATCHED
+		if unmatched {
+			in.unpin()
+		}
 		a.mergeWhen(in, source, w, s, when)
+		source.unpin()
+		if unmatched {
+			in.undo = append(in.undo, a.pin(in, conjuncts(s.JoinCondition, nil), nil))
+		}
 	}
+	in.unpin()
 	return a.targets(in, s.ReturningList, nil)
 }
 

@@ -221,6 +221,9 @@ func (a *analyzer) baseRelation(t *catalog.Relation, alias string) *relation {
 		rel.cols[i] = column{name: c.Name, num: c.Num, origin: origin{rel: rel, col: c}}
 		if c.Sealed != nil {
 			rel.cols[i].origin.possible = []*field.Column{c.Sealed}
+			if c.Sealed.Transition().Plain != "" {
+				rel.cols[i].origin.bad = inTransition(c.Sealed)
+			}
 		}
 	}
 	return rel

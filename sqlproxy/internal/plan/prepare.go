@@ -115,15 +115,11 @@ func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
 		return out
 	}
 	x := &execution{a: a, p: p, args: s.Params, rows: map[int]int{}}
-	end := a.tree.Tokens[a.closing(open)].From
-	for k, param := range p.Params {
-		switch {
-		case k < len(parts):
-			x.own(k, param, a.tree.Tokens[parts[k].first].From, a.tree.Tokens[parts[k].last].To)
-		default:
-			a.insert(end, ", ")
-			x.value(param, end, end)
-		}
+	for k, param := range p.Params[:len(parts)] {
+		x.own(k, param, a.tree.Tokens[parts[k].first].From, a.tree.Tokens[parts[k].last].To)
+	}
+	if more := p.Params[len(parts):]; len(more) > 0 {
+		x.appended(more, open, len(parts))
 	}
 	return out
 }
@@ -134,6 +130,23 @@ type execution struct {
 	p    *Plan
 	args []*pg.Node
 	rows map[int]int
+}
+
+// appended writes the arguments that the client does not give behind its own,
+// for which there may be no parentheses.
+func (x *execution) appended(params []Param, open, own int) {
+	separator, at := "(", x.a.tree.Tokens[open-1].To
+	if own > 0 {
+		separator, at = ", ", x.a.tree.Tokens[x.a.closing(open)].From
+	}
+	for _, p := range params {
+		x.a.insert(at, separator)
+		x.value(p, at, at)
+		separator = ", "
+	}
+	if own == 0 {
+		x.a.insert(at, ")")
+	}
 }
 
 // own handles the k-th of the client's arguments.

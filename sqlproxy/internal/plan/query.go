@@ -43,6 +43,7 @@ func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols 
 
 // into refuses to make a table of sealed values: nobody would know that its columns are sealed.
 func (a *analyzer) into(cols []column, s *pg.SelectStmt) {
+	a.intoListed(s.IntoClause.GetRel())
 	for _, c := range cols {
 		if o := c.origin; o.isSealed() {
 			a.refuse(a.unsupported(o.column(), "SELECT INTO", "Create the table first, list its column in the policy, and use INSERT … SELECT.",
@@ -94,14 +95,17 @@ func lostSealed(cols []column) []column {
 // values reads VALUES: a column may be sealed in some rows and a constant in others.
 func (a *analyzer) values(sc *scope, s *pg.SelectStmt, wants []want) []column {
 	var cols []column
+	inner := make([]want, len(s.ValuesLists[0].GetList().GetItems()))
+	for i := range inner {
+		inner[i] = wantAt(wants, i)
+		if inner[i].kind == wantOutput {
+			inner[i] = a.beside(sc, inner[i], a.peekColumn(sc, s.ValuesLists, i))
+		}
+	}
 	for _, row := range s.ValuesLists {
 		items := row.GetList().GetItems()
 		for i, n := range items {
-			w := wantAt(wants, i)
-			if w.kind == wantOutput {
-				w = a.beside(sc, w, a.peekColumn(sc, s.ValuesLists, i))
-			}
-			o := a.expr(sc, n, w)
+			o := a.expr(sc, n, wantAt(inner, i))
 			if i == len(cols) {
 				cols = append(cols, column{name: valuesName(i), origin: o})
 				continue
@@ -120,9 +124,6 @@ func (a *analyzer) values(sc *scope, s *pg.SelectStmt, wants []want) []column {
 
 // peekColumn returns the first sealed origin of a column of VALUES.
 func (a *analyzer) peekColumn(sc *scope, rows []*pg.Node, i int) origin {
-	if !sc.anySealed() && len(rows) > 1 && !a.mayQuery(rows[0]) {
-		return origin{}
-	}
 	for _, row := range rows {
 		if items := row.GetList().GetItems(); i < len(items) {
 			if o := a.peek(sc, items[i]); o.isSealed() {
@@ -133,18 +134,11 @@ func (a *analyzer) peekColumn(sc *scope, rows []*pg.Node, i int) origin {
 	return origin{}
 }
 
-// mayQuery reports whether an expression of a VALUES row is more than a constant.
-func (a *analyzer) mayQuery(row *pg.Node) bool {
-	return slices.ContainsFunc(row.GetList().GetItems(), func(n *pg.Node) bool {
-		return n.GetAConst() == nil && n.GetParamRef() == nil && n.GetTypeCast() == nil && n.GetSetToDefault() == nil
-	})
-}
-
 func valuesName(i int) string { return "column" + itoa(i+1) }
 
 // setOperation reads UNION, INTERSECT and EXCEPT.
 func (a *analyzer) setOperation(sc *scope, s *pg.SelectStmt, wants []want) ([]column, bool) {
-	first := a.peekQuery(sc, s)
+	first := a.peekSet(sc, s)
 	inner := make([]want, max(len(wants), len(first)))
 	for i := range inner {
 		inner[i] = wantAt(wants, i)
@@ -227,13 +221,7 @@ func (a *analyzer) peekQuery(sc *scope, s *pg.SelectStmt) []column {
 	}
 	var cols []column
 	if s.Op != pg.SetOperation_SETOP_NONE {
-		inner := a.peekWith(sc, s.WithClause)
-		cols = slices.Clone(a.peekQuery(inner, s.Larg))
-		for i, c := range a.peekQuery(inner, s.Rarg) {
-			if i < len(cols) && !cols[i].origin.isSealed() && c.origin.isSealed() {
-				cols[i].origin = c.origin
-			}
-		}
+		cols = a.peekSet(a.peekWith(sc, s.WithClause), s)
 	} else {
 		a.dry(func() { cols = a.query(sc, s, nil) })
 	}
@@ -241,6 +229,17 @@ func (a *analyzer) peekQuery(sc *scope, s *pg.SelectStmt) []column {
 		a.peeked = map[*pg.SelectStmt][]column{}
 	}
 	a.peeked[s] = cols
+	return cols
+}
+
+// peekSet is peekQuery for the two sides of a set operation, in its own scope.
+func (a *analyzer) peekSet(sc *scope, s *pg.SelectStmt) []column {
+	cols := slices.Clone(a.peekQuery(sc, s.Larg))
+	for i, c := range a.peekQuery(sc, s.Rarg) {
+		if i < len(cols) && !cols[i].origin.isSealed() && c.origin.isSealed() {
+			cols[i].origin = c.origin
+		}
+	}
 	return cols
 }
 

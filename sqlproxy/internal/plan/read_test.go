@@ -107,6 +107,13 @@ func TestReading(t *testing.T) {
 	golden(t, "testdata/read.txt", func(text string) string { return analysed(worldContext(t), text) })
 }
 
+// TestReadingForATenant is TestReading for a session that has one.
+func TestReadingForATenant(t *testing.T) {
+	c := *worldContext(t)
+	c.Tenant = "7"
+	golden(t, "testdata/tenant.txt", func(text string) string { return analysed(&c, text) })
+}
+
 // golden reads blocks of a text and, indented behind it, what is expected of it.
 func golden(t *testing.T, path string, actual func(text string) string) {
 	t.Helper()
@@ -119,6 +126,7 @@ func golden(t *testing.T, path string, actual func(text string) string) {
 		var text, want []string
 		for _, line := range strings.Split(block, "\n") {
 			switch {
+			case line == "":
 			case strings.HasPrefix(line, "#"):
 				all.WriteString(line + "\n")
 			case strings.HasPrefix(line, "  "):

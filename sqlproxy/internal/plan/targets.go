@@ -183,10 +183,7 @@ func (a *analyzer) expandStar(sc *scope, r reference, seen []visible, wants []wa
 	}
 	parts := make([]string, len(seen))
 	for i, v := range seen {
-		text := v.write
-		if text == "" {
-			text = quoted(v.rel.alias) + "." + quoted(v.name)
-		}
+		text := v.text()
 		switch w := wantAt(wants, at+i); {
 		case v.org.isSealed() && w.kind == wantCompare:
 			text = termOf(text)

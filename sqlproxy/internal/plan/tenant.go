@@ -44,10 +44,12 @@ func (a *analyzer) areSame(x, y *relation) bool {
 	group := []*relation{x}
 	for i := 0; i < len(group); i++ {
 		for _, p := range a.same {
-			for k := range p {
-				if p[k] == group[i] && !slices.Contains(group, p[1-k]) {
-					group = append(group, p[1-k])
-				}
+			other := p.to
+			if p.to == group[i] {
+				other = p.from
+			}
+			if (p.from == group[i] || p.to == group[i]) && !slices.Contains(group, other) {
+				group = append(group, other)
 			}
 		}
 	}
@@ -74,19 +76,21 @@ func (a *analyzer) pin(sc *scope, conj []*pg.Node, only []*relation) (undo func(
 		}
 		switch items := x.Rexpr.GetList().GetItems(); {
 		case x.Kind == pg.A_Expr_Kind_AEXPR_OP:
-			a.pinSides(sc, x.Lexpr, x.Rexpr, set)
+			a.pinSides(sc, x.Lexpr, x.Rexpr, only, set)
 		case x.Kind == pg.A_Expr_Kind_AEXPR_IN && len(items) == 1:
-			a.pinSides(sc, x.Lexpr, items[0], set)
+			a.pinSides(sc, x.Lexpr, items[0], only, set)
 		}
 	}
 	for again := only == nil; again; {
 		again = false
 		for _, p := range a.same {
-			for k := range p {
-				if p[k].pinned && !p[1-k].pinned {
-					set(p[1-k], p[k].tenant)
-					again = p[1-k].pinned || again
-				}
+			switch {
+			case p.from.pinned && !p.to.pinned && !p.loose:
+				set(p.to, p.from.tenant)
+				again = true
+			case p.to.pinned && !p.from.pinned && p.both:
+				set(p.from, p.to.tenant)
+				again = true
 			}
 		}
 	}
@@ -101,7 +105,7 @@ func (a *analyzer) pin(sc *scope, conj []*pg.Node, only []*relation) (undo func(
 }
 
 // pinSides reads one equality, of rows too.
-func (a *analyzer) pinSides(sc *scope, x, y *pg.Node, set func(*relation, Source)) {
+func (a *analyzer) pinSides(sc *scope, x, y *pg.Node, only []*relation, set func(*relation, Source)) {
 	left, right := []*pg.Node{x}, []*pg.Node{y}
 	if l, r := x.GetRowExpr(), y.GetRowExpr(); l != nil && r != nil && len(l.Args) == len(r.Args) {
 		left, right = l.Args, r.Args
@@ -111,20 +115,37 @@ func (a *analyzer) pinSides(sc *scope, x, y *pg.Node, set func(*relation, Source
 		r, _ := a.resolve(sc, right[i])
 		switch {
 		case isTenantColumn(l) && isTenantColumn(r):
-			a.same = append(a.same, [2]*relation{l.rel, r.rel})
+			a.pairUp(l.rel, r.rel, only)
 		case isTenantColumn(l):
-			a.pinValue(l.rel, right[i], set)
+			a.pinValue(l, right[i], set)
 		case isTenantColumn(r):
-			a.pinValue(r.rel, left[i], set)
+			a.pinValue(r, left[i], set)
 		}
 	}
 }
 
-func (a *analyzer) pinValue(rel *relation, n *pg.Node, set func(*relation, Source)) {
-	src, _, _, _, ok := a.constant(n)
+func (a *analyzer) pinValue(o origin, n *pg.Node, set func(*relation, Source)) {
+	src, ok := a.sourceOf(n, o.col.Type)
 	if ok && !(src.Const != nil && src.Const.Null) {
-		set(rel, src)
+		set(o.rel, src)
 	}
+}
+
+// pairUp notes that rows of two relations meet only where their tenants are
+// equal. Rows of the preserved side of an outer join stay without meeting any,
+// so that nothing that is known of the other side holds for them.
+func (a *analyzer) pairUp(x, y *relation, only []*relation) {
+	p := pair{from: x, to: y, both: only == nil}
+	if only != nil {
+		switch {
+		case owns(only, y):
+		case owns(only, x):
+			p.from, p.to = y, x
+		default:
+			p.loose = true
+		}
+	}
+	a.same = append(a.same, p)
 }
 
 // owns reports whether rows of rel stand in one of the relations.

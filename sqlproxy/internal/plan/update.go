@@ -17,7 +17,9 @@ func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) []column {
 	a.from(in, s.FromClause)
 	a.conditions(in, s.WhereClause)
 	set := a.settingOf(in, w, s.WhereClause)
-	a.setColumns(in, set, s.TargetList)
+	if a.setColumns(in, set, s.TargetList) {
+		in.unpin()
+	}
 	return a.targets(in, s.ReturningList, nil)
 }
 
@@ -42,6 +44,9 @@ func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
 	}
 	pins := a.pins(sc, w, where)
 	set.tenant = a.sessions(w.table)
+	if a.c.Tenant == "" && w.table.Tenant().Column != "" {
+		set.tenant = owner{problem: "the tenant is not known"} // the default is for rows that name none
+	}
 	if src, ok := pins[w.tenantAt()]; ok {
 		set.tenant = owner{src: src}
 	} else if i := w.tenantAt(); i >= 0 {
@@ -144,14 +149,14 @@ type assignment struct {
 	at  int
 }
 
-// setColumns analyses the list of SET.
-func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) {
+// setColumns analyses the list of SET, and reports whether it gives the row another tenant or bound id.
+func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) (moved bool) {
 	todo := a.assignments(sc, set, list)
 	if a.refusal != nil {
-		return
+		return false
 	}
 	rel := set.rel
-	if set.table != nil && a.moves(sc, set, todo) {
+	if moved = set.table != nil && a.moves(sc, set, todo); moved {
 		rel = nil // values of the row as it was are another tenant's
 	}
 	row, mark := a.newRow(), a.mark()
@@ -175,6 +180,7 @@ func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) {
 		}
 	}
 	a.written(mark, row, at, set.tenant, set.rowID, set.several)
+	return moved
 }
 
 func (a *analyzer) plainAssignment(sc *scope, set *setting, t assignment) {
@@ -192,6 +198,7 @@ func (a *analyzer) assignments(sc *scope, set *setting, list []*pg.Node) (out []
 		if i < 0 {
 			return nil
 		}
+		a.writable(set.writing, []int{i}, int(t.Location))
 		m := t.GetVal().GetMultiAssignRef()
 		if m == nil {
 			out = append(out, assignment{i, t.Val, int(t.Location)})
@@ -233,7 +240,7 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 		case c != nil && set.guard != "":
 			a.refuseColumn(c, at, "the row in the table may be another tenant's", "Assign each column by itself.")
 		case c != nil:
-			wants[j] = assign(&target{column: c, tenant: set.tenant.src, rowID: set.rowID.src, row: row, rel: set.rel})
+			wants[j] = assign(&target{column: c, tenant: set.tenant.src, rowID: set.rowID.src, row: row, rel: set.rel.cols[i].origin.rel})
 		case set.table != nil && (i == set.tenantAt() || i == set.rowIDAt()):
 			a.refuseOwner(set, at)
 		}
@@ -265,7 +272,7 @@ func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 		if b := set.base(t.i); b != nil {
 			src, ok = a.sourceOf(t.val, b.Type)
 		}
-		if ok && own.problem == "" && sameSource(src, own.src) {
+		if ok && own.problem == "" && sameSource(src, own.src) && set.guard == "" {
 			continue
 		}
 		if set.excluded != nil && a.excludedColumn(sc, set, t.val) == t.i {
@@ -278,6 +285,7 @@ func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 			return true
 		}
 		*own, moved = owner{src: src}, true
+		set.guard = ""
 	}
 	return moved
 }
@@ -287,7 +295,10 @@ func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 func (a *analyzer) allAnew(sc *scope, set *setting, todo []assignment, at int, excluded bool) bool {
 	for _, c := range set.table.Columns() {
 		if !slices.ContainsFunc(todo, func(t assignment) bool {
-			return set.sealed(t.i) == c && t.val.GetColumnRef() == nil != excluded
+			if excluded {
+				return set.sealed(t.i) == c && a.excludedColumn(sc, set, t.val) == t.i
+			}
+			return set.sealed(t.i) == c && t.val.GetColumnRef() == nil
 		}) {
 			a.refuseOwner(set, at)
 			return false

@@ -43,10 +43,14 @@ func (m *merging) run(p *pendingOn) {
 		sealed = sealed || l.org.isSealed() || r.org.isSealed() || l.write != "" || r.write != ""
 		merged = append(merged, m.merge(l, r))
 		if isTenantColumn(l.org) && isTenantColumn(r.org) {
-			m.a.same = append(m.a.same, [2]*relation{l.org.rel, r.org.rel})
+			only := p.nullable
+			if only == nil && !p.inner {
+				only = []*relation{}
+			}
+			m.a.pairUp(l.org.rel, r.org.rel, only)
 		}
 	}
-	if m.j.IsNatural && (m.unknown()) {
+	if m.j.IsNatural && m.unknown() {
 		m.a.refuse(unknownColumns(-1))
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
@@ -54,7 +53,7 @@ func (a *analyzer) anyStatement(raw *pg.RawStmt, n *pg.Node) Stmt {
 	case n.GetCallStmt() != nil:
 		return a.callStmt(n.GetCallStmt())
 	case n.GetDoStmt() != nil:
-		a.code(n.GetDoStmt().Args, "a DO block")
+		a.code(raw, "a DO block")
 		return Stmt{}
 	}
 	return a.ddl(raw, n)
@@ -76,9 +75,7 @@ func (a *analyzer) fetch(s *pg.FetchStmt) Stmt {
 // What they make is not in the policy, so nothing sealed may get into it.
 func (a *analyzer) makeTable(into *pg.IntoClause, n *pg.Node) Stmt {
 	name := into.GetRel().GetRelname()
-	if t := a.listed(into.GetRel()); t != nil {
-		a.refuseDDL(t.Name(), "a table of the policy cannot be made from a query", "Create the table first, then INSERT into it.", into.GetRel())
-	}
+	a.intoListed(into.GetRel())
 	if x := n.GetExecuteStmt(); x != nil {
 		if a.c.Prepared != nil {
 			if p := a.c.Prepared(x.Name); p != nil && p.Touches {
@@ -104,6 +101,13 @@ func (a *analyzer) makeTable(into *pg.IntoClause, n *pg.Node) Stmt {
 		a.refuseDDL(name, "the query of a materialized view cannot compare sealed columns", "Make a table in its place.", into.GetRel())
 	}
 	return Stmt{Kind: KindDDL}
+}
+
+// intoListed refuses to make a table of the policy from a query, whose values nobody would seal.
+func (a *analyzer) intoListed(rv *pg.RangeVar) {
+	if t := a.listed(rv); t != nil {
+		a.refuseDDL(t.Name(), "a table of the policy cannot be made from a query", "Create the table first, then INSERT into it.", rv)
+	}
 }
 
 // materialized reports whether what is made keeps its query.
@@ -146,20 +150,16 @@ func (a *analyzer) callStmt(s *pg.CallStmt) Stmt {
 	return Stmt{}
 }
 
-// code refuses code in strings that names something sealed: the server runs it out of the proxy's sight.
-func (a *analyzer) code(options []*pg.Node, what string) {
-	for _, o := range options {
-		found := contains(o, func(m proto.Message) bool {
-			s, ok := m.(*pg.String)
-			return ok && parse.Scan(s.Sval, a.c.Catalog.Sensitive).Sensitive
-		})
-		if found {
-			a.refuse(&Refusal{
-				SQLState: "0A000", Position: int(o.GetDefElem().GetLocation()),
-				Message: what + " that names a sealed table cannot be checked by the proxy",
-				Hint:    "Send its statements one by one, or connect to the server without the proxy.",
-			})
-			return
-		}
+// code refuses code that names something sealed: the server runs it out of the
+// proxy's sight. Strings within strings count too, since EXECUTE may run them.
+func (a *analyzer) code(raw *pg.RawStmt, what string) {
+	from, to := a.stmtRange(raw)
+	if !parse.Scan(a.tree.Text[from:to], a.c.Catalog.Sensitive).Sensitive {
+		return
 	}
+	a.refuse(&Refusal{
+		SQLState: "0A000", Position: from,
+		Message: what + " that names a sealed table cannot be checked by the proxy",
+		Hint:    "Send its statements one by one, or connect to the server without the proxy.",
+	})
 }

@@ -30,7 +30,7 @@ func (a *analyzer) with(sc *scope, w *pg.WithClause) *scope {
 		return a.withRecursive(inner, w)
 	}
 	for _, n := range w.Ctes {
-		a.commonTable(inner, n.GetCommonTableExpr())
+		a.commonTable(inner, n.GetCommonTableExpr(), w.Recursive)
 	}
 	return inner
 }
@@ -51,12 +51,12 @@ func (a *analyzer) withRecursive(inner *scope, w *pg.WithClause) *scope {
 		}
 	}
 	for _, n := range w.Ctes {
-		a.commonTable(inner, n.GetCommonTableExpr())
+		a.commonTable(inner, n.GetCommonTableExpr(), w.Recursive)
 	}
 	return inner
 }
 
-func (a *analyzer) commonTable(sc *scope, c *pg.CommonTableExpr) {
+func (a *analyzer) commonTable(sc *scope, c *pg.CommonTableExpr, recursive bool) {
 	if a.refusal != nil || c == nil {
 		return
 	}
@@ -65,7 +65,7 @@ func (a *analyzer) commonTable(sc *scope, c *pg.CommonTableExpr) {
 	switch {
 	case s == nil:
 		out.cols = a.writing(sc, c.Ctequery)
-	case namesTable(c.Ctequery.ProtoReflect(), c.Ctename) && s.Op != pg.SetOperation_SETOP_NONE && s.Larg != nil:
+	case recursive && namesTable(c.Ctequery.ProtoReflect(), c.Ctename) && s.Op != pg.SetOperation_SETOP_NONE && s.Larg != nil:
 		out = a.recursive(sc, c, s)
 	default:
 		out.cols, out.unknown = a.subquery(sc, s, nil)

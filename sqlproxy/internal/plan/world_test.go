@@ -23,6 +23,7 @@ CREATE TABLE accounts (id int PRIMARY KEY, org_id int, ssn bytea, label text);
 CREATE TABLE members (id int PRIMARY KEY, org_id int, ssn bytea, role text);
 CREATE TABLE docs (id int, public_id uuid PRIMARY KEY, body bytea);
 CREATE TABLE orders (id int PRIMARY KEY, user_id int, total numeric, note text);
+CREATE TABLE moving (id int, mail bytea, mail_clear text);
 CREATE VIEW v_users AS SELECT id, ssn, name, lower(email) AS mail FROM users;
 CREATE VIEW v_twice AS SELECT v.id, v.ssn AS number FROM v_users v;
 CREATE VIEW v_length AS SELECT id, octet_length(ssn) AS n, ssn FROM users;
@@ -60,12 +61,16 @@ func worldPolicy(t testing.TB) *field.Policy {
 	one, org := field.TenantSource{Default: "t"}, field.TenantSource{Column: "org_id"}
 	policy, err := field.NewPolicy(
 		table(t, field.TableConfig{Name: "users", Tenant: one, Columns: []field.ColumnConfig{
-			ssn, {Name: "name", Type: text},
+			ssn,
+			{Name: "name", Type: text},
 			{Name: "pin", Type: typ(t, "int4"), Search: equality, Scope: field.ScopeGlobal},
 		}}),
 		table(t, field.TableConfig{Name: "people", Tenant: one, Columns: []field.ColumnConfig{ssn}}),
 		table(t, field.TableConfig{Name: "accounts", Tenant: org, Columns: []field.ColumnConfig{own}}),
 		table(t, field.TableConfig{Name: "members", Tenant: org, Columns: []field.ColumnConfig{own}}),
+		table(t, field.TableConfig{Name: "moving", Tenant: one, Columns: []field.ColumnConfig{
+			{Name: "mail", Type: text, Search: equality, Transition: field.Transition{Plain: "mail_clear"}},
+		}}),
 		table(t, field.TableConfig{Name: "docs", Tenant: one, RowID: "public_id", Columns: []field.ColumnConfig{{Name: "body", Type: text}}}),
 	)
 	if err != nil {

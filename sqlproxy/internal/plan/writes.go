@@ -50,6 +50,7 @@ func (a *analyzer) writeTarget(sc *scope, rv *pg.RangeVar) *writing {
 		a.refuse(&Refusal{
 			SQLState: "42P01", Position: int(rv.GetLocation()),
 			Message: fmt.Sprintf("relation %q does not exist, or cannot be written", rv.GetRelname()),
+			Hint:    "Where an earlier statement of the same text makes it, send the statements one by one.",
 		})
 		return nil
 	}
@@ -134,6 +135,28 @@ func (a *analyzer) targetColumn(w *writing, t *pg.ResTarget) int {
 	return -1
 }
 
+// writable refuses columns that are in transition: the sealed one and the plain one whose values it takes over.
+func (a *analyzer) writable(w *writing, columns []int, at int) {
+	for _, i := range columns {
+		if bad := w.rel.cols[i].origin.bad; bad != nil {
+			own := *bad
+			own.Position = at
+			a.refuse(&own)
+		}
+		b := w.base(i)
+		if w.table == nil || b == nil {
+			continue
+		}
+		for _, c := range w.table.Columns() {
+			if c.Transition().Plain == b.Name {
+				own := *inTransition(c)
+				own.Position = at
+				a.refuse(&own)
+			}
+		}
+	}
+}
+
 // owner is the tenant or the bound id of the rows that a statement writes: a
 // source, or why there is none.
 type owner struct {
@@ -175,14 +198,14 @@ func (a *analyzer) written(mark, row, at int, tenant, rowID owner, several strin
 func (a *analyzer) refuseColumn(c *field.Column, at int, why, hint string) {
 	a.refuse(&Refusal{
 		SQLState: "0A000", Position: at, Table: c.Table().Name(), Column: c.Name(),
-		Message: fmt.Sprintf("sealed column %q cannot be written here: %s", c.String(), why),
+		Message: fmt.Sprintf("sealed column %q: %s", c.String(), why),
 		Hint:    hint,
 	})
 }
 
 // plainColumn is what may stand in a column that is not sealed.
 func plainColumn(w *writing, i int) want {
-	to := forbid(fmt.Sprintf("the plain column %q", w.rel.cols[i].name))
+	to := forbid(fmt.Sprintf("assignment to the plain column %q", w.rel.cols[i].name))
 	to.column = true
 	return to
 }
@@ -191,7 +214,8 @@ func plainColumn(w *writing, i int) want {
 // the server would store it in clear.
 func (a *analyzer) serverDefault(w *writing, i, at int) {
 	c := w.sealed(i)
-	if b := w.base(i); c != nil && (b == nil || b.HasDefault || b.Generated || b.Identity) {
+	if b, own := w.base(i), w.rel.table.Column(w.rel.cols[i].name); c != nil &&
+		(b == nil || b.HasDefault || b.Generated || b.Identity || own != nil && own.HasDefault) {
 		a.refuseColumn(c, at, "its default is the server's, which does not seal",
 			"Drop the column's DEFAULT, and give the value in the statement.")
 	}
@@ -205,16 +229,27 @@ func sameSource(x, y Source) bool {
 }
 
 // sourceOf returns a constant or parameter that is written to, or compared
-// with, a plain column of a type.
+// with, a plain column of a type. It must have one spelling there: 1.0 is not
+// the id 1 that the column has.
 func (a *analyzer) sourceOf(n *pg.Node, typ uint32) (Source, bool) {
-	src, _, _, _, ok := a.constant(n)
-	if ok && src.Const != nil && src.Const.OID == oidUnknown {
+	src, _, _, oid, ok := a.constant(n)
+	switch {
+	case !ok:
+		return Source{}, false
+	case oid == 0, oid == oidUnknown, oid == typ:
+	case isText(oid) && isText(typ), isInteger(oid) && isInteger(typ):
+	default:
+		return Source{}, false
+	}
+	if src.Const != nil && src.Const.OID == oidUnknown {
 		k := *src.Const
 		k.OID = typ
 		src.Const = &k
 	}
-	return src, ok
+	return src, true
 }
+
+func isInteger(oid uint32) bool { return oid == oidInt2 || oid == oidInt4 || oid == oidInt8 }
 
 // deleteStmt analyses DELETE.
 func (a *analyzer) deleteStmt(sc *scope, s *pg.DeleteStmt) []column {

@@ -40,8 +40,12 @@ CREATE TABLE parted (id int, org text, ssn bytea, PRIMARY KEY (id)) PARTITION BY
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (1000);
 CREATE TABLE plain (id int PRIMARY KEY, a text, b bytea, org text);
 CREATE TABLE uuids (id uuid PRIMARY KEY, day bytea, at bytea, tags bytea, flag bytea, amount bytea, doc bytea, u bytea);
+CREATE TABLE half (id int);
+CREATE TABLE moving (id int PRIMARY KEY, old text, v bytea);
 CREATE VIEW people_v AS SELECT id, org, ssn AS social, note FROM people;
 CREATE VIEW flat_v AS SELECT id, email FROM flat WHERE id > 0;
+CREATE VIEW defaulting AS SELECT id, email FROM flat;
+ALTER VIEW defaulting ALTER email SET DEFAULT '\x00';
 CREATE VIEW ruled AS SELECT id, email FROM flat;
 CREATE RULE r AS ON INSERT TO ruled DO INSTEAD NOTHING;
 CREATE FUNCTION touch() RETURNS void LANGUAGE sql AS 'UPDATE flat SET note = NULL';
@@ -86,6 +90,8 @@ func wPolicy(t testing.TB) *field.Policy {
 			wColumn(t, "day", "date"), wColumn(t, "at", "timestamptz"), wColumn(t, "tags", "text[]"), wColumn(t, "flag", "bool"),
 			wColumn(t, "amount", "numeric(10,2)"), wColumn(t, "doc", "jsonb"), wColumn(t, "u", "uuid", wGlobal),
 		}},
+		{Name: "moving", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "v", "text", func(c *field.ColumnConfig) { c.Transition.Plain = "old" })}},
+		{Name: "half", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "ssn", "varchar", wEqual)}},
 		{Name: "coming", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "ssn", "varchar(20)", wGlobal), wColumn(t, "memo", "text")}},
 	} {
 		table, err := field.NewTable(cfg)
@@ -335,7 +341,7 @@ func TestWrites(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			own := c.context(t, base)
 			p, err := Analyze(&own, c.sql)
-			got := wShow(c.sql, p, err)
+			got := strings.TrimSpace(wShow(c.sql, p, err))
 			anew.WriteString(got + "\n\n")
 			if got != c.want && !*update {
 				t.Errorf("%s\ngot:\n%s\nwant:\n%s", c.sql, got, c.want)
@@ -374,7 +380,7 @@ func wRun(t *testing.T, conn *pgx.Conn, base Context, c wCase, p *Plan) {
 	if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Exec(context.Background(), "ROLLBACK; DEALLOCATE ALL") //nolint:errcheck // the next BEGIN fails if it did
+	defer conn.Exec(context.Background(), "ROLLBACK; DEALLOCATE ALL")
 	for _, sql := range c.prepare {
 		prepared, err := Analyze(&base, sql)
 		if err != nil {
@@ -387,13 +393,13 @@ func wRun(t *testing.T, conn *pgx.Conn, base Context, c wCase, p *Plan) {
 	text := wRender(c.sql, p)
 	var err error
 	switch {
-	case len(p.Stmts) == 1 && p.Stmts[0].Copy != nil && p.Stmts[0].Copy.In:
+	case strings.HasPrefix(text, "COPY") && strings.Contains(text, "FROM STDIN"):
 		_, err = conn.PgConn().CopyFrom(ctx, strings.NewReader(""), text)
-		if err != nil && p.Stmts[0].Copy.Format == "binary" {
-			err = nil // an empty stream is not one in this format
-			conn.Exec(ctx, "ROLLBACK") //nolint:errcheck // ends what failed
+		if err != nil && strings.Contains(strings.ToLower(text), "binary") {
+			err = nil                  // an empty stream is not one in this format
+			conn.Exec(ctx, "ROLLBACK") // ends what failed
 		}
-	case len(p.Stmts) == 1 && p.Stmts[0].Copy != nil:
+	case strings.HasPrefix(text, "COPY"):
 		_, err = conn.PgConn().CopyTo(ctx, &bytes.Buffer{}, text)
 	case len(p.Stmts) == 1 && p.NumParams > 0:
 		oids := make([]uint32, len(p.Params))

@@ -22,6 +22,8 @@ var errSkipping = errors.New("server skips to the next Sync")
 type asked struct {
 	// synced is set where a Sync of the proxy's follows, so that a ReadyForQuery belongs to the answer.
 	synced bool
+	// closes is how many answers to Close are still to come.
+	closes int
 	rows   [][][]byte
 	// failure is the body of the server's ErrorResponse.
 	failure []byte
@@ -52,21 +54,36 @@ func (c *clientSide) Query(ctx context.Context, sql string) ([][][]byte, error) 
 		return nil, err
 	}
 	c.s.stats.Queries.Add(1)
-	a := &asked{synced: !c.piped}
-	w := newWaiter()
-	c.s.queue.push(expected{kind: expectOwn, own: true, asked: a, wait: w})
 	out := c.in.Append()
 	out = wire.AppendParse(out, ownName, sql, nil)
 	out = wire.AppendMessage(out, wire.Bind, ownName, "\x00", ownName, "\x00", "\x00\x00", "\x00\x00", "\x00\x00")
 	out = wire.AppendMessage(out, wire.Execute, ownName, "\x00", "\x00\x00\x00\x00")
 	out = wire.AppendMessage(out, wire.Close, "P", ownName, "\x00")
 	out = wire.AppendMessage(out, wire.Close, "S", ownName, "\x00")
-	if a.synced {
-		out = wire.AppendMessage(out, wire.Sync)
-	} else {
-		out = wire.AppendMessage(out, wire.Flush)
+	return c.exchange(out, 2)
+}
+
+// makeSure waits, where it is not sure what a name stands for, until the server has answered
+// all that was sent. What it sends does nothing, in a failed transaction too.
+func (c *clientSide) makeSure(unsure bool) error {
+	if !unsure {
+		return nil
 	}
-	if err := c.in.Set(out); err != nil {
+	_, err := c.exchange(wire.AppendMessage(c.in.Append(), wire.Close, "S", ownName, "\x00"), 1)
+	return err
+}
+
+// exchange sends messages of the proxy's own, the last of which are as many of
+// Close, and waits for the answers.
+func (c *clientSide) exchange(out []byte, closes int) ([][][]byte, error) {
+	a := &asked{synced: !c.piped, closes: closes}
+	w := newWaiter()
+	c.s.queue.push(expected{kind: expectOwn, own: true, asked: a, wait: w})
+	end := byte(wire.Flush)
+	if a.synced {
+		end = wire.Sync
+	}
+	if err := c.in.Set(wire.AppendMessage(out, end)); err != nil {
 		return nil, err
 	}
 	if err := c.waitFor(w); err != nil {
@@ -96,13 +113,13 @@ func (c *clientSide) waitFor(w *waiter) error {
 }
 
 // answer takes a message that answers a query of the proxy's own. over is set when it was the last.
-func (a *asked) answer(typ byte, body []byte, closed *int) (over bool) {
+func (a *asked) answer(typ byte, body []byte) (over bool) {
 	switch typ {
 	case wire.DataRow:
 		a.row(body)
 	case wire.CloseComplete:
-		*closed++
-		return *closed == 2 && !a.synced
+		a.closes--
+		return a.closes == 0 && !a.synced
 	case wire.ErrorResponse:
 		a.failure = append([]byte{}, body...)
 		return !a.synced

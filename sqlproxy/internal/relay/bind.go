@@ -48,6 +48,9 @@ func (c *clientSide) bind() error {
 		return c.answer(err, "", false)
 	}
 	c.forgetPortals()
+	if err := c.makeSure(c.statements.ambiguous(stName, c.pipeline)); err != nil {
+		return c.answer(err, "", false)
+	}
 	st := c.statements.get(stName)
 	if st == nil {
 		return c.bindUnknown(name, stName)
@@ -62,23 +65,23 @@ func (c *clientSide) bind() error {
 	if st.effects != 0 || c.portals.get(name) != nil {
 		po = &portal{effects: st.effects}
 	}
-	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, po)})
+	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, po, c.pipeline)})
 	c.in.Pass()
 	return nil
 }
 
-// bindUnknown carries a Bind of a statement that was not prepared by Parse. The server knows it if SQL
-// prepared it; if it was refused the values must not be sent.
+// bindUnknown carries a Bind of a statement that was not prepared by Parse. The server knows it
+// if SQL prepared it, and then it touches nothing sealed. If it does not, the values, which
+// may be meant for a statement that was refused, must not be sent: so it is asked first.
 func (c *clientSide) bindUnknown(name, stName []byte) error {
-	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, nil)})
-	if !c.refusedNames {
-		c.in.Pass()
-		return nil
+	out := wire.AppendMessage(c.in.Append(), wire.Describe, "S", string(stName), "\x00")
+	out = wire.AppendMessage(out, wire.Close, "S", ownName, "\x00")
+	if _, err := c.exchange(out, 1); err != nil {
+		return c.answer(err, "", false)
 	}
-	out := c.in.Append()
-	out = wire.AppendMessage(out, wire.Bind, string(name), "\x00", string(stName), "\x00", "\x00\x00", "\x00\x00", "\x00\x00")
-	c.in.Drop()
-	return c.in.Set(out)
+	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, nil, c.pipeline)})
+	c.in.Pass()
+	return nil
 }
 
 // forgetPortals drops what is known of portals that ended with their transaction.
@@ -127,7 +130,7 @@ func (c *clientSide) bindSealed(st *statement) error {
 		c.s.queue.push(expected{kind: expectStatement, own: true, statement: st})
 		out = wire.AppendMessage(out, wire.Describe, "S", st.name, "\x00")
 	}
-	c.s.queue.push(expected{kind: expectBind, portal: po, made: c.portals.set(m.Portal, po)})
+	c.s.queue.push(expected{kind: expectBind, portal: po, made: c.portals.set(m.Portal, po, c.pipeline)})
 	out = appendBind(out, &m, bound, po.server)
 	c.in.Drop()
 	return c.in.Set(out)
@@ -191,6 +194,9 @@ func (c *clientSide) execute() error {
 	if err != nil {
 		return c.answer(err, "", false)
 	}
+	if err := c.makeSure(c.portals.ambiguous(name, c.pipeline)); err != nil {
+		return c.answer(err, "", false)
+	}
 	po := c.portals.get(name)
 	if po == nil {
 		c.copyIn.other()
@@ -235,7 +241,7 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 		return err
 	}
 	if e.wait.outcome == done {
-		c.learn(l, 1)
+		c.learn(l, 1, false)
 	}
 	return nil
 }
@@ -253,6 +259,13 @@ func (c *clientSide) describe() error {
 	}
 	name, _, err := c.namesOf(1, 1)
 	if err != nil {
+		return c.answer(err, "", false)
+	}
+	unsure := c.statements.ambiguous(name, c.pipeline)
+	if what == 'P' {
+		unsure = c.portals.ambiguous(name, c.pipeline)
+	}
+	if err := c.makeSure(unsure); err != nil {
 		return c.answer(err, "", false)
 	}
 	if what == 'P' {
@@ -281,9 +294,9 @@ func (c *clientSide) close() error {
 	}
 	e := expected{kind: expectClose}
 	if isPortal {
-		e.made = c.portals.set(name, nil)
+		e.made = c.portals.set(name, nil, c.pipeline)
 	} else {
-		e.made = c.statements.set(name, nil)
+		e.made = c.statements.set(name, nil, c.pipeline)
 	}
 	c.s.queue.push(e)
 	c.in.Pass()

@@ -16,6 +16,8 @@ type clientSide struct {
 	// piped is set from the first message of the extended protocol to the Sync that
 	// ends the pipeline.
 	piped bool
+	// pipeline numbers pipelines: each Sync begins another.
+	pipeline int
 	// skipping drops everything up to the client's Sync: a message before it was refused, so the
 	// server would ignore it, and it may hold what must not be sent.
 	skipping bool
@@ -23,9 +25,8 @@ type clientSide struct {
 	statements names[statement]
 	portals    names[portal]
 	// sealedNames is set once a statement or cursor that touches something sealed got a name that SQL may
-	// use. refusedNames is set once such a statement was refused: then Bind may name
-	// what the server does not know.
-	sealedNames, refusedNames bool
+	// use.
+	sealedNames bool
 
 	rules    *rules
 	database *database
@@ -39,6 +40,10 @@ type clientSide struct {
 	catalog   known
 	settings  known
 	view      *view
+
+	// unsure is set where the analysis asked for a name whose meaning the server did not confirm yet.
+	// moved is set where it asked for a statement that would mean something else now.
+	unsure, moved bool
 
 	copyIn copyIn
 }
@@ -125,6 +130,7 @@ func (c *clientSide) sync() {
 	c.s.queue.push(expected{kind: expectSync})
 	c.in.Pass()
 	c.piped, c.skipping = false, false
+	c.pipeline++
 }
 
 // call forwards or refuses a FunctionCall.
@@ -172,6 +178,7 @@ func (c *clientSide) refuse(message []byte, simple, force bool) error {
 	e := expected{kind: expectQuery, refusal: message, force: force}
 	out := c.in.Append()
 	if simple {
+		e.made = c.dropUnnamed()
 		out = wire.AppendMessage(out, wire.Query, refusedText, "\x00")
 	} else {
 		e.kind, e.own, c.skipping = expectParse, true, true

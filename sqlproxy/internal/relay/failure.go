@@ -20,6 +20,9 @@ func (v *serverSide) failure(e *expected) error {
 	switch e.kind {
 	case expectQuery, expectCall, expectSync: // ReadyForQuery follows
 		v.endResult()
+		if e.query != nil {
+			e.query.failed = true
+		}
 	default:
 		v.endResult()
 		if e.portal != nil && e.kind == expectExecute && hasCopyIn(e.portal.plan()) {

@@ -24,10 +24,10 @@ func (c *clientSide) look(text string, oids []uint32) (l looked, err error) {
 	if c.follow(); !c.rules.sealed {
 		return l, nil
 	}
-	if err := c.revalidate(); err != nil {
+	words, err := c.words(text)
+	if err != nil {
 		return l, err
 	}
-	words := c.engine().scan(c.snapshot, text)
 	l.effects, l.names = words.Effects, words.Names
 	if words.Effects&parse.Settings != 0 && c.s.cfg.Tenant != "" && setsTenant(text) {
 		return l, refusal("42501", "the tenant of this session is fixed and cannot be set",
@@ -41,6 +41,29 @@ func (c *clientSide) look(text string, oids []uint32) (l looked, err error) {
 		l.effects |= l.plan.Effects
 	}
 	return l, err
+}
+
+// words reads a text's words, by a snapshot that is not out of date.
+func (c *clientSide) words(text string) (words parse.Words, err error) {
+	if seen := c.snapshot; seen != nil {
+		words = c.engine().scan(seen, text)
+		if !words.Sensitive && always(text, words.Effects) {
+			return words, nil
+		}
+		if err = c.revalidate(); err != nil || c.snapshot == seen {
+			return words, err
+		}
+	} else if err = c.revalidate(); err != nil {
+		return words, err
+	}
+	return c.engine().scan(c.snapshot, text), nil
+}
+
+// always reports whether a text is one that the server takes in a transaction that has failed:
+// a single statement that ends it, or none. No query may come before it.
+func always(text string, e parse.Effects) bool {
+	text = strings.TrimRight(text, "; \t\r\n")
+	return text == "" || e&parse.Ends != 0 && !strings.Contains(text, ";")
 }
 
 // setsTenant reports whether a text names the setting rowseal.tenant.
@@ -99,7 +122,18 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words) (*vi
 		}
 	}
 	k.text = strings.Clone(text)
+	c.unsure, c.moved = false, false
 	p, err := c.makePlan(v, k.text, oids)
+	if c.unsure {
+		// What a name stands for is not known before the server's answers are.
+		if err := c.makeSure(true); err != nil {
+			return nil, nil, err
+		}
+		p, err = c.makePlan(v, k.text, oids)
+	}
+	if err == nil && c.moved {
+		err = errMoved()
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -133,14 +167,18 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32) (p *plan.Plan
 
 // prepared gives the plan of a prepared statement, for EXECUTE.
 func (c *clientSide) prepared(name string) *plan.Plan {
-	if st := c.statements.get([]byte(name)); st != nil {
-		return st.plan
+	c.unsure = c.unsure || c.statements.unsure([]byte(name))
+	st := c.statements.get([]byte(name))
+	if st == nil {
+		return nil
 	}
-	return nil
+	c.moved = c.moved || st.touches() && !c.view.same(st.seen)
+	return st.plan
 }
 
 // cursor gives the columns of a cursor or portal, for FETCH.
 func (c *clientSide) cursor(name string) []plan.Output {
+	c.unsure = c.unsure || c.portals.unsure([]byte(name))
 	po := c.portals.get([]byte(name))
 	switch {
 	case po == nil:
@@ -178,8 +216,15 @@ func hasConstants(p *plan.Plan) bool {
 	return false
 }
 
+// errMoved says that a prepared statement would mean something else now. Drivers
+// know it, and prepare again.
+func errMoved() error { return refusal("0A000", "cached plan must not change result type", "") }
+
 // recheck sees to it that a prepared statement still means what it was prepared as.
 func (c *clientSide) recheck(st *statement) error {
+	if !st.sensitive && st.snapshot != nil && always(st.text, st.effects) {
+		return nil
+	}
 	if err := c.revalidate(); err != nil {
 		return err
 	}
@@ -212,7 +257,7 @@ func (c *clientSide) recheck(st *statement) error {
 		was = &plan.Plan{}
 	}
 	if (p.Touches || was.Touches) && !reflect.DeepEqual(p, was) {
-		return refusal("0A000", "cached plan must not change result type", "")
+		return errMoved()
 	}
 	st.seen, st.snapshot = v, c.snapshot
 	return nil

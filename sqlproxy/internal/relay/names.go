@@ -18,8 +18,10 @@ const maxName = 63
 // name stands for what it stood for before.
 type named[T any] struct {
 	value *T // nil where the message closed the name
-	state atomic.Int32
-	prev  *named[T]
+	// pipeline is the number of the pipeline that the message was in.
+	pipeline int
+	state    atomic.Int32
+	prev     *named[T]
 }
 
 // names are the prepared statements or the portals of a session, as the client's side sees them.
@@ -40,6 +42,31 @@ func (n names[T]) get(name []byte) *T {
 		return e.value
 	}
 	return nil
+}
+
+// unsure reports whether the server did not answer yet to what gave a name its meaning.
+func (n names[T]) unsure(name []byte) bool {
+	e := n.find(name)
+	return e != nil && outcome(e.state.Load()) == pending
+}
+
+// ambiguous reports whether a name may stand for one of two things, of which one touches something
+// sealed, when a message of this pipeline is taken. Within the pipeline that gave the name its
+// meaning it does not: if that failed, so does all that follows.
+func (n names[T]) ambiguous(name []byte, pipeline int) bool {
+	e := n.find(name)
+	if e == nil || e.prev == nil || e.pipeline == pipeline || outcome(e.state.Load()) != pending {
+		return false
+	}
+	for ; e != nil; e = e.prev {
+		if v, ok := any(e.value).(interface{ touches() bool }); ok && e.value != nil && v.touches() {
+			return true
+		}
+		if outcome(e.state.Load()) == done {
+			break
+		}
+	}
+	return false
 }
 
 func (n names[T]) find(name []byte) *named[T] {
@@ -66,12 +93,12 @@ func (n names[T]) find(name []byte) *named[T] {
 
 // set has a name stand for value, or for nothing where that is nil, if the
 // message that says so is taken; what it returns, if anything, learns that.
-func (n names[T]) set(name []byte, value *T) *atomic.Int32 {
+func (n names[T]) set(name []byte, value *T, pipeline int) *atomic.Int32 {
 	old := n.find(name)
 	if value == nil && old == nil {
 		return nil
 	}
-	e := &named[T]{value: value, prev: old}
+	e := &named[T]{value: value, pipeline: pipeline, prev: old}
 	n[string(key(name))] = e
 	return &e.state
 }
@@ -142,7 +169,12 @@ type query struct {
 	// index is the statement that the server is at, for the server's side; once the query is
 	// over, how many were completed.
 	index int
+	// failed is set where the server answered with an error.
+	failed bool
 }
+
+// touches reports whether rows of the portal are changed.
+func (p *portal) touches() bool { return p.cursor || p.statement != nil }
 
 // openerKey says what an Opener was made for.
 type openerKey struct {

@@ -189,13 +189,6 @@ func (q *queue) skip() {
 	}
 }
 
-// isSkipping reports whether the server ignores what comes before the next Sync.
-func (q *queue) isSkipping() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.skipping
-}
-
 // second gives what is expected behind the front; nil for nothing.
 func (q *queue) second() *expected {
 	if q.head+1 >= len(q.mine) {

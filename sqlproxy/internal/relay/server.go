@@ -20,8 +20,6 @@ type serverSide struct {
 	copyOut copyOpener
 	// copying is set while the server takes data, so that it ignores Sync.
 	copying bool
-	// closed counts CloseComplete in the answer to a query of the proxy's own.
-	closed int
 	// swallow is set when a value did not open, until the client's ReadyForQuery: it was told.
 	swallow bool
 	// altered is set where a statement of the transaction may have changed the catalog.
@@ -214,7 +212,7 @@ func (v *serverSide) own(e *expected, typ byte) error {
 	if err != nil {
 		return err
 	}
-	over := e.asked.answer(typ, body, &v.closed)
+	over := e.asked.answer(typ, body)
 	if typ == wire.ReadyForQuery && len(body) == 1 {
 		v.status(body[0])
 	}
@@ -227,7 +225,6 @@ func (v *serverSide) own(e *expected, typ byte) error {
 	if !over {
 		return nil
 	}
-	v.closed = 0
 	v.s.queue.pop(done)
 	if failed {
 		v.s.queue.skip()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/relay"
 )
@@ -228,8 +229,16 @@ func TestSQLPreparedStatementsAndCursorsOpen(t *testing.T) {
 	if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][0]) != "canary-1" {
 		t.Errorf("a statement that SQL prepared gives %q, %v", r.Rows, r.Err)
 	}
-	mustExec(t, conn, "DEALLOCATE q")
+	mustExec(t, conn, "SET search_path = pg_catalog")
 	_, err := conn.Exec(ctx, "EXECUTE q(1)")
+	wantState(t, err, "0A000")
+	mustExec(t, conn, "RESET search_path")
+	mustExec(t, conn, "EXECUTE q(1)")
+	_, err = conn.Exec(ctx, "SELECT 1/0; DEALLOCATE ALL")
+	wantState(t, err, "22012")
+	mustExec(t, conn, "EXECUTE q(1)")
+	mustExec(t, conn, "DEALLOCATE q")
+	_, err = conn.Exec(ctx, "EXECUTE q(1)")
 	wantState(t, err, "26000")
 }
 
@@ -371,5 +380,66 @@ func TestLongTextsAreRefused(t *testing.T) {
 		_, err := conn.Exec(context.Background(), long)
 		wantState(t, err, "54000")
 		mustExec(t, conn, "SELECT 1")
+	}
+}
+
+func TestCopyIsSealedAndOpened(t *testing.T) {
+	ctx := context.Background()
+	direct, through := sealed(t, &relay.Config{})
+	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+	conn := connect(t, through, pgx.QueryExecModeCacheStatement)
+	n, err := conn.CopyFrom(ctx, pgx.Identifier{"patients"}, []string{"id", "ssn", "age"},
+		pgx.CopyFromSlice(3000, func(i int) ([]any, error) { return []any{i, "canary-copy", int32(i)}, nil }))
+	if err != nil || n != 3000 {
+		t.Fatalf("copied %d, %v", n, err)
+	}
+	var leaks int
+	if err := raw.QueryRow(ctx, "SELECT count(*) FROM patients WHERE position('canary'::bytea in ssn) > 0").Scan(&leaks); err != nil || leaks != 0 {
+		t.Fatalf("%d values are in clear, %v", leaks, err)
+	}
+	pg := conn.PgConn()
+	if _, err := pg.CopyFrom(ctx, strings.NewReader("5000\tcanary-text\t41\n5001\t\\N\t\\N\n"), "COPY patients (id, ssn, age) FROM STDIN"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = pg.CopyFrom(ctx, strings.NewReader("5002\tcanary-bad\tno number\n"), "COPY patients (id, ssn, age) FROM STDIN")
+	wantState(t, err, "22P02")
+	mustExec(t, conn, "SELECT 1")
+	var out bytes.Buffer
+	if _, err := pg.CopyTo(ctx, &out, "COPY (SELECT id, ssn, age FROM patients WHERE id >= 5000 ORDER BY id) TO STDOUT"); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != "5000\tcanary-text\t41\n5001\t\\N\t\\N\n" {
+		t.Errorf("copied out %q", out.String())
+	}
+	_, err = pg.CopyFrom(ctx, strings.NewReader("5000\tcanary-dup\t41\n"), "COPY patients (id, ssn, age) FROM STDIN")
+	wantState(t, err, "23505")
+	mustExec(t, conn, "SELECT 1")
+}
+
+func TestSeveralCopiesInOneTextKnowTheirData(t *testing.T) {
+	direct, through := sealed(t, &relay.Config{})
+	conn := hijack(t, through)
+	data := func(s string) []byte {
+		return encode(t, &pgproto3.CopyData{Data: []byte(s)}, &pgproto3.CopyDone{})
+	}
+	script := encode(t, &pgproto3.Query{String: "COPY plain FROM STDIN; COPY patients (id, ssn) FROM STDIN; COPY plain FROM STDIN"})
+	script = append(append(append(script, data("1\tone\n")...), data("1\tcanary-one\n")...), data("2\ttwo\n")...)
+	script = append(script, encode(t, &pgproto3.Query{String: "COPY patients (id, ssn, age) FROM STDIN"})...)
+	script = append(script, data("2\tcanary-bad\tbad\n")...)
+	script = append(script, encode(t, &pgproto3.Query{String: "SELECT ssn FROM patients"},
+		// libpq sends a Sync with the Execute of a COPY, which the server ignores, and one behind the data.
+		&pgproto3.Parse{Query: "COPY patients (id, ssn) FROM STDIN"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{})...)
+	script = append(append(script, data("3\tcanary-three\n")...), encode(t, &pgproto3.Sync{},
+		&pgproto3.Query{String: "COPY (SELECT id, ssn FROM patients ORDER BY id) TO STDOUT"})...)
+	wantWords(t, play(t, conn, script), `G "\x00\x00\x02\x00\x00\x00\x00", C "COPY 1\x00", G "\x00\x00\x02\x00\x00\x00\x00", C "COPY 1\x00", `+
+		`G "\x00\x00\x02\x00\x00\x00\x00", C "COPY 1\x00", Z "I", G "\x00\x00\x03\x00\x00\x00\x00\x00\x00", E 22P02, Z "I", `+
+		`T ssn:25:-1:-1:0, D "\x00\x01\x00\x00\x00\ncanary-one", C "SELECT 1\x00", Z "I", `+
+		`1 "", 2 "", G "\x00\x00\x02\x00\x00\x00\x00", C "COPY 1\x00", Z "I", `+
+		`H "\x00\x00\x02\x00\x00\x00\x00", d "1\tcanary-one\n", d "3\tcanary-three\n", c "", C "COPY 2\x00", Z "I", `+
+		`Z "I", C "ROLLBACK\x00", Z "I", T ?column?:25:-1:-1:0, D "\x00\x01\x00\x00\x00\x11end of the script", C "SELECT 1\x00", Z "I"`)
+	var n int
+	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+	if err := raw.QueryRow(context.Background(), "SELECT count(*) FROM patients WHERE position('canary'::bytea in ssn) > 0").Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d values are in clear, %v", n, err)
 	}
 }

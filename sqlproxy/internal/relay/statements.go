@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
@@ -28,18 +29,20 @@ func (c *clientSide) query() error {
 	text := unsafeString(body[:len(body)-1])
 	l, err := c.look(text, nil)
 	if err != nil {
-		c.refusedNames = c.refusedNames || l.names
 		return c.answer(err, text, true)
 	}
 	c.note(l.effects)
 	if l.plan == nil && l.effects&parse.Discards == 0 {
 		c.copyIn.other()
-		c.s.queue.push(expected{kind: expectQuery, alters: alters(l.effects)})
+		c.s.queue.push(expected{kind: expectQuery, alters: alters(l.effects), made: c.dropUnnamed()})
 		c.in.Pass()
 		return nil
 	}
 	return c.queryPlanned(text, l)
 }
+
+// dropUnnamed takes note that a Query drops the unnamed statement.
+func (c *clientSide) dropUnnamed() *atomic.Int32 { return c.statements.set(nil, nil, c.pipeline) }
 
 // alters reports whether other sessions' catalog may be another after a text.
 func alters(e parse.Effects) bool { return e&parse.Catalog != 0 }
@@ -70,7 +73,7 @@ func malformed() error { return refusal("08P01", "invalid message format", "") }
 // queryPlanned carries a Query that touches something sealed, or changes names.
 func (c *clientSide) queryPlanned(text string, l looked) error {
 	q := &query{plan: l.plan, seen: l.view}
-	e := expected{kind: expectQuery, query: q, alters: alters(l.effects)}
+	e := expected{kind: expectQuery, query: q, alters: alters(l.effects), made: c.dropUnnamed()}
 	if l.view != nil {
 		q.values = l.view.values
 	}
@@ -100,7 +103,7 @@ func (c *clientSide) queryPlanned(text string, l looked) error {
 	if err := c.waitFor(e.wait); err != nil {
 		return err
 	}
-	c.learn(l, q.index)
+	c.learn(l, q.index, q.failed)
 	return nil
 }
 
@@ -115,9 +118,11 @@ func changesNames(p *plan.Plan) bool {
 	return false
 }
 
-// learn takes over what the first n statements of a text made or dropped.
-func (c *clientSide) learn(l looked, n int) {
-	if l.effects&parse.Discards != 0 && n > 0 {
+// learn takes over what the first n statements of a text made or dropped. Where one
+// failed it is not known whether that came before all names were dropped: then they are kept, since a
+// name that is forgotten might be bound to values that would not be sealed.
+func (c *clientSide) learn(l looked, n int, failed bool) {
+	if l.effects&parse.Discards != 0 && n > 0 && !failed {
 		clear(c.statements)
 		clear(c.portals)
 		c.sealedNames = false
@@ -137,10 +142,10 @@ func (c *clientSide) learnName(st *plan.Stmt, v *view) {
 		c.sealedNames = true
 		settle(c.statements.set(name, &statement{
 			name: st.Name, sensitive: true, seen: v, analysed: v, snapshot: v.snapshot, plan: st.Inner,
-		}))
+		}, c.pipeline))
 	case plan.KindDeclare:
 		c.sealedNames = true
-		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v}))
+		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v}, c.pipeline))
 	case plan.KindDeallocate:
 		forget(c.statements, name)
 	case plan.KindClose:
@@ -153,7 +158,7 @@ func forget[T any](n names[T], name []byte) {
 	if len(name) == 0 {
 		clear(n)
 	}
-	settle(n.set(name, nil))
+	settle(n.set(name, nil, 0))
 }
 
 // parse carries a Parse.
@@ -170,7 +175,6 @@ func (c *clientSide) parse() error {
 	text := unsafeString(m.Text)
 	l, err := c.look(text, m.OIDs)
 	if err != nil {
-		c.refusedNames = true
 		return c.answer(err, text, false)
 	}
 	st := &statement{
@@ -178,7 +182,7 @@ func (c *clientSide) parse() error {
 		sensitive: l.plan != nil, seen: l.view, analysed: l.view, snapshot: c.snapshot, plan: l.plan,
 	}
 	if !st.touches() {
-		c.s.queue.push(expected{kind: expectParse, made: c.statements.set(m.Name, st)})
+		c.s.queue.push(expected{kind: expectParse, made: c.statements.set(m.Name, st, c.pipeline)})
 		c.in.Pass()
 		return nil
 	}
@@ -192,7 +196,6 @@ func (c *clientSide) parseSealed(st *statement) error {
 	if len(st.plan.Pieces) > 0 {
 		var err error
 		if st.rewritten, err = st.seen.values.Text(c.s.ctx, st.plan, text); err != nil {
-			c.refusedNames = true
 			return c.answer(err, text, false)
 		}
 		text = st.rewritten.Text
@@ -201,7 +204,7 @@ func (c *clientSide) parseSealed(st *statement) error {
 		c.sealedNames = true
 	}
 	st.asked = true
-	c.s.queue.push(expected{kind: expectParse, statement: st, made: c.statements.set([]byte(st.name), st)})
+	c.s.queue.push(expected{kind: expectParse, statement: st, made: c.statements.set([]byte(st.name), st, c.pipeline)})
 	c.s.queue.push(expected{kind: expectStatement, own: true, statement: st})
 	out := c.in.Append()
 	c.in.Drop()

@@ -115,8 +115,8 @@ func (k *Keys) GoString() string { return k.String() }
 func derive(password string, salt []byte, iterations int) (*Keys, error) {
 	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, keySize)
 	if err != nil {
-		// Under GODEBUG=fips140=only: salts of 16 and passwords of 14 bytes at least.
-		return nil, fmt.Errorf("scram: the password or the server's salt is too short for this program's FIPS mode: %w", err)
+		// Under GODEBUG=fips140=only, of salts under 16 bytes, which is what PostgreSQL makes.
+		return nil, fmt.Errorf("scram: the verifier's salt is too short for this program's FIPS mode; set the password anew: %w", err)
 	}
 	k := &Keys{Iterations: iterations, Salt: salt}
 	copy(k.ClientKey[:], mac(salted, "Client Key"))

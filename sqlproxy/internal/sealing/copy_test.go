@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"pgregory.net/rapid"
 
+	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 )
@@ -161,37 +162,37 @@ func copyData(format string) *rapid.Generator[string] {
 func TestCopyInReadsRowsAsTheServerDoes(t *testing.T) {
 	w := newTwins(t)
 	for format, list := range dialects {
-		for _, d := range list {
-			t.Run(format+d.options, func(t *testing.T) {
-				taken := 0
-				rapid.Check(t, func(t *rapid.T) {
-					w.exec(t, "truncate plain; truncate sealed")
-					data := []byte(copyData(format).Draw(t, "data"))
-					cuts := rapid.SliceOfN(rapid.IntRange(0, len(data)), 0, 5).Draw(t, "cuts")
-					c := w.layout(format)
-					d.change(c)
-					refused := w.copyIn("plain", d.options, data)
-					out, err := through(context.Background(), w.NewCopyIn(c), data, cuts)
-					if (refused == nil) != (err == nil) {
-						if err == nil || !strings.Contains(err.Error(), "marker") && !strings.Contains(err.Error(), "tenant") {
-							t.Fatalf("%q: the server says %v, CopyIn %v", data, refused, err)
-						}
+		t.Run(format, func(t *testing.T) {
+			taken := 0
+			rapid.Check(t, func(t *rapid.T) {
+				d := rapid.SampledFrom(list).Draw(t, "in")
+				w.exec(t, "truncate plain; truncate sealed")
+				data := []byte(copyData(format).Draw(t, "data"))
+				cuts := rapid.SliceOfN(rapid.IntRange(0, len(data)), 0, 5).Draw(t, "cuts")
+				c := w.layout(format)
+				d.change(c)
+				refused := w.copyIn("plain", d.options, data)
+				out, err := through(context.Background(), w.NewCopyIn(c), data, cuts)
+				if (refused == nil) != (err == nil) {
+					// Refused here alone: a marker in csv with data behind it, and an empty tenant.
+					if err == nil || !strings.Contains(err.Error(), "marker") && !strings.Contains(err.Error(), "tenant") {
+						t.Fatalf("%q: the server says %v, CopyIn %v", data, refused, err)
 					}
-					if err != nil {
-						checkCopyRefusal(t, err, refused)
-						return
-					}
-					if err := w.copyIn("sealed", d.options, out); err != nil {
-						t.Fatalf("%q became %q, which the server refuses: %v", data, out, err)
-					}
-					w.compare(t, data)
-					taken++
-				})
-				if taken == 0 {
-					t.Error("no data was taken")
 				}
+				if err != nil {
+					checkCopyRefusal(t, err, refused)
+					return
+				}
+				if err := w.copyIn("sealed", d.options, out); err != nil {
+					t.Fatalf("%q became %q, which the server refuses: %v", data, out, err)
+				}
+				w.compare(t, data)
+				taken++
 			})
-		}
+			if taken == 0 {
+				t.Error("no data was taken")
+			}
+		})
 	}
 }
 
@@ -359,6 +360,52 @@ func TestASessionsTenantBindsCopy(t *testing.T) {
 	got, err := f.NewCopyOut(f.layout("text")).Row(t.Context(), nil, out)
 	if err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestCopiedValuesAreBoundToTheirRows(t *testing.T) {
+	f := newFixture(t)
+	table, err := field.NewTable(field.TableConfig{
+		Name: "notes", Tenant: field.TenantSource{Column: "org_id"}, RowID: "id",
+		Columns: []field.ColumnConfig{{Name: "note", Type: mustType(t, "text")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for format, data := range map[string][]string{
+		"text":   {"acme\t1\ta\n", "acme\t2\tb\n"},
+		"csv":    {"acme,1,a\n", "acme,2,b\n"},
+		"binary": {copySignature + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x04acme\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x01a"},
+	} {
+		c := f.layout(format)
+		c.Table, c.RowIDAt, c.Types = table, 1, []uint32{25, 23, 17}
+		plain := plan.Output{TenantAt: -1, RowIDAt: -1}
+		c.Columns = []plan.Output{plain, plain, {Possible: []*field.Column{table.Column("note")}, TenantAt: 0, RowIDAt: 1}}
+		for _, row := range data {
+			sealed, err := through(t.Context(), f.NewCopyIn(c), []byte(row), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := f.NewCopyOut(c).Row(t.Context(), nil, sealed)
+			if err != nil || string(got) != row {
+				t.Errorf("%s: %q, %v", format, got, err)
+			}
+			moved := bytes.Replace(sealed, []byte("acme\t1\t"), []byte("acme\t3\t"), 1)
+			moved = bytes.Replace(moved, []byte("acme,1,"), []byte("acme,3,"), 1)
+			moved = bytes.Replace(moved, []byte("\x00\x00\x00\x04\x00\x00\x00\x01"), []byte("\x00\x00\x00\x04\x00\x00\x00\x03"), 1)
+			var r *plan.Refusal
+			if _, err := f.NewCopyOut(c).Row(t.Context(), nil, moved); !bytes.Equal(moved, sealed) && (!errors.As(err, &r) || r.SQLState != "XX001") {
+				t.Errorf("%s: a value of another row opens: %v", format, err)
+			}
+		}
+	}
+	c := f.layout("text")
+	c.Table, c.RowIDAt = table, 1
+	plain := plan.Output{TenantAt: -1, RowIDAt: -1}
+	c.Columns = []plan.Output{plain, plain, {Possible: []*field.Column{table.Column("note")}, TenantAt: 0, RowIDAt: 1}}
+	var r *plan.Refusal
+	if _, err := through(t.Context(), f.NewCopyIn(c), []byte("acme\t\\N\ta\n"), nil); !errors.As(err, &r) || r.SQLState != "23502" {
+		t.Errorf("a row without id: %v", err)
 	}
 }
 

@@ -44,6 +44,7 @@ type copyPage struct {
 	lines  []int  // of rows
 	data   []byte // what the pieces are of
 	plain  []byte // of the rows' values; cleared
+	slab   []any  // room for values of rows
 	count  int
 }
 
@@ -203,7 +204,7 @@ func (c *CopyIn) afterEnd(rest []byte) error {
 func (c *CopyIn) add(from, to, first int) error {
 	p := &c.page
 	p.count++
-	row := field.SealRow{Values: make([]any, len(c.columns))}
+	row := field.SealRow{Values: p.values(len(c.columns))}
 	index, sealed, done, at := len(p.rows), false, from, first
 	next := 0
 	for i := range c.split.fields {
@@ -301,6 +302,17 @@ func (c *CopyIn) identity(at int) (any, error) {
 	return identity(v, 0)
 }
 
+// values gives room for a row's values, cut from pieces that are made for many rows.
+func (p *copyPage) values(n int) []any {
+	const rows = 64
+	if len(p.slab) < n {
+		p.slab = make([]any, rows*n)
+	}
+	room := p.slab[:n:n]
+	p.slab = p.slab[n:]
+	return room
+}
+
 // text adds a part of the data to the page.
 func (p *copyPage) text(from, to int) {
 	if from == to {
@@ -329,7 +341,7 @@ func (c *CopyIn) flush(ctx context.Context, dst []byte) ([]byte, error) {
 		dst = c.appendSealed(dst, p.rows[piece.row].Sealed[piece.col])
 	}
 	clear(p.plain)
-	*p = copyPage{data: p.data, plain: p.plain[:0], pieces: p.pieces[:0], rows: p.rows[:0], lines: p.lines[:0]}
+	*p = copyPage{data: p.data, plain: p.plain[:0], pieces: p.pieces[:0], rows: p.rows[:0], lines: p.lines[:0], slab: p.slab}
 	return dst, nil
 }
 

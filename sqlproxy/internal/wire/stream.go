@@ -18,7 +18,7 @@ const (
 	// flushSize is how much changed output is gathered at most.
 	flushSize = 32 << 10
 	// keepSize is the largest buffer for changed output that an idle stream keeps.
-	keepSize = 4 << 10
+	keepSize = 1 << 10
 	// pause is how long a stream may wait before it gives back its large buffer.
 	pause = time.Second
 )
@@ -243,6 +243,9 @@ func (s *Stream) need(n int) error {
 // one for a busy stream, one of its own for a message that must be held and is longer.
 func (s *Stream) makeRoom(n int) {
 	rest := s.buf[s.r:s.w]
+	if cap(s.out) > keepSize && s.large == nil && len(s.out) == 0 {
+		s.out = nil
+	}
 	switch {
 	case n > largeSize:
 		if n > len(s.buf) {
