@@ -83,7 +83,10 @@ func (c *clientSide) run() error {
 func (c *clientSide) begin() error {
 	c.follow()
 	if c.rules.sealed {
-		if err := c.currentCatalog(); err != nil {
+		var told *fatalError
+		if err := c.currentCatalog(); errors.As(err, &told) {
+			return err
+		} else if err != nil {
 			r := refusal("58000", "the proxy cannot read the database's catalog", "See the proxy's log.")
 			if sendErr := c.s.up.Send(appendRefusal(nil, "FATAL", r, "")); sendErr != nil {
 				c.s.log.Debug("client is gone", "error", sendErr)
