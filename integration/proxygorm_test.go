@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/gormplugin"
@@ -96,22 +97,7 @@ func kindsRig(t *testing.T) (db *gorm.DB, through, twin *pgconn.PgConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if db, err = gorm.Open(postgres.Open(r.Direct), &gorm.Config{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if conn, err := db.DB(); err == nil {
-			_ = conn.Close()
-		}
-	})
-	plugin := gormplugin.New(r.Cipher)
-	plugin.Models = []any{&kinds{}}
-	if err := db.Use(plugin); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.AutoMigrate(&kinds{}); err != nil {
-		t.Fatal(err)
-	}
+	db = openGORM(t, r, &kinds{})
 	r.exec(t, r.Twin, "CREATE TABLE kinds (id int PRIMARY KEY, org text"+columns+")")
 	config := r.config(hostOf(t, r.Direct))
 	config.Policy = file.Policy
@@ -209,4 +195,85 @@ func fieldOf(row kinds, column string) any {
 		}
 	}
 	panic(column)
+}
+
+// bound has values that open in their own row only, one under a key of its own that the KMS wraps.
+type bound struct {
+	ID     int    `gorm:"primaryKey;autoIncrement:false" rowseal:"rowid"`
+	Number string `gorm:"serializer:rowseal;type:bytes;uniqueIndex:bound_number" rowseal:"search=equality"`
+	Note   string `gorm:"serializer:rowseal;type:bytes" rowseal:"key=row,wrap=kms"`
+}
+
+func (bound) TableName() string { return "bound" }
+
+const boundPolicy = `
+tenant: {default: acme}
+tables:
+  bound:
+    rowid: {column: id}
+    columns:
+      number: {type: text, search: [equality]}
+      note:   {type: text, key: row, wrap: kms}
+`
+
+func TestGORMAndTheProxyShareRowBoundValues(t *testing.T) {
+	r := newRig(t)
+	file, err := field.ParseFile("rowseal.yaml", []byte(boundPolicy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := openGORM(t, r, &bound{})
+	db = db.WithContext(gormplugin.WithTenant(t.Context(), "acme"))
+	config := r.config(hostOf(t, r.Direct))
+	config.Policy = file.Policy
+	through := withHost(t, r.Direct, startProxy(t, config))
+	if err := db.Create(&bound{ID: 1, Number: "canary-1", Note: "canary-note-1"}).Error; err != nil {
+		t.Fatal(err)
+	}
+	r.exec(t, through, "INSERT INTO bound VALUES (2, 'canary-2', 'canary-note-2')")
+	r.exec(t, through, "UPDATE bound SET note = 'canary-by-proxy' WHERE number = 'canary-1' AND id = 1")
+	if err := db.Model(&bound{ID: 2}).Update("note", "canary-by-gorm").Error; err != nil {
+		t.Fatal(err)
+	}
+	want := []bound{{1, "canary-1", "canary-by-proxy"}, {2, "canary-2", "canary-by-gorm"}}
+	var rows []bound
+	if err := db.Where("number IN ?", []string{"canary-1", "canary-2"}).Order("id").Find(&rows).Error; err != nil || !reflect.DeepEqual(rows, want) {
+		t.Errorf("GORM reads %v, %v", rows, err)
+	}
+	conn := connectPG(t, through)
+	for _, row := range want {
+		got := conn.ExecParams(t.Context(), "SELECT note FROM bound WHERE number = $1", [][]byte{[]byte(row.Number)}, nil, nil, nil).Read()
+		if got.Err != nil || len(got.Rows) != 1 || string(got.Rows[0][0]) != row.Note {
+			t.Errorf("the proxy reads %q, %v", got.Rows, got.Err)
+		}
+	}
+	if _, err := conn.Exec(t.Context(), "INSERT INTO bound VALUES (3, 'canary-1', 'x')").ReadAll(); err == nil || !strings.Contains(err.Error(), "bound_number") {
+		t.Errorf("the index that GORM made lets the proxy write a number twice: %v", err)
+	}
+	if err := db.Create(&bound{ID: 3, Number: "canary-2", Note: "x"}).Error; err == nil {
+		t.Error("GORM writes a number twice")
+	}
+}
+
+// openGORM opens the sealed database with the plugin, directly, and makes the model's table.
+func openGORM(t *testing.T, r *rig, model any) *gorm.DB {
+	t.Helper()
+	db, err := gorm.Open(postgres.Open(r.Direct), &gorm.Config{Logger: logger.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if conn, err := db.DB(); err == nil {
+			_ = conn.Close()
+		}
+	})
+	plugin := gormplugin.New(r.Cipher)
+	plugin.Models = []any{model}
+	if err := db.Use(plugin); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.AutoMigrate(model); err != nil {
+		t.Fatal(err)
+	}
+	return db
 }
