@@ -297,3 +297,27 @@ func TestAClientThatHangsUpHurtsNobody(t *testing.T) {
 		t.Error(r.Err)
 	}
 }
+
+// A prepared statement whose text holds a constant seals it anew each time that it runs: rows that get
+// the same bytes would be seen to be equal, and would share a row key.
+func TestAPreparedConstantIsSealedAnewEachTime(t *testing.T) {
+	r := newRig(t)
+	conn, direct := connectPG(t, r.Through), connectPG(t, r.Direct)
+	seen := map[string]bool{}
+	for column, constant := range map[string]string{"name": "'canaryTwice'", "bio": "'canary-twice'"} {
+		if _, err := conn.Prepare(t.Context(), column, "UPDATE users SET "+column+" = "+constant+" WHERE id = 1", nil); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if r := conn.ExecPrepared(t.Context(), column, nil, nil, nil).Read(); r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			stored := direct.ExecParams(t.Context(), "SELECT "+column+" FROM users WHERE id = 1", nil, nil, nil, nil).Read()
+			if value := string(stored.Rows[0][0]); seen[value] {
+				t.Errorf("%s: the same bytes twice", column)
+			} else {
+				seen[value] = true
+			}
+		}
+	}
+}

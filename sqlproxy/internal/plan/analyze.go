@@ -22,8 +22,9 @@ type Context struct {
 	// ParamTypes are the OIDs that the client declared for parameters, which may
 	// be fewer than the text has; 0 where it left one open.
 	ParamTypes []uint32
-	// Tenant is the session's tenant, "" where it has none. It decides only whether a
-	// tenant is known, and is not part of the plan: the plan says "the session's".
+	// Tenant is the session's tenant, "" where it has none. It decides whether a
+	// tenant is known, and is not part of the plan, which says "the session's", unless
+	// that is OfTenant.
 	Tenant string
 	// Prepared gives the plan that SQL's PREPARE or the protocol's Parse made
 	// under a name, for EXECUTE; nil where there is none.
@@ -33,6 +34,9 @@ type Context struct {
 	// NoBackslash is set where standard_conforming_strings is off, so that the
 	// parser and the server would read backslashes differently.
 	NoBackslash bool
+	// Repeats is set for a text that may run several times with one plan (Parse), so that
+	// its constants are sealed anew each time.
+	Repeats bool
 }
 
 // Analyze makes the plan of a text. The error is a [*Refusal].
@@ -53,10 +57,12 @@ func Analyze(c *Context, text string) (*Plan, error) {
 		}
 	}
 	a.closeClear()
+	a.edits.repeats = c.Repeats && len(tree.Stmts) == 1 && takesParameters(tree.Stmts[0].Stmt)
 	if a.finish(p); a.refusal != nil {
 		return nil, a.refusal
 	}
 	p.Effects = parse.Scan(text, func(string) bool { return false }).Effects
+	p.OfTenant = a.ofTenant
 	p.Touches = len(p.Pieces) > 0 || p.Params != nil
 	for _, s := range p.Stmts {
 		p.Touches = p.Touches || s.Result != nil || s.Copy != nil || s.Inner != nil && s.Inner.Touches
@@ -109,4 +115,14 @@ func (a *analyzer) outputs(cols []column, n *pg.Node) []Output {
 		}
 	}
 	return out
+}
+
+// takesParameters reports whether a statement may have parameters: the commands
+// that PostgreSQL plans do, utility statements do not.
+func takesParameters(n *pg.Node) bool {
+	switch n.GetNode().(type) {
+	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
+		return true
+	}
+	return false
 }

@@ -30,12 +30,16 @@ type fatalError struct{ r *plan.Refusal }
 // Error gives what the client was told.
 func (e *fatalError) Error() string { return e.r.Message }
 
-// fatal tells the client why the session ends.
+// fatal ends the session and tells the client why.
 func (c *clientSide) fatal(r *plan.Refusal) error {
+	c.tellFatal(r)
+	return &fatalError{r}
+}
+
+func (c *clientSide) tellFatal(r *plan.Refusal) {
 	if err := c.s.up.Send(appendRefusal(nil, "FATAL", r, "")); err != nil {
 		c.s.log.Debug("client is gone", "error", err)
 	}
-	return &fatalError{r}
 }
 
 func pooledRefusal() *plan.Refusal {

@@ -27,7 +27,7 @@ func (c *clientSide) query() error {
 		return c.answer(malformed(), "", true)
 	}
 	text := unsafeString(body[:len(body)-1])
-	l, err := c.look(text, nil)
+	l, err := c.look(text, nil, false)
 	if err != nil {
 		return c.answer(err, text, true)
 	}
@@ -54,7 +54,7 @@ func (c *clientSide) heldText() ([]byte, error) {
 	if !errors.Is(err, wire.ErrTooLong) {
 		return body, err
 	}
-	if c.follow(); c.rules.sealed {
+	if c.follow(); c.looks {
 		return nil, refusal("54000", fmt.Sprintf("statement is longer than %d bytes", c.s.maxText),
 			"Send values as parameters, or use COPY.")
 	}
@@ -173,7 +173,7 @@ func (c *clientSide) parse() error {
 		return c.answer(malformed(), "", false)
 	}
 	text := unsafeString(m.Text)
-	l, err := c.look(text, m.OIDs)
+	l, err := c.look(text, m.OIDs, true)
 	if err != nil {
 		return c.answer(err, text, false)
 	}

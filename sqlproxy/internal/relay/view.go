@@ -105,6 +105,8 @@ func (c *clientSide) follow() {
 	if r == c.rules {
 		return
 	}
+	// What was prepared under a policy stays changed at the server.
+	c.looks = c.looks || r.sealed
 	c.rules = r
 	c.database = r.database(c.s.pair.Database)
 	c.snapshot, c.print = nil, ""
