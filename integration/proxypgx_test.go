@@ -67,7 +67,9 @@ type suite struct {
 func newSuite(t *testing.T) *suite {
 	t.Helper()
 	s := &suite{dir: t.TempDir()}
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/jackc/pgx/v5").Output()
+	list := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/jackc/pgx/v5")
+	list.Env = append(os.Environ(), "GODEBUG=")
+	out, err := list.Output()
 	if err == nil {
 		err = os.CopyFS(s.dir, os.DirFS(strings.TrimSpace(string(out))))
 	}
@@ -121,7 +123,7 @@ func (s *suite) build(t *testing.T) {
 	t.Helper()
 	for _, pkg := range pgxPackages {
 		cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-o", filepath.Join(s.dir, pkg, "pgx.test"), "./"+pkg)
-		cmd.Dir, cmd.Env = s.dir, append(os.Environ(), "GOFLAGS=-mod=mod")
+		cmd.Dir, cmd.Env = s.dir, append(os.Environ(), "GODEBUG=", "GOFLAGS=-mod=mod")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
