@@ -63,10 +63,20 @@ func runTool(t *testing.T, dir, name string, arg ...string) {
 }
 
 func TestRealClientsSeeAPlainDatabase(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs clients of several languages; not in a -short run")
+	needsClients(t)
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) { realClients(t, v.rig(t)) })
 	}
-	r := newRig(t)
+}
+
+func needsClients(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs programs that scripts/ensure.sh clients installs; not in a -short run")
+	}
+}
+
+func realClients(t *testing.T, r *rig) {
 	for name, command := range clientPrograms {
 		t.Run(name, func(t *testing.T) {
 			out, err := command(t, r.Through).CombinedOutput()
@@ -128,19 +138,24 @@ func pgxClient(t *testing.T, r *rig) {
 		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
 	} {
 		t.Run(mode.String(), func(t *testing.T) {
-			cfg, err := pgx.ParseConfig(r.Through)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg.DefaultQueryExecMode = mode
-			conn, err := pgx.ConnectConfig(t.Context(), cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close(context.Background())
-			pgxSession(t, conn)
+			pgxSession(t, connectMode(t, r.Through, mode))
 		})
 	}
+}
+
+func connectMode(t *testing.T, dsn string, mode pgx.QueryExecMode) *pgx.Conn {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.DefaultQueryExecMode = mode
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
 }
 
 // pgxSession inserts, finds, updates, batches and copies, and leaves nothing.

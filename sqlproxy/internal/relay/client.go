@@ -85,11 +85,11 @@ func (c *clientSide) run() error {
 func (c *clientSide) begin() error {
 	c.follow()
 	if c.looks {
-		if err := c.currentCatalog(); err != nil {
-			r := refusal("58000", "the proxy cannot read the database's catalog", "See the proxy's log.")
-			if sendErr := c.s.up.Send(appendRefusal(nil, "FATAL", r, "")); sendErr != nil {
-				c.s.log.Debug("client is gone", "error", sendErr)
-			}
+		var told *fatalError
+		if err := c.currentCatalog(); errors.As(err, &told) {
+			return err
+		} else if err != nil {
+			c.tellFatal(refusal("58000", "the proxy cannot read the database's catalog", "See the proxy's log."))
 			return err
 		}
 	}
