@@ -108,6 +108,17 @@ type origin struct {
 	bad *Refusal
 	// null is set for a NULL constant, which goes with everything.
 	null bool
+	// as is the type that the server would tell of the value, without a modifier; 0 where it is
+	// the sealed column's type, modifier and all.
+	as uint32
+}
+
+// unmodified is the type of a sealed value once its modifier is lost.
+func (o origin) unmodified() uint32 {
+	if o.as != 0 || !o.isSealed() {
+		return o.as
+	}
+	return o.column().Type().OID()
 }
 
 // isSealed reports whether sealed values may stand there.
