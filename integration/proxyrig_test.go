@@ -132,6 +132,20 @@ func (b *logBuffer) Bytes() []byte {
 // proxy.
 func newRig(t testing.TB) *rig {
 	t.Helper()
+	r := bareRig(t, proxyPolicy)
+	r.exec(t, r.Direct, sealedTables(t, r.File.Policy)+sealedIndexes)
+	r.exec(t, r.Twin, twinTables()+plainIndexes)
+	r.Through = r.start(t, r.Tap.Addr())
+	for _, seed := range proxySeeds {
+		r.exec(t, r.Through, seed)
+		r.exec(t, r.Twin, seed)
+	}
+	return r
+}
+
+// bareRig starts what a proxy under the policy needs, with nothing in the databases.
+func bareRig(t testing.TB, policy string) *rig {
+	t.Helper()
 	r := &rig{}
 	var err error
 	settings := testpg.Settings()
@@ -140,7 +154,7 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Server.Stop() })
-	file, err := field.ParseFile("rowseal.yaml", []byte(proxyPolicy))
+	file, err := field.ParseFile("rowseal.yaml", []byte(policy))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,14 +167,7 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	r.Direct, r.Twin = r.database(t, "sealed"), testpg.DSN(t)
-	r.exec(t, r.Direct, sealedTables(t, r.File.Policy)+sealedIndexes)
-	r.exec(t, r.Twin, twinTables()+plainIndexes)
 	r.Tap = newTap(t, hostOf(t, r.Direct))
-	r.Through = r.start(t, r.Tap.Addr())
-	for _, seed := range proxySeeds {
-		r.exec(t, r.Through, seed)
-		r.exec(t, r.Twin, seed)
-	}
 	return r
 }
 
