@@ -129,7 +129,7 @@ func (m *matrix) run(t *testing.T, group string, s *shape, f form) {
 	} else {
 		m.same++
 		m.compare(t, got, want)
-		if got.err == nil && !s.bare && !strings.Contains(strings.Join(s.setup, " "), "rowseal.tenant") {
+		if got.err == nil && !s.bare && !strings.Contains(strings.Join(s.setup, " ")+s.sql, "rowseal.tenant") {
 			m.compareTables(t)
 		}
 	}
@@ -147,6 +147,7 @@ func (m *matrix) both(t *testing.T, sql string) {
 
 func (m *matrix) refused(t *testing.T, s *shape, got outcome) {
 	t.Helper()
+	opening := strings.HasPrefix(s.sql, "SELECT") && s.refused == "42501"
 	switch {
 	case got.err == nil:
 		t.Errorf("not refused: %v", got.results)
@@ -158,7 +159,8 @@ func (m *matrix) refused(t *testing.T, s *shape, got outcome) {
 	if got.err != nil {
 		assertNoCanary(t, "the refusal", fmt.Appendf(nil, "%+v", *got.err))
 	}
-	if status := m.through.TxStatus(); !s.bare && status != 'E' && got.err != nil {
+	// What the server did stands where its answer does not open: the transaction is its own.
+	if status := m.through.TxStatus(); !s.bare && status != 'E' && got.err != nil && !opening {
 		t.Errorf("the transaction goes on behind a refusal: %c", status)
 	}
 }

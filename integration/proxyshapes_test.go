@@ -50,6 +50,7 @@ var insertShapes = []shape{
 	{sql: "INSERT INTO users (id, ssn) VALUES (50, $tag$canary $$ dollar$tag$)"},
 	{sql: "INSERT INTO users (id, ssn) VALUES (50, 'canary' \n 'continued')"},
 	{sql: "INSERT INTO users (id, ssn) VALUES (50, text 'canary-typed')"},
+	{sql: "INSERT INTO users (id, ssn) VALUES (50, 'canary'::bytea)"}, // as text: \\x63…
 	{sql: "INSERT INTO users (id, ssn) /* a comment with $1 and a quote' */ VALUES (50, $1) -- end", args: args("x")},
 	{sql: "INSERT INTO users (id, ssn) SELECT 50, $1", args: args("canary-new-14")},
 	{sql: "INSERT INTO users (id, ssn) SELECT 50, 'canary-new-15'"},
@@ -63,7 +64,7 @@ var insertShapes = []shape{
 	{sql: "INSERT INTO users (id, num) VALUES (50, -42424255)"},
 	{sql: "INSERT INTO users (id, dob) VALUES (50, DATE '1987-06-09')"},
 	{sql: "INSERT INTO users (id, tags) VALUES (50, $1)", args: args(`{"canary a",NULL,c}`)},
-	{sql: "INSERT INTO users (id, tags) VALUES (50, ARRAY['canaryQ','b'])"},
+	{sql: "INSERT INTO users (id, tags) VALUES (50, ARRAY['canaryQ','b'])", refused: "0A000", hint: "tags"},
 	{sql: "INSERT INTO users (id, note) VALUES (50, upper($1)) RETURNING note", args: args("plain")},
 	{sql: "INSERT INTO users (id, note, ssn) VALUES ($1, $2, $3)", args: args("50", "n", "canary-new-16")},
 	{sql: "INSERT INTO users (id, ssn) VALUES (50, $1)", args: args("canary-ssn-1")}, // 23505 on both sides
@@ -179,6 +180,7 @@ var selectShapes = []shape{
 	{sql: "SELECT upper(note), length(city) FROM users"},
 	{sql: "SELECT max(id) FROM users"},
 	{sql: "SELECT id FROM users ORDER BY note", ordered: true},
+	{sql: "SELECT (u).ssn FROM users u"},
 	{sql: "SELECT u FROM users u", refused: "0A000"},
 	{sql: "SELECT row_to_json(u) FROM users u", refused: "0A000"},
 	{sql: "SELECT array_agg(ssn) FROM users", refused: "0A000"},

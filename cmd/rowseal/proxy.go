@@ -19,7 +19,7 @@ func newProxy() *cobra.Command {
 	var p place
 	c := &cobra.Command{
 		Use:   "proxy -c FILE [--dsn DSN]",
-		Short: "Stand between PostgreSQL clients and their server, and seal what the policy names",
+		Short: "Seal and open columns between PostgreSQL clients and their server",
 		Long: `Stand between PostgreSQL clients and their server: clients read and write the
 sealed columns of the policy as if they were plain, and the server sees
 bytes. The file's section "proxy" says where to listen and which server is

@@ -33,6 +33,9 @@ type Context struct {
 	// NoBackslash is set where standard_conforming_strings is off, so that the
 	// parser and the server would read backslashes differently.
 	NoBackslash bool
+	// Repeats is set for a text that may run several times with one plan (Parse), so that
+	// its constants are sealed anew each time.
+	Repeats bool
 }
 
 // Analyze makes the plan of a text. The error is a [*Refusal].
@@ -53,6 +56,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 		}
 	}
 	a.closeClear()
+	a.edits.repeats = c.Repeats && len(tree.Stmts) == 1 && takesParameters(tree.Stmts[0].Stmt)
 	if a.finish(p); a.refusal != nil {
 		return nil, a.refusal
 	}
@@ -109,4 +113,14 @@ func (a *analyzer) outputs(cols []column, n *pg.Node) []Output {
 		}
 	}
 	return out
+}
+
+// takesParameters reports whether a statement may have parameters: the commands
+// that PostgreSQL plans do, utility statements do not.
+func takesParameters(n *pg.Node) bool {
+	switch n.GetNode().(type) {
+	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
+		return true
+	}
+	return false
 }

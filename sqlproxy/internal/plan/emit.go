@@ -9,6 +9,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
 
@@ -33,6 +34,8 @@ type edits struct {
 	// spaces are the statements whose parameters are their own: those behind PREPARE.
 	spaces []*space
 	rows   int
+	// repeats has constants sealed anew each time that the text runs.
+	repeats bool
 }
 
 type paramKey struct{ space, param int }
@@ -76,6 +79,7 @@ func (a *analyzer) insertBefore(at int, text string) {
 // from 1. Equal cells are one.
 func (a *analyzer) cell(c Cell) int {
 	e := &a.edits
+	a.typeOwners(&c)
 	// An entry may be of a step that was taken back.
 	if n := e.numbers[c]; n > 0 && n <= len(e.cells) && e.cells[n-1] == c {
 		return n
@@ -86,6 +90,24 @@ func (a *analyzer) cell(c Cell) int {
 	e.cells = append(e.cells, c)
 	e.numbers[c] = len(e.cells)
 	return len(e.cells)
+}
+
+// typeOwners notes the types of the columns that the cell's tenant and row id
+// belong to: '07' and 7 are one tenant where that is a number.
+func (a *analyzer) typeOwners(c *Cell) {
+	if c.Tenant.IsZero() && c.RowID.IsZero() {
+		return
+	}
+	t := c.Column.Table()
+	rel := a.c.Catalog.Relation(catalog.NameOf(t))
+	if rel == nil {
+		return
+	}
+	for name, src := range map[string]*Source{t.Tenant().Column: &c.Tenant, t.RowID(): &c.RowID} {
+		if col := rel.Column(name); col != nil && !src.IsZero() {
+			src.As = a.c.Catalog.BaseOf(col.Type)
+		}
+	}
 }
 
 // useCell puts a cell's value in place of the bytes from to to.
@@ -215,7 +237,7 @@ func (e *edits) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
 			continue
 		}
 		c := e.cells[d.cell-1]
-		if !c.byParameter() && !(c.ownKey() && (in > 0 || highest > 0)) {
+		if !c.byParameter() && !(c.Do == Seal && (in > 0 || e.repeats || c.ownKey() && highest > 0)) {
 			continue
 		}
 		changed = true

@@ -126,6 +126,7 @@ func golden(t *testing.T, path string, actual func(text string) string) {
 		var text, want []string
 		for _, line := range strings.Split(block, "\n") {
 			switch {
+			case line == "":
 			case strings.HasPrefix(line, "#"):
 				all.WriteString(line + "\n")
 			case strings.HasPrefix(line, "  "):

@@ -20,7 +20,9 @@ type looked struct {
 }
 
 // look reads a text's words, and analyses it where it names something sealed.
-func (c *clientSide) look(text string, oids []uint32) (l looked, err error) {
+//
+// prepared is set for a text that may run several times.
+func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, err error) {
 	if c.follow(); !c.rules.sealed {
 		return l, nil
 	}
@@ -37,7 +39,7 @@ func (c *clientSide) look(text string, oids []uint32) (l looked, err error) {
 		return l, nil
 	}
 	c.s.stats.Analysed.Add(1)
-	if l.view, l.plan, err = c.analyse(text, oids, words); err == nil {
+	if l.view, l.plan, err = c.analyse(text, oids, words, prepared); err == nil {
 		l.effects |= l.plan.Effects
 	}
 	return l, err
@@ -99,7 +101,7 @@ func errFailed() error {
 }
 
 // analyse makes the plan of a text, or finds it in the cache.
-func (c *clientSide) analyse(text string, oids []uint32, words parse.Words) (*view, *plan.Plan, error) {
+func (c *clientSide) analyse(text string, oids []uint32, words parse.Words, prepared bool) (*view, *plan.Plan, error) {
 	if c.inFailed() {
 		return nil, nil, errFailed()
 	}
@@ -113,7 +115,7 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words) (*vi
 	}
 	k := planKey{
 		text: text, oids: oidKey(oids), path: v.pathKey, snapshot: v.snapshot,
-		tenant: v.values.Tenant != "", noBackslash: v.noBackslash,
+		tenant: v.values.Tenant != "", noBackslash: v.noBackslash, prepared: prepared,
 	}
 	cached := !words.Names && len(text) <= maxPlanText
 	if cached {
@@ -123,13 +125,13 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words) (*vi
 	}
 	k.text = strings.Clone(text)
 	c.unsure, c.moved = false, false
-	p, err := c.makePlan(v, k.text, oids)
+	p, err := c.makePlan(v, k.text, oids, prepared)
 	if c.unsure {
 		// What a name stands for is not known before the server's answers are.
 		if err := c.makeSure(true); err != nil {
 			return nil, nil, err
 		}
-		p, err = c.makePlan(v, k.text, oids)
+		p, err = c.makePlan(v, k.text, oids, prepared)
 	}
 	if err == nil && c.moved {
 		err = errMoved()
@@ -144,7 +146,7 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words) (*vi
 }
 
 // makePlan analyses a text. Whatever goes wrong in there, the text is refused.
-func (c *clientSide) makePlan(v *view, text string, oids []uint32) (p *plan.Plan, err error) {
+func (c *clientSide) makePlan(v *view, text string, oids []uint32, prepared bool) (p *plan.Plan, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.s.log.Error("analysis of a statement failed", "panic", fmt.Sprintf("%T", r))
@@ -153,7 +155,7 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32) (p *plan.Plan
 	}()
 	p, err = c.engine().analyze(&plan.Context{
 		Catalog: v.snapshot, Policy: c.rules.policy, Path: v.path, ParamTypes: oids, Tenant: v.values.Tenant,
-		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash,
+		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash, Repeats: prepared,
 	}, text)
 	if err == nil {
 		return p, nil
@@ -248,7 +250,7 @@ func (c *clientSide) recheck(st *statement) error {
 		return nil
 	}
 	words := c.engine().scan(c.snapshot, st.text)
-	v, p, err := c.analyse(st.text, st.oids, words)
+	v, p, err := c.analyse(st.text, st.oids, words, true)
 	if err != nil {
 		return err
 	}

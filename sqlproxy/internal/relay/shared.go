@@ -73,6 +73,7 @@ type planKey struct {
 	snapshot         *catalog.Snapshot
 	tenant           bool
 	noBackslash      bool
+	prepared         bool
 }
 
 // database is what is known of one database's catalog.

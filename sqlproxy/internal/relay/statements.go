@@ -27,7 +27,7 @@ func (c *clientSide) query() error {
 		return c.answer(malformed(), "", true)
 	}
 	text := unsafeString(body[:len(body)-1])
-	l, err := c.look(text, nil)
+	l, err := c.look(text, nil, false)
 	if err != nil {
 		return c.answer(err, text, true)
 	}
@@ -173,7 +173,7 @@ func (c *clientSide) parse() error {
 		return c.answer(malformed(), "", false)
 	}
 	text := unsafeString(m.Text)
-	l, err := c.look(text, m.OIDs)
+	l, err := c.look(text, m.OIDs, true)
 	if err != nil {
 		return c.answer(err, text, false)
 	}
