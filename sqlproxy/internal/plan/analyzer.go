@@ -28,6 +28,9 @@ type analyzer struct {
 	same []pair
 	// uses are the places where parameters stand in clear.
 	uses []paramUse
+	// prepared and cursors are what the text itself makes, for its statements behind that.
+	prepared map[string]madePlan
+	cursors  map[string][]Output
 	// peeked are the result columns of queries that were looked at before they are read.
 	peeked map[*pg.SelectStmt][]column
 }
