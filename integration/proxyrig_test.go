@@ -362,4 +362,3 @@ func (p *tap) Take() []byte {
 	p.sent.Reset()
 	return sent
 }
-

@@ -75,6 +75,9 @@ func TestTheProxyServesTheSakilaDatabase(t *testing.T) {
 	if at := s.readable(s.rig.Log.Bytes()); at != "" {
 		t.Errorf("the server's log holds %s", at)
 	}
+	if s.wrong > 0 || s.same < 300 {
+		t.Errorf("%d statements went wrong, %d right", s.wrong, s.same)
+	}
 	t.Logf("%d statements as on a plain database, %d refused, %d wrong", s.same, len(s.refused), s.wrong)
 	s.document(t)
 }
@@ -327,7 +330,7 @@ func (s *sakilaDatabase) list(group, sql string, refused *pgconn.PgError) {
 		text = append(text[:119], '…')
 	}
 	cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
-	s.refused = append(s.refused, fmt.Sprintf("| %s | `%s` | %s | %s; %s |\n", group, cell(string(text)), refused.Code, cell(refused.Message), cell(refused.Hint)))
+	s.refused = append(s.refused, fmt.Sprintf("| %s | `%s` | %s | %s. %s |\n", group, cell(string(text)), refused.Code, cell(refused.Message), cell(refused.Hint)))
 }
 
 // document compares the table of refusals with docs/PROXY.md, or writes it there.

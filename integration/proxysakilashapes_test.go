@@ -89,7 +89,23 @@ var sakilaReads = []shape{
 	{sql: "SELECT date_trunc('month', payment_date) AS month, sum(amount) FROM payment GROUP BY 1 ORDER BY 1", ordered: true},
 	{sql: "SELECT id, phone, city, country, notes, sid FROM customer_list WHERE country = $1", args: args("Germany")},
 	{sql: "SELECT store, total_sales FROM sales_by_store"},
+	{sql: "SELECT customer.*, address.* FROM customer, address WHERE customer.address_id = address.address_id AND customer_id < 5"},
+	{sql: "SELECT customer_id, first_name FROM customer NATURAL JOIN (SELECT store_id, manager_staff_id FROM store) s WHERE manager_staff_id = 2"},
+	{sql: "SELECT DISTINCT ON (store_id) store_id, first_name, email FROM customer ORDER BY store_id, customer_id", ordered: true},
+	{sql: "SELECT a.address, c.email FROM address a LEFT JOIN customer c USING (address_id) WHERE c.email IS NULL"},
+	{sql: "TABLE staff"},
+	{sql: "SELECT * FROM ONLY customer WHERE customer_id = 1"},
+	{sql: "SELECT (c).email, (c.*) IS NULL AS gone FROM customer c WHERE customer_id < 3"},
+	{sql: "SELECT * FROM mails WHERE customer_id = $1", args: args("1"), setup: []string{"CREATE VIEW mails AS SELECT customer_id, email AS mail FROM customer"}},
+	{sql: "SELECT * FROM customer", setup: []string{"CREATE TEMPORARY TABLE customer (id int, email text) ON COMMIT DROP", "INSERT INTO customer VALUES (1, 'plain@example.org')"}},
+	{sql: "SELECT * FROM customer WHERE email = $1", args: args("plain@example.org"), setup: []string{
+		"CREATE SCHEMA shop", "CREATE TABLE shop.customer (id int, email text)", "SET LOCAL search_path = shop, public", "INSERT INTO customer VALUES (1, 'plain@example.org')",
+	}},
+	{sql: "SELECT note, email FROM customer WHERE customer_id = 3", setup: []string{"ALTER TABLE customer ADD COLUMN note text", "UPDATE customer SET note = 'new' WHERE customer_id = 3"}},
 	{sql: "PREPARE who(int) AS SELECT first_name, email FROM customer WHERE customer_id = $1; EXECUTE who(5); EXECUTE who(6); DEALLOCATE who", simple: true},
+	{sql: "PREPARE who AS SELECT CASE WHEN active = 1 THEN email END FROM customer WHERE customer_id = 5; EXECUTE who; DEALLOCATE who", simple: true},
+	{sql: "EXECUTE who('MARY.SMITH@sakilacustomer.org')", setup: []string{"PREPARE who(text) AS SELECT customer_id, email FROM customer WHERE email = $1"}, simple: true},
+	{sql: "DECLARE c CURSOR FOR SELECT COALESCE(first_name, last_name) FROM customer WHERE customer_id < 9; FETCH 3 FROM c; CLOSE c", simple: true},
 	{sql: "DECLARE c CURSOR FOR SELECT customer_id, email FROM customer ORDER BY customer_id; FETCH 3 FROM c; MOVE 10 IN c; FETCH 2 FROM c; CLOSE c", simple: true, ordered: true},
 }
 
@@ -110,6 +126,17 @@ var sakilaFinds = []shape{
 	{sql: "SELECT username FROM staff WHERE email = $1 AND active", args: args("Jon.Stephens@sakilastaff.com")},
 	{sql: "SELECT customer_id FROM customer WHERE email IS DISTINCT FROM $1 AND customer_id < 4", args: args("MARY.SMITH@sakilacustomer.org")},
 	{sql: "SELECT customer_id FROM customer WHERE (first_name, last_name) = ('MARY', 'SMITH')"},
+	{sql: "SELECT customer_id FROM customer WHERE email = $1::text", args: args("MARY.SMITH@sakilacustomer.org")},
+	{sql: "SELECT customer_id FROM customer WHERE email = 'MARY.SMITH@sakilacustomer.org'::varchar(50)"},
+	{sql: "SELECT customer_id FROM mails WHERE mail = $1", args: args("MARY.SMITH@sakilacustomer.org"), setup: []string{"CREATE VIEW mails AS SELECT customer_id, email AS mail FROM customer"}},
+	{sql: "PREPARE who(text) AS SELECT customer_id FROM customer WHERE email = $1; EXECUTE who('MARY.SMITH@sakilacustomer.org'); DEALLOCATE who", simple: true},
+	{sql: "SELECT first_name, string_agg(customer_id::text, ',' ORDER BY customer_id) AS ids FROM customer GROUP BY first_name HAVING count(*) > 1"},
+	{sql: "SELECT last_name, count(*) FROM customer GROUP BY last_name ORDER BY count(*) DESC, min(customer_id) LIMIT 5", ordered: true},
+	{sql: "SELECT store_id, count(DISTINCT first_name) FROM customer GROUP BY ROLLUP (store_id)"},
+	{sql: "SELECT * FROM (SELECT customer_id, first_name, row_number() OVER (PARTITION BY first_name ORDER BY customer_id) AS n FROM customer) t WHERE n = 2"},
+	{sql: "SELECT c.customer_id FROM customer c WHERE EXISTS (SELECT FROM customer d WHERE d.last_name = c.first_name)"}, // no domain is shared
+	{sql: "SELECT customer_id FROM customer WHERE email IN (SELECT email FROM staff)"},
+	{sql: "SELECT CASE first_name WHEN 'MARY' THEN 1 WHEN 'LINDA' THEN 2 ELSE 0 END AS n FROM customer WHERE customer_id < 5"},
 }
 
 // sakilaWrites change customers, addresses and staff.
@@ -118,8 +145,8 @@ var sakilaWrites = []shape{
 	{sql: "INSERT INTO customer (customer_id, store_id, first_name, last_name, email, address_id) VALUES (9001, 1, 'CANARYA', 'CANARYB', NULL, 5), (9002, 2, 'CANARYC', 'CANARYD', 'canary.c@sakilacustomer.org', 6)"},
 	{sql: "INSERT INTO customer VALUES (9003, 1, 'CANARYE', 'CANARYF', 'canary.e@sakilacustomer.org', 5, true, '2006-02-14', '2006-02-15', 1) RETURNING *"},
 	{sql: "INSERT INTO customer (customer_id, store_id, first_name, last_name, address_id) VALUES (1, 1, 'CANARYA', 'CANARYB', 5) ON CONFLICT (customer_id) DO UPDATE SET first_name = EXCLUDED.first_name, active = 1"},
-	{sql: "INSERT INTO customer (customer_id, store_id, first_name, last_name, address_id) VALUES (1, 1, 'CANARYA', 'CANARYB', 5)"},             // a key that is taken
-	{sql: "INSERT INTO customer (customer_id, store_id, first_name, address_id) VALUES (9004, 1, 'CANARYA', 5)"},                              // a name that must be there
+	{sql: "INSERT INTO customer (customer_id, store_id, first_name, last_name, address_id) VALUES (1, 1, 'CANARYA', 'CANARYB', 5)"},          // a key that is taken
+	{sql: "INSERT INTO customer (customer_id, store_id, first_name, address_id) VALUES (9004, 1, 'CANARYA', 5)"},                             // a name that must be there
 	{sql: "INSERT INTO customer (customer_id, store_id, first_name, last_name, address_id) VALUES (9004, 1, repeat('x', 46), 'CANARYB', 5)"}, // what the server computes
 	{sql: "INSERT INTO customer (customer_id, store_id, first_name, last_name, address_id) VALUES (9004, 1, $1, $2, 5)", args: args("CANARY-of-more-characters-than-the-column-does-take", "CANARYB")},
 	{sql: "INSERT INTO address (address_id, address, district, city_id, phone) VALUES (9001, '1 Main Street', 'Lazio', 300, $1)", args: args("canary-555-0100")},
@@ -131,6 +158,11 @@ var sakilaWrites = []shape{
 	{sql: "UPDATE customer c SET first_name = 'CANARYX' FROM address a WHERE a.address_id = c.address_id AND a.district = 'Buenos Aires'"},
 	{sql: "UPDATE staff SET password = $1 WHERE staff_id = $2", args: args("canary-8cb2237d0679ca88db6464eac60da9634", "2")},
 	{sql: "UPDATE staff SET password = NULL"},
+	{sql: "UPDATE customer SET (first_name, last_name) = ('CANARYA', 'CANARYB') WHERE customer_id = 7 RETURNING *, last_update = now()", setup: []string{"ALTER TABLE customer DISABLE TRIGGER last_updated"}},
+	{sql: "MERGE INTO customer c USING (VALUES (1), (9100)) AS s(id) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET email = 'canary.m@sakilacustomer.org' WHEN NOT MATCHED THEN INSERT (customer_id, store_id, first_name, last_name, address_id) VALUES (s.id, 1, 'CANARYM', 'CANARYN', 5)"},
+	{sql: "INSERT INTO customer SELECT customer_id + 9000, store_id, first_name, last_name, email, address_id, activebool, create_date, last_update, active FROM customer WHERE customer_id < 4"},
+	{sql: "UPDATE customer SET first_name = last_name WHERE customer_id = 1"},
+	{sql: "UPDATE address SET address2 = phone WHERE address_id = 7"},
 	{sql: "DELETE FROM payment WHERE customer_id = (SELECT customer_id FROM customer WHERE email = $1)", args: args("MARY.SMITH@sakilacustomer.org")},
 	{sql: "DELETE FROM customer WHERE customer_id = 9009 OR email = 'canary.nobody@sakilacustomer.org'"},
 	{sql: "DELETE FROM customer WHERE email = $1", args: args("MARY.SMITH@sakilacustomer.org")}, // rentals refer to her
@@ -146,6 +178,19 @@ var sakilaRefusals = []shape{
 	{sql: "SELECT id FROM customer_list ORDER BY name LIMIT 5"},
 	{sql: "SELECT split_part(email, '@', 2), count(*) FROM customer GROUP BY 1"},
 	{sql: "SELECT min(last_name) FROM customer"},
+	{sql: "SELECT length(email), md5(email), pg_column_size(email) FROM customer WHERE customer_id = 1"},
+	{sql: "SELECT encode(email, 'hex') FROM customer WHERE customer_id = 1"},
+	{sql: "SELECT substr(email, 9, 16) FROM customer WHERE customer_id = 1"},
+	{sql: "SELECT concat(first_name, ' ', last_name) FROM customer WHERE customer_id = 1"},
+	{sql: "SELECT format('%s', email) FROM customer WHERE customer_id = 1"},
+	{sql: "SELECT pg_typeof(email) FROM customer WHERE customer_id = 1"},
+	{sql: "SELECT email::bytea FROM customer WHERE customer_id = 1"},
+	{sql: "SELECT customer_id FROM customer c WHERE c::text LIKE '%x%'"},
+	{sql: "SELECT query_to_xml('SELECT email FROM customer WHERE customer_id = 1', true, false, '')"},
+	{sql: "SELECT table_to_xml('staff', true, false, '')"},
+	{sql: "SELECT id FROM customer_list WHERE phone = ' '"},
+	{sql: "SELECT string_agg(email, ',') FROM customer"},
+	{sql: "SELECT most_common_vals FROM pg_stats WHERE tablename = 'customer' AND attname = 'store_id'"},
 	{sql: "SELECT row_to_json(c) FROM customer c WHERE customer_id = 1"},
 	{sql: "SELECT staff_id FROM staff WHERE username = 'Mike' AND password = $1", args: args("8cb2237d0679ca88db6464eac60da96345513964")},
 	{sql: "UPDATE staff SET password = $1", args: args("canary-8cb2237d0679ca88db6464eac60da9634")},
@@ -168,8 +213,12 @@ var sakilaCopyOut = []string{
 
 // sakilaCopyIn are imports.
 var sakilaCopyIn = []step{
-	{sql: "COPY customer (customer_id, store_id, first_name, last_name, email, address_id) FROM STDIN WITH (FORMAT csv)",
-		data: "9001,1,CANARYANN,\"CANARY, SON\",canary.ann@sakilacustomer.org,5\n9002,2,CANARYBEN,\"CANARY\"\"S\",,6\n"},
-	{sql: "COPY address (phone, address_id, address, district, city_id) FROM STDIN",
-		data: "canary-555-0100\t9001\t1 Main Street\tLazio\t300\n\t9002\t2 Main Street\tLazio\t300\n"},
+	{
+		sql:  "COPY customer (customer_id, store_id, first_name, last_name, email, address_id) FROM STDIN WITH (FORMAT csv)",
+		data: "9001,1,CANARYANN,\"CANARY, SON\",canary.ann@sakilacustomer.org,5\n9002,2,CANARYBEN,\"CANARY\"\"S\",,6\n",
+	},
+	{
+		sql:  "COPY address (phone, address_id, address, district, city_id) FROM STDIN",
+		data: "canary-555-0100\t9001\t1 Main Street\tLazio\t300\n\t9002\t2 Main Street\tLazio\t300\n",
+	},
 }
