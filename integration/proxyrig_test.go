@@ -145,9 +145,23 @@ type version struct{ name, binDir string }
 // proxy.
 func (v version) rig(t testing.TB) *rig {
 	t.Helper()
+	r := v.bareRig(t, proxyPolicy)
+	r.exec(t, r.Direct, sealedTables(t, r.File.Policy)+sealedIndexes)
+	r.exec(t, r.Twin, twinTables()+plainIndexes)
+	r.Through = r.start(t, r.Tap.Addr())
+	for _, seed := range proxySeeds {
+		r.exec(t, r.Through, seed)
+		r.exec(t, r.Twin, seed)
+	}
+	return r
+}
+
+// bareRig starts what a proxy under the policy needs, with nothing in the databases.
+func (v version) bareRig(t testing.TB, policy string) *rig {
+	t.Helper()
 	r := &rig{Version: v}
 	r.Server = v.start(t, &r.Log, map[string]string{"log_statement": "all", "log_min_error_statement": "error"})
-	file, err := field.ParseFile("rowseal.yaml", []byte(proxyPolicy))
+	file, err := field.ParseFile("rowseal.yaml", []byte(policy))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,16 +173,8 @@ func (v version) rig(t testing.TB) *rig {
 	if r.Cipher, err = field.New(field.Config{Keyring: ring}); err != nil {
 		t.Fatal(err)
 	}
-	r.Direct = r.database(t, "sealed")
-	r.Twin = v.twin(t)
-	r.exec(t, r.Direct, sealedTables(t, r.File.Policy)+sealedIndexes)
-	r.exec(t, r.Twin, twinTables()+plainIndexes)
+	r.Direct, r.Twin = r.database(t, "sealed"), v.twin(t)
 	r.Tap = newTap(t, hostOf(t, r.Direct))
-	r.Through = r.start(t, r.Tap.Addr())
-	for _, seed := range proxySeeds {
-		r.exec(t, r.Through, seed)
-		r.exec(t, r.Twin, seed)
-	}
 	return r
 }
 

@@ -79,15 +79,17 @@ func must(t testing.TB, err error) {
 // clone keeps the originals out of GORM's hands.
 func clone[T any](list []T) []T { return append([]T(nil), list...) }
 
+// ownerOfTheDump makes the role that the dump names as its owner, which other servers may not have.
+const ownerOfTheDump = `DO $$ BEGIN
+	IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'postgres') THEN CREATE ROLE postgres; END IF;
+END $$`
+
 func load(t *testing.T, dsn, dir string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	must(t, err)
 	t.Cleanup(func() { must(t, conn.Close(context.Background())) })
-	// The dump names its owner, a role that other servers may not have.
-	_, err = conn.Exec(t.Context(), `DO $$ BEGIN
-		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'postgres') THEN CREATE ROLE postgres; END IF;
-	END $$`)
+	_, err = conn.Exec(t.Context(), ownerOfTheDump)
 	must(t, err)
 	for _, name := range []string{"schema.sql", "data.sql"} {
 		script, err := os.ReadFile(filepath.Join(dir, name))

@@ -95,23 +95,27 @@ func runScript(ctx context.Context, conn *pgx.Conn, script string) error {
 		return err
 	}
 	for _, s := range steps {
-		switch {
-		case gone.MatchString(s.sql):
-			continue
-		case s.copy:
-			_, err = conn.PgConn().CopyFrom(ctx, strings.NewReader(s.data), s.sql)
-		default:
-			_, err = conn.PgConn().Exec(ctx, s.sql).ReadAll()
-		}
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) {
-			return fmt.Errorf("%.60s: %w", s.sql, refused)
-		}
-		if err != nil {
+		if err := s.run(ctx, conn.PgConn()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// run runs one step. A server's refusal names the step and is a *pgconn.PgError within.
+func (s step) run(ctx context.Context, conn *pgconn.PgConn) (err error) {
+	switch {
+	case gone.MatchString(s.sql):
+	case s.copy:
+		_, err = conn.CopyFrom(ctx, strings.NewReader(s.data), s.sql)
+	default:
+		_, err = conn.Exec(ctx, s.sql).ReadAll()
+	}
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("%.60s: %w", s.sql, refused)
+	}
+	return err
 }
 
 func TestScriptsAreCutWhereStatementsEnd(t *testing.T) {

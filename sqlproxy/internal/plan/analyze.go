@@ -95,7 +95,7 @@ func (a *analyzer) outputs(cols []column, n *pg.Node) []Output {
 	}
 	out := make([]Output, len(cols))
 	for i, c := range cols {
-		out[i] = Output{Possible: c.origin.possible, TenantAt: -1, RowIDAt: -1}
+		out[i] = Output{Possible: c.origin.possible, As: c.origin.as, TenantAt: -1, RowIDAt: -1}
 		if c.origin.bad != nil {
 			bad := *c.origin.bad
 			bad.Position = locationOf(n)

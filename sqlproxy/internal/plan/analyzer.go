@@ -28,6 +28,9 @@ type analyzer struct {
 	same []pair
 	// uses are the places where parameters stand in clear.
 	uses []paramUse
+	// prepared and cursors are what the text itself makes, for its statements behind that.
+	prepared map[string]madePlan
+	cursors  map[string][]Output
 	// peeked are the result columns of queries that were looked at before they are read.
 	peeked map[*pg.SelectStmt][]column
 	// ofTenant is set once the text for the server names the session's tenant.
@@ -110,6 +113,17 @@ type origin struct {
 	bad *Refusal
 	// null is set for a NULL constant, which goes with everything.
 	null bool
+	// as is the type that the server would tell of the value, without a modifier; 0 where it is
+	// the sealed column's type, modifier and all.
+	as uint32
+}
+
+// unmodified is the type of a sealed value once its modifier is lost.
+func (o origin) unmodified() uint32 {
+	if o.as != 0 || !o.isSealed() {
+		return o.as
+	}
+	return o.column().Type().OID()
 }
 
 // isSealed reports whether sealed values may stand there.

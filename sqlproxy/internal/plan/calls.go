@@ -103,7 +103,7 @@ func (a *analyzer) passing(sc *scope, n *pg.Node, f *pg.FuncCall, w want) origin
 		}
 		a.expr(sc, arg, forbid("function "+lastName(f.Funcname)))
 	}
-	o.rel, o.col = nil, nil
+	o.rel, o.col, o.as = nil, nil, o.unmodified()
 	return o
 }
 

@@ -311,6 +311,7 @@ func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
 			return o
 		}
 		o = a.expr(sc, c.Arg, w)
+		o.as, _ = a.typeOID(c.TypeName)
 		a.dropCast(c)
 		return o
 	}
@@ -403,7 +404,11 @@ func (a *analyzer) caseExpr(sc *scope, n *pg.Node, c *pg.CaseExpr, w want) origi
 	if c.Defresult != nil {
 		results = append(results, c.Defresult)
 	}
-	return a.oneOf(sc, results, w, locationOf(n))
+	out := a.oneOf(sc, results, w, locationOf(n))
+	if c.Defresult == nil {
+		out.as = out.unmodified() // of NULL, too
+	}
+	return out
 }
 
 // oneOf reads expressions of which one gives the value.
@@ -416,10 +421,15 @@ func (a *analyzer) oneOf(sc *scope, list []*pg.Node, w want, at int) origin {
 			}
 		}
 	}
-	out := origin{null: true}
-	for _, n := range list {
+	var out origin
+	for i, n := range list {
 		o := a.expr(sc, n, w)
-		if w.kind == wantOutput {
+		switch {
+		case w.kind != wantOutput:
+		case i == 0:
+			out = o
+			out.rel, out.col = nil, nil
+		default:
 			out = a.merged(out, o, at)
 		}
 	}

@@ -85,6 +85,9 @@ type Output struct {
 	// Possible are the sealed columns whose values the analysis proved may
 	// stand there, all of one logical type; empty for a plain column.
 	Possible []*field.Column
+	// As is the OID of the type that the client is told, without a modifier, where it is not the
+	// sealed column's own with its modifier: behind a cast, or where several values meet; 0 for that.
+	As uint32
 	// TenantAt and RowIDAt are the result columns, counted from 0, that hold
 	// the tenant and the bound row id of the same row of the same table; -1
 	// where the result has none.

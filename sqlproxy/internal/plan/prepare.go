@@ -36,7 +36,37 @@ func (a *analyzer) prepare(raw *pg.RawStmt, s *pg.PrepareStmt) Stmt {
 	a.c = outer
 	inner.Stmts = []Stmt{st}
 	inner.Touches = a.changed(mark) || st.Result != nil
+	if a.prepared == nil {
+		a.prepared = map[string]madePlan{}
+	}
+	a.prepared[s.Name] = madePlan{inner, a.changed(mark)}
 	return Stmt{Kind: KindPrepare, Name: s.Name, Inner: inner}
+}
+
+// madePlan is a statement that the text itself prepares.
+type madePlan struct {
+	plan *Plan
+	// rewritten is set where the server's statement is another, whose parameters
+	// are not known before the whole text is.
+	rewritten bool
+}
+
+// preparedPlan is the plan of what EXECUTE runs; nil where it is not known, or holds nothing sealed.
+func (a *analyzer) preparedPlan(name string, at int) *Plan {
+	if made, ok := a.prepared[name]; ok {
+		if made.rewritten {
+			a.refuse(&Refusal{
+				SQLState: "0A000", Position: at,
+				Message: fmt.Sprintf("prepared statement %q with sealed columns cannot be executed in the text that prepares it", name),
+				Hint:    "Send PREPARE and EXECUTE one by one.",
+			})
+		}
+		return made.plan
+	}
+	if a.c.Prepared == nil {
+		return nil
+	}
+	return a.c.Prepared(name)
 }
 
 // stmtRange returns the bytes of a statement.
@@ -92,10 +122,8 @@ func (a *analyzer) prepareTypes(from int, params []Param) {
 // those that the server's statement has more are put behind the client's.
 func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
 	out := Stmt{Kind: KindExecute, Name: s.Name}
-	var p *Plan
-	if a.c.Prepared != nil {
-		p = a.c.Prepared(s.Name)
-	}
+	from, _ := a.stmtRange(raw)
+	p := a.preparedPlan(s.Name, from)
 	if p != nil && len(p.Stmts) == 1 {
 		out.Result = p.Stmts[0].Result
 	}
@@ -103,7 +131,6 @@ func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
 		a.exprs(&scope{}, s.Params, forbid("EXECUTE"))
 		return out
 	}
-	from, _ := a.stmtRange(raw)
 	open := a.first(pg.Token_EXECUTE, from) + 2
 	parts := a.list(open)
 	if len(parts) != len(s.Params) || len(parts) != len(p.Logical) {

@@ -185,9 +185,9 @@ func (a *analyzer) merged(x, y origin, at int) origin {
 	case y.bad != nil:
 		return y
 	case x.null && y.isSealed():
-		x = origin{possible: y.possible}
+		x = origin{possible: y.possible, as: y.unmodified()}
 	case y.null && x.isSealed():
-		y = origin{possible: x.possible}
+		y = origin{possible: x.possible, as: x.unmodified()}
 	}
 	if x.isSealed() != y.isSealed() {
 		col := x.column()
@@ -198,7 +198,7 @@ func (a *analyzer) merged(x, y origin, at int) origin {
 			"Give the sealed and the plain values result columns of their own.", at))
 		return origin{}
 	}
-	out := origin{possible: slices.Clone(x.possible), null: x.null && y.null}
+	out := origin{possible: slices.Clone(x.possible), null: x.null && y.null, as: commonType(x.as, y.as)}
 	for _, c := range y.possible {
 		if !slices.Contains(out.possible, c) {
 			out.possible = append(out.possible, c)
@@ -209,6 +209,14 @@ func (a *analyzer) merged(x, y origin, at int) origin {
 		}
 	}
 	return out
+}
+
+// commonType is the type of a value that is of one type or of the other, as origin has them.
+func commonType(x, y uint32) uint32 {
+	if y == 0 || x == oidText {
+		return x
+	}
+	return y
 }
 
 // peekQuery returns the result columns of a query without rewriting anything, and without refusing anything.

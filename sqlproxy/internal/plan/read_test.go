@@ -77,6 +77,9 @@ func shown(text string, p *plan.Plan) string {
 			for _, c := range o.Possible {
 				b.WriteString(" " + c.String())
 			}
+			if o.As != 0 {
+				fmt.Fprintf(&b, ", as type %d", o.As)
+			}
 			if o.TenantAt >= 0 {
 				fmt.Fprintf(&b, ", tenant at %d", o.TenantAt)
 			}

@@ -43,7 +43,12 @@ func (a *analyzer) anyStatement(raw *pg.RawStmt, n *pg.Node) Stmt {
 		return Stmt{Kind: KindDeallocate, Name: n.GetDeallocateStmt().Name}
 	case n.GetDeclareCursorStmt() != nil:
 		d := n.GetDeclareCursorStmt()
-		return a.stmtOf(KindDeclare, d.Portalname, a.query(&scope{}, d.Query.GetSelectStmt(), nil), d.Query)
+		st := a.stmtOf(KindDeclare, d.Portalname, a.query(&scope{}, d.Query.GetSelectStmt(), nil), d.Query)
+		if a.cursors == nil {
+			a.cursors = map[string][]Output{}
+		}
+		a.cursors[d.Portalname] = st.Result
+		return st
 	case n.GetFetchStmt() != nil:
 		return a.fetch(n.GetFetchStmt())
 	case n.GetClosePortalStmt() != nil:
@@ -65,7 +70,12 @@ func (a *analyzer) stmtOf(kind Kind, name string, cols []column, n *pg.Node) Stm
 
 func (a *analyzer) fetch(s *pg.FetchStmt) Stmt {
 	out := Stmt{Kind: KindFetch, Name: s.Portalname}
-	if a.c.Cursor != nil && !s.Ismove {
+	made, here := a.cursors[s.Portalname]
+	switch {
+	case s.Ismove:
+	case here:
+		out.Result = made
+	case a.c.Cursor != nil:
 		out.Result = a.c.Cursor(s.Portalname)
 	}
 	return out
@@ -77,10 +87,8 @@ func (a *analyzer) makeTable(into *pg.IntoClause, n *pg.Node) Stmt {
 	name := into.GetRel().GetRelname()
 	a.intoListed(into.GetRel())
 	if x := n.GetExecuteStmt(); x != nil {
-		if a.c.Prepared != nil {
-			if p := a.c.Prepared(x.Name); p != nil && p.Touches {
-				a.refuseDDL(name, "a table cannot be made from a prepared statement that touches sealed columns", "Write the query itself.", into.GetRel())
-			}
+		if p := a.preparedPlan(x.Name, int(into.GetRel().GetLocation())); p != nil && p.Touches {
+			a.refuseDDL(name, "a table cannot be made from a prepared statement that touches sealed columns", "Write the query itself.", into.GetRel())
 		}
 		a.exprs(&scope{}, x.Params, forbid("EXECUTE"))
 		return Stmt{Kind: KindDDL}

@@ -37,11 +37,13 @@ func (c *copies) begin(p *plan.Copy, values *sealing.Session) {
 	c.cond.Broadcast()
 }
 
-// over is called when a message with such statements was answered.
+// over is called when a message with such statements was answered. What it began and no data
+// came for must not be taken for what the next one begins.
 func (c *copies) over() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open--
+	c.begun, c.copy, c.values = false, nil, nil
 	c.cond.Broadcast()
 }
 

@@ -43,6 +43,9 @@ func (v *serverSide) columns(e *expected) error {
 		}
 		t := out.Possible[0].Type()
 		logical[i].Type, logical[i].Size, logical[i].Mod = t.OID(), pgtext.Size(t), t.Modifier()
+		if out.As != 0 { // as wide: text in the place of varchar, or the type itself
+			logical[i].Type, logical[i].Mod = out.As, -1
+		}
 		if e.kind == expectPortal {
 			logical[i].Format = wire.Format(e.portal.client, i)
 		}

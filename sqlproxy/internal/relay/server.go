@@ -260,10 +260,15 @@ func (v *serverSide) copyInBegins(e *expected) error {
 		v.s.queue.insertSecond(expected{kind: expectCopyEnd})
 		return v.s.down.Send(wire.AppendMessage(nil, wire.CopyFail, "result could not be opened\x00"))
 	}
-	if p, values := e.copyOf(); p != nil && p.In {
+	p, values := e.copyOf()
+	switch {
+	case p != nil && p.In:
 		v.s.copying.begin(p, values)
-	} else {
+	case e.query != nil && hasCopyIn(e.query.plan): // another statement of the message
 		v.s.copying.begin(nil, nil)
+	default:
+		// Nobody asks about this data: told of it, the client's side would take it for the next
+		// sealed COPY, and pass its values on in clear.
 	}
 	return nil
 }

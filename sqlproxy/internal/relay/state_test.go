@@ -3,6 +3,7 @@ package relay_test
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -432,6 +433,30 @@ func TestCopyIsSealedAndOpened(t *testing.T) {
 	_, err = pg.CopyFrom(ctx, strings.NewReader("5000\tcanary-dup\t41\n"), "COPY patients (id, ssn, age) FROM STDIN")
 	wantState(t, err, "23505")
 	mustExec(t, conn, "SELECT 1")
+}
+
+// What a COPY of a plain table leaves behind must not be taken for the next one's answer.
+func TestCopyIsSealedBehindCopiesOfPlainTables(t *testing.T) {
+	ctx := context.Background()
+	direct, through := sealed(t, &relay.Config{})
+	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	for i := range 3 {
+		for _, c := range []struct{ sql, data string }{
+			{"COPY plain FROM STDIN", ""},
+			{"COPY plain FROM STDIN", ""},
+			{"COPY patients (id, ssn) FROM STDIN", strconv.Itoa(7000+i) + "\tcanary-copy\n"},
+		} {
+			if _, err := conn.PgConn().CopyFrom(ctx, strings.NewReader(c.data), c.sql); err != nil {
+				t.Fatalf("%s: %v", c.sql, err)
+			}
+		}
+	}
+	var rows, leaks int
+	err := raw.QueryRow(ctx, "SELECT count(*), count(*) FILTER (WHERE position('canary'::bytea in ssn) > 0) FROM patients WHERE id >= 7000").Scan(&rows, &leaks)
+	if err != nil || rows != 3 || leaks != 0 {
+		t.Fatalf("%d of %d values are in clear, %v", leaks, rows, err)
+	}
 }
 
 func TestSeveralCopiesInOneTextKnowTheirData(t *testing.T) {
