@@ -94,7 +94,7 @@ test-secret:
 
 .PHONY: ensure
 ensure:
-	@scripts/ensure.sh cc postgresql mysql
+	@scripts/ensure.sh cc postgresql mysql clients newest
 
 bin/golangci-lint bin/govulncheck bin/benchstat: tools/go.mod tools/go.sum
 	@echo "building the tools of tools/go.mod (a minute, once)"

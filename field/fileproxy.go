@@ -14,7 +14,7 @@ type Proxy struct {
 	// Listen is the address that clients connect to, host:port.
 	Listen string
 	// Upstream is the server's URL, postgres://host:port with the parameters
-	// sslmode, sslrootcert, sslcert, sslkey and sslnegotiation.
+	// sslmode, sslrootcert, sslcert, sslkey, sslnegotiation and pooler.
 	Upstream string
 	// TLS is the leg between clients and proxy; zero is none.
 	TLS ProxyTLS
@@ -75,7 +75,7 @@ var (
 	proxyTLSWords    = words{accepted: []string{"cert", "key", "client_ca", "require"}}
 	proxyAuthWords   = words{accepted: []string{"users", "query"}}
 	proxyTenantWords = words{accepted: []string{"user", "database", "tenant"}}
-	upstreamWords    = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation"}
+	upstreamWords    = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "pooler"}
 	sslmodes         = []string{"verify-full", "verify-ca", "require", "disable"}
 )
 
@@ -158,6 +158,8 @@ func (r *fileReader) upstreamQuery(n *yamlNode, s string, u *url.URL) string {
 			r.fail(n, "has an sslmode that may fall back to clear text or is unknown; accepted: %s", strings.Join(sslmodes, ", "))
 		case name == "sslnegotiation" && v[0] != "postgres" && v[0] != "direct":
 			r.fail(n, "has an unknown sslnegotiation; accepted: postgres, direct")
+		case name == "pooler" && v[0] != "session":
+			r.fail(n, "has an unknown pooler; accepted: session (a pooler that shares connections by transaction can stand before the proxy only)")
 		default:
 			continue
 		}

@@ -63,10 +63,20 @@ func runTool(t *testing.T, dir, name string, arg ...string) {
 }
 
 func TestRealClientsSeeAPlainDatabase(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs clients of several languages; not in a -short run")
+	needsClients(t)
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) { realClients(t, v.rig(t)) })
 	}
-	r := newRig(t)
+}
+
+func needsClients(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs programs that scripts/ensure.sh clients installs; not in a -short run")
+	}
+}
+
+func realClients(t *testing.T, r *rig) {
 	for name, command := range clientPrograms {
 		t.Run(name, func(t *testing.T) {
 			out, err := command(t, r.Through).CombinedOutput()
@@ -128,19 +138,24 @@ func pgxClient(t *testing.T, r *rig) {
 		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
 	} {
 		t.Run(mode.String(), func(t *testing.T) {
-			cfg, err := pgx.ParseConfig(r.Through)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg.DefaultQueryExecMode = mode
-			conn, err := pgx.ConnectConfig(t.Context(), cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close(context.Background())
-			pgxSession(t, conn)
+			pgxSession(t, connectMode(t, r.Through, mode))
 		})
 	}
+}
+
+func connectMode(t *testing.T, dsn string, mode pgx.QueryExecMode) *pgx.Conn {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.DefaultQueryExecMode = mode
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
 }
 
 // pgxSession inserts, finds, updates, batches and copies, and leaves nothing.
@@ -280,5 +295,29 @@ func TestAClientThatHangsUpHurtsNobody(t *testing.T) {
 	again := connectPG(t, r.Through)
 	if r := again.ExecParams(t.Context(), "SELECT ssn FROM users WHERE id = 1", nil, nil, nil, nil).Read(); r.Err != nil || string(r.Rows[0][0]) != "canary-ssn-1" {
 		t.Error(r.Err)
+	}
+}
+
+// A prepared statement whose text holds a constant seals it anew each time that it runs: rows that get
+// the same bytes would be seen to be equal, and would share a row key.
+func TestAPreparedConstantIsSealedAnewEachTime(t *testing.T) {
+	r := newRig(t)
+	conn, direct := connectPG(t, r.Through), connectPG(t, r.Direct)
+	seen := map[string]bool{}
+	for column, constant := range map[string]string{"name": "'canaryTwice'", "bio": "'canary-twice'"} {
+		if _, err := conn.Prepare(t.Context(), column, "UPDATE users SET "+column+" = "+constant+" WHERE id = 1", nil); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if r := conn.ExecPrepared(t.Context(), column, nil, nil, nil).Read(); r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			stored := direct.ExecParams(t.Context(), "SELECT "+column+" FROM users WHERE id = 1", nil, nil, nil, nil).Read()
+			if value := string(stored.Rows[0][0]); seen[value] {
+				t.Errorf("%s: the same bytes twice", column)
+			} else {
+				seen[value] = true
+			}
+		}
 	}
 }

@@ -3,9 +3,13 @@ package integration
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -96,12 +100,12 @@ var proxySeeds = []string{
 
 // rig is a proxy in front of a database, with a twin in clear beside it.
 type rig struct {
-	Server *localpg.Server
-	Tap    *tap
-	KMS    *kmscount.KMS
-	Cipher *field.Cipher
-	File   *field.File
-	Proxy  *sqlproxy.Server
+	Version version
+	Server  *localpg.Server
+	Tap     *tap
+	KMS     *kmscount.KMS
+	Cipher  *field.Cipher
+	File    *field.File
 
 	Through string // the sealed database through the proxy
 	Direct  string // the sealed database as it is
@@ -128,11 +132,20 @@ func (b *logBuffer) Bytes() []byte {
 	return bytes.Clone(b.data.Bytes())
 }
 
-// newRig starts a server that logs every statement, both databases, a tap and a
+// versions are the servers that the proxy is tested with: the machine's own, and the newest, which
+// scripts/ensure.sh installs.
+var versions = []version{
+	{name: "PostgreSQL of the machine"},
+	{name: "PostgreSQL 18", binDir: filepath.Join("..", "bin", "pg18", "native", "bin")},
+}
+
+type version struct{ name, binDir string }
+
+// rig starts a server that logs every statement, both databases, a tap and a
 // proxy.
-func newRig(t testing.TB) *rig {
+func (v version) rig(t testing.TB) *rig {
 	t.Helper()
-	r := bareRig(t, proxyPolicy)
+	r := v.bareRig(t, proxyPolicy)
 	r.exec(t, r.Direct, sealedTables(t, r.File.Policy)+sealedIndexes)
 	r.exec(t, r.Twin, twinTables()+plainIndexes)
 	r.Through = r.start(t, r.Tap.Addr())
@@ -144,16 +157,10 @@ func newRig(t testing.TB) *rig {
 }
 
 // bareRig starts what a proxy under the policy needs, with nothing in the databases.
-func bareRig(t testing.TB, policy string) *rig {
+func (v version) bareRig(t testing.TB, policy string) *rig {
 	t.Helper()
-	r := &rig{}
-	var err error
-	settings := testpg.Settings()
-	settings["log_statement"], settings["log_min_error_statement"] = "all", "error"
-	if r.Server, err = localpg.Start(t.Context(), localpg.Config{Settings: settings, Log: &r.Log}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.Server.Stop() })
+	r := &rig{Version: v}
+	r.Server = v.start(t, &r.Log, map[string]string{"log_statement": "all", "log_min_error_statement": "error"})
 	file, err := field.ParseFile("rowseal.yaml", []byte(policy))
 	if err != nil {
 		t.Fatal(err)
@@ -166,19 +173,61 @@ func bareRig(t testing.TB, policy string) *rig {
 	if r.Cipher, err = field.New(field.Config{Keyring: ring}); err != nil {
 		t.Fatal(err)
 	}
-	r.Direct, r.Twin = r.database(t, "sealed"), testpg.DSN(t)
+	r.Direct = r.database(t, "sealed")
+	r.Twin = v.twin(t)
 	r.Tap = newTap(t, hostOf(t, r.Direct))
 	return r
 }
 
+// start runs a server of this version for a test alone.
+func (v version) start(t testing.TB, log io.Writer, settings map[string]string) *localpg.Server {
+	t.Helper()
+	all := testpg.Settings()
+	maps.Copy(all, settings)
+	server, err := localpg.Start(t.Context(), localpg.Config{BinDir: v.binDir, Settings: all, Log: log})
+	if errors.Is(err, localpg.ErrNoBinaries) && testing.Short() {
+		t.Skip(err)
+	}
+	if errors.Is(err, localpg.ErrNoBinaries) {
+		t.Fatalf("%v\nrun scripts/ensure.sh postgresql newest", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	return server
+}
+
+// twin gives an empty database of this version on a server whose log nobody reads.
+func (v version) twin(t testing.TB) string {
+	t.Helper()
+	if v.binDir == "" {
+		return testpg.DSN(t)
+	}
+	return v.start(t, nil, nil).DSN("postgres")
+}
+
+// newRig makes a rig with the machine's own server.
+func newRig(t testing.TB) *rig { t.Helper(); return versions[0].rig(t) }
+
 // start runs a proxy and gives the connection string through it.
 func (r *rig) start(t testing.TB, upstream string) string {
 	t.Helper()
-	var err error
-	r.Proxy, err = sqlproxy.New(sqlproxy.Config{
+	return withHost(t, r.Direct, startProxy(t, r.config(upstream)))
+}
+
+// config is a proxy's that seals what the policy says.
+func (r *rig) config(upstream string) sqlproxy.Config {
+	return sqlproxy.Config{
 		Upstream: sqlproxy.Upstream{Address: upstream, Mode: sqlproxy.Disable},
 		Policy:   r.File.Policy, Cipher: r.Cipher,
-	})
+	}
+}
+
+// startProxy runs a proxy and gives its address.
+func startProxy(t testing.TB, c sqlproxy.Config) string {
+	t.Helper()
+	proxy, err := sqlproxy.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,14 +236,14 @@ func (r *rig) start(t testing.TB, upstream string) string {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- r.Proxy.Serve(l) }()
+	go func() { served <- proxy.Serve(l) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = r.Proxy.Shutdown(ctx) // sessions that a failed test left are ended
+		_ = proxy.Shutdown(ctx) // sessions that a failed test left are ended
 		<-served
 	})
-	return withHost(t, r.Direct, l.Addr().String())
+	return l.Addr().String()
 }
 
 // database creates a database and gives its connection string, unencrypted.

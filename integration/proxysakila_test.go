@@ -86,7 +86,7 @@ func TestTheProxyServesTheSakilaDatabase(t *testing.T) {
 // newSakila loads both databases, the sealed one through the proxy.
 func newSakila(t *testing.T, dir string) *sakilaDatabase {
 	t.Helper()
-	r := bareRig(t, sakilaPolicy)
+	r := versions[0].bareRig(t, sakilaPolicy)
 	r.Through = r.start(t, r.Tap.Addr())
 	plain := load(t, r.Twin, dir)
 	s := &sakilaDatabase{matrix: &matrix{rig: r, t: t}, names: map[string]bool{}, keywords: map[string]bool{}}

@@ -151,6 +151,8 @@ var tenantShapes = []shape{
 	{sql: "SELECT id, ssn FROM patients WHERE ssn = $1", args: args("canary-pat-2"), setup: []string{"SET LOCAL rowseal.tenant = 'north'"}},
 	{sql: "INSERT INTO patients (id, clinic, ssn) VALUES (50, 'south', $1)", args: args("canary-pat-9"), setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "42501"},
 	{sql: "SELECT ssn FROM patients WHERE id = 22", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "42501"},
+	{sql: "UPDATE patients SET ssn = $1 WHERE id = 22", args: args("canary-pat-5"), setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "42501", hint: "another tenant"},
+	{sql: "UPDATE patients SET ssn = $1 WHERE id = 20", args: args("canary-pat-5"), setup: []string{"SET LOCAL rowseal.tenant = 'north'"}},
 	{sql: "SELECT ssn FROM patients WHERE id = 20", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}},
 	{sql: "UPDATE patients SET ssn = $1 WHERE id = 20", args: args("canary-pat-5"), setup: []string{"SELECT set_config('rowseal.tenant', 'north', true)"}},
 }

@@ -10,7 +10,7 @@ import (
 func (s *Server) carry(st *state, pair *login.Pair) error {
 	c := &relay.Config{
 		Shared: s.shared, Tenant: st.tenant(pair.User, pair.Database),
-		MaxText: st.MaxStatement, MaxHeld: st.MaxMessage,
+		Pooled: st.SessionPooler, MaxText: st.MaxStatement, MaxHeld: st.MaxMessage,
 		Drain: s.drain, Logger: st.Log, Stats: &s.counts.relay,
 	}
 	if st.AllowFunctionCalls {

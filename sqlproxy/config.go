@@ -49,6 +49,10 @@ const (
 type Config struct {
 	// Upstream is the server. Required.
 	Upstream Upstream
+	// SessionPooler says that a connection pooler stands between proxy and server, which must leave
+	// each client its server connection until the client ends (PgBouncer's pool_mode = session). Otherwise,
+	// where the policy seals anything, sessions behind a pooler are refused (08004).
+	SessionPooler bool
 	// Clients is the leg between clients and proxy.
 	Clients Encryption
 	// Terminated verifies clients in the proxy; nil passes what the server asks on to them.

@@ -49,7 +49,7 @@ func (s *session) proxyConfig(p *place, log *slog.Logger) (cfg sqlproxy.Config, 
 			return cfg, err
 		}
 	}
-	if cfg.Upstream, err = upstreamOf(f.Upstream); err != nil {
+	if cfg.Upstream, cfg.SessionPooler, err = upstreamOf(f.Upstream); err != nil {
 		return cfg, err
 	}
 	if cfg.Clients, err = clientsOf(f.TLS); err != nil {
@@ -59,30 +59,32 @@ func (s *session) proxyConfig(p *place, log *slog.Logger) (cfg sqlproxy.Config, 
 	return cfg, err
 }
 
-// upstreamOf reads the server's URL, whose words field.ParseFile has checked.
-func upstreamOf(text string) (u sqlproxy.Upstream, err error) {
+// upstreamOf reads the server's URL, whose words field.ParseFile has checked. pooled is set where it
+// says that a pooler stands before the server.
+func upstreamOf(text string) (u sqlproxy.Upstream, pooled bool, err error) {
 	parsed, err := url.Parse(text)
 	if err != nil {
-		return u, errors.New("proxy.upstream is not a URL")
+		return u, pooled, errors.New("proxy.upstream is not a URL")
 	}
 	port := parsed.Port()
 	if port == "" {
 		port = "5432"
 	}
 	q := parsed.Query()
+	pooled = q.Get("pooler") == "session"
 	u.Address, u.Direct = net.JoinHostPort(parsed.Hostname(), port), q.Get("sslnegotiation") == "direct"
 	if u.Mode, err = sqlproxy.ParseMode(q.Get("sslmode")); err != nil {
-		return u, err
+		return u, pooled, err
 	}
 	if path := q.Get("sslrootcert"); path != "" {
 		if u.RootCAs, err = readPool(path, "sslrootcert of proxy.upstream"); err != nil {
-			return u, err
+			return u, pooled, err
 		}
 	}
 	if q.Has("sslcert") || q.Has("sslkey") {
 		u.Certificates, err = readPair(q.Get("sslcert"), q.Get("sslkey"), "sslcert and sslkey of proxy.upstream")
 	}
-	return u, err
+	return u, pooled, err
 }
 
 func clientsOf(f field.ProxyTLS) (e sqlproxy.Encryption, err error) {

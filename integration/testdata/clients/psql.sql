@@ -9,7 +9,12 @@ SELECT ssn, dob FROM users WHERE id = 500 \gx
 510	canary-copied
 \.
 \copy (select id, ssn from users where id >= 500 order by id) to pstdout
-SELECT ssn FROM users WHERE id = $1 \bind 1 \g
+PREPARE find (text) AS SELECT id, ssn FROM users WHERE ssn = $1;
+EXECUTE find('canary-psql-2');
+DECLARE c CURSOR FOR SELECT id, ssn FROM users WHERE id >= 500 ORDER BY id;
+FETCH 1 FROM c;
+SELECT num AS n FROM users WHERE id = 1 \gset
+SELECT id FROM users WHERE num = :n ORDER BY id;
 ROLLBACK;
 \set ON_ERROR_STOP off
 SELECT upper(ssn) FROM users;

@@ -14,6 +14,7 @@ package login
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -37,6 +38,8 @@ type Pair struct {
 	Status map[string]string
 	// FromClient and FromServer are bytes that were read behind the last message, by leg.
 	FromClient, FromServer []byte
+	// Backend is the process id that the server gave with its cancel key; 0 where it gave none.
+	Backend uint32
 	// Minor is the minor version of the protocol that both sides speak: 0 or 2.
 	Minor int
 	// Cancel asks the server, over a connection of its own, to give up what the
@@ -158,6 +161,7 @@ func (a *attempt) pair() (*Pair, error) {
 	}
 	if key := a.sessionKey; key != nil {
 		at := place{&a.config.Upstream, a.address}
+		p.Backend = binary.BigEndian.Uint32(key)
 		p.Cancel = func(ctx context.Context) error { return at.cancel(ctx, key) }
 		p.Done = a.config.Sessions.add(key, at)
 	}

@@ -71,7 +71,8 @@ func dateText() *rapid.Generator[string] {
 		case 6:
 			return rapid.StringMatching(`[12][0-9]{3}[01][0-9][0-3][0-9]`).Draw(t, "compact") + pick("t", "", " ", "T") + pick("c", "", clock+zone)
 		case 7:
-			return date + pick("space", "", " ", "  ") + era
+			offset := pick("offset", "", " +00", " -05", "  +0530", " -03:30", "+01", " +1:2:3", " -", " +16")
+			return date + pick("space", "", " ", "  ") + era + offset + pick("late era", "", "", " BC", "AD")
 		case 8:
 			return pick("word", "epoch", "infinity", " -Infinity ", "+infinity", "now", "today", "tomorrow", "yesterday", "allballs", "", " ", "J2451187", "inf", "2020-060", "20200304 101112", "04:05:06", "1.2.2020 4:5")
 		}

@@ -135,15 +135,35 @@ func (r *reader) all() error {
 	if !ok {
 		return unreadable(r.t)
 	}
-	if r.timed {
-		if err := r.zone(); err != nil {
-			return err
-		}
+	if err := r.ending(); err != nil {
+		return err
 	}
-	if r.era(); r.rest != "" {
+	if r.rest != "" {
 		return unreadable(r.t)
 	}
 	return r.finish()
+}
+
+// ending reads the zone and era behind a time. Behind a day without one it reads an offset, on either side of the
+// era: pgjdbc sends "2001-02-03 +00" and "0044-03-15 BC +00".
+func (r *reader) ending() error {
+	if r.timed {
+		err := r.zone()
+		r.era()
+		return err
+	}
+	before := r.rest
+	r.era()
+	early := r.rest != before
+	if spaced := r.skip(); spaced && r.rest != "" && (r.rest[0] == '+' || r.rest[0] == '-') {
+		if err := r.offsetZone(); err != nil {
+			return err
+		}
+	}
+	if !early {
+		r.era()
+	}
+	return nil
 }
 
 // skip takes spaces off; it reports whether there were any.

@@ -22,8 +22,9 @@ type Context struct {
 	// ParamTypes are the OIDs that the client declared for parameters, which may
 	// be fewer than the text has; 0 where it left one open.
 	ParamTypes []uint32
-	// Tenant is the session's tenant, "" where it has none. It decides only whether a
-	// tenant is known, and is not part of the plan: the plan says "the session's".
+	// Tenant is the session's tenant, "" where it has none. It decides whether a
+	// tenant is known, and is not part of the plan, which says "the session's", unless
+	// that is OfTenant.
 	Tenant string
 	// Prepared gives the plan that SQL's PREPARE or the protocol's Parse made
 	// under a name, for EXECUTE; nil where there is none.
@@ -61,6 +62,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 		return nil, a.refusal
 	}
 	p.Effects = parse.Scan(text, func(string) bool { return false }).Effects
+	p.OfTenant = a.ofTenant
 	p.Touches = len(p.Pieces) > 0 || p.Params != nil
 	for _, s := range p.Stmts {
 		p.Touches = p.Touches || s.Result != nil || s.Copy != nil || s.Inner != nil && s.Inner.Touches

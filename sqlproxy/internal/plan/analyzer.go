@@ -33,6 +33,8 @@ type analyzer struct {
 	cursors  map[string][]Output
 	// peeked are the result columns of queries that were looked at before they are read.
 	peeked map[*pg.SelectStmt][]column
+	// ofTenant is set once the text for the server names the session's tenant.
+	ofTenant bool
 }
 
 // scope is what names can mean at one place of a text.

@@ -34,9 +34,9 @@ type Plan struct {
 	Logical []uint32
 	// Effects is what the text may change of the session's state.
 	Effects parse.Effects
-	// Epochless is set where the plan follows from the text alone and stays
-	// true whatever the search_path or the catalog become.
-	Epochless bool
+	// OfTenant is set where the text for the server names the tenant of the
+	// Context, so that the plan is of no use for another.
+	OfTenant bool
 }
 
 // Stmt is one statement of a text.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -54,6 +55,9 @@ func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
 			set.tenant = owner{src: r.tenant}
 		}
 	}
+	if set.tenant.problem == "" && set.tenant.src.IsZero() && w.tenantAt() >= 0 {
+		set.guard = a.sessionsRow(w)
+	}
 	set.rowID = owner{problem: "values are bound to the row's id, which the condition does not name"}
 	if src, ok := pins[w.rowIDAt()]; ok {
 		set.rowID = owner{src: src}
@@ -63,6 +67,14 @@ func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
 		set.several = ""
 	}
 	return set
+}
+
+// sessionsRow is a condition that a row is of the session's tenant. The plan is
+// then of this tenant alone.
+func (a *analyzer) sessionsRow(w *writing) string {
+	a.ofTenant = true
+	column := quoted(w.rel.alias) + "." + quoted(w.rel.cols[w.tenantAt()].name)
+	return fmt.Sprintf("CAST(%s AS pg_catalog.text) = pg_catalog.convert_from(pg_catalog.decode('%x', 'hex'), 'UTF8')", column, a.c.Tenant)
 }
 
 // oneRow reports whether a unique index has all its columns among the pins.
@@ -345,6 +357,10 @@ func (a *analyzer) fromExcluded(sc *scope, set *setting, t assignment, c *field.
 	return true
 }
 
+// ForeignRow is no hex digit. Where the server complains of it, a row of another
+// tenant was to get a sealed value; see guarded.
+const ForeignRow = "~"
+
 // guarded lets an assigned value only into a row of the tenant that it was
 // sealed for, and makes the statement fail otherwise: a wrong row would not
 // open any more. concat is not immutable, so that the server does not work out
@@ -352,15 +368,18 @@ func (a *analyzer) fromExcluded(sc *scope, set *setting, t assignment, c *field.
 func (a *analyzer) guarded(set *setting, c *field.Column, t assignment) {
 	from, to, ok := 0, 0, false
 	if ref := t.val.GetColumnRef(); ref != nil {
+		if set.excluded == nil {
+			return // of the same row, or it is refused
+		}
 		from, to, ok = a.extent(int(ref.Location), len(ref.Fields))
 	} else if _, f, e, _, constant := a.constant(t.val); constant {
 		from, to, ok = f, e, true
 	}
 	if !ok {
 		a.refuseColumn(c, t.at, "the row in the table may be another tenant's",
-			"Name the tenant's column in ON CONFLICT, or assign EXCLUDED's value.")
+			"Name the tenant's column in the condition, or in ON CONFLICT, or assign EXCLUDED's value.")
 		return
 	}
 	a.insertBefore(from, "CASE WHEN "+set.guard+" THEN ")
-	a.insert(to, " ELSE pg_catalog.decode(pg_catalog.concat('row of another tenant'), 'hex') END")
+	a.insert(to, " ELSE pg_catalog.decode(pg_catalog.concat('"+ForeignRow+"'), 'hex') END")
 }

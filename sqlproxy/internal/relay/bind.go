@@ -38,7 +38,7 @@ func (c *clientSide) namesOf(skip, n int) (first, second []byte, err error) {
 
 // bind carries a Bind.
 func (c *clientSide) bind() error {
-	if c.follow(); !c.rules.sealed {
+	if c.follow(); !c.looks {
 		c.s.queue.push(expected{kind: expectBind})
 		c.in.Pass()
 		return nil

@@ -30,6 +30,8 @@ type clientSide struct {
 
 	rules    *rules
 	database *database
+	// looks is set once a policy listed a column: statements are looked at from then on.
+	looks bool
 	// snapshot is the catalog as last seen, with its fingerprint. ownCatalog is set where
 	// the session made temporary tables, so that nobody else's snapshot is right for it.
 	snapshot   *catalog.Snapshot
@@ -82,12 +84,12 @@ func (c *clientSide) run() error {
 // begin learns what the catalog is like, and tells the client that it may begin.
 func (c *clientSide) begin() error {
 	c.follow()
-	if c.rules.sealed {
-		if err := c.currentCatalog(); err != nil {
-			r := refusal("58000", "the proxy cannot read the database's catalog", "See the proxy's log.")
-			if sendErr := c.s.up.Send(appendRefusal(nil, "FATAL", r, "")); sendErr != nil {
-				c.s.log.Debug("client is gone", "error", sendErr)
-			}
+	if c.looks {
+		var told *fatalError
+		if err := c.currentCatalog(); errors.As(err, &told) {
+			return err
+		} else if err != nil {
+			c.tellFatal(refusal("58000", "the proxy cannot read the database's catalog", "See the proxy's log."))
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
 )
@@ -84,6 +85,9 @@ func (e *expected) text() *sealing.Rewritten {
 // rewrite maps positions back to the client's text and takes out what would print a row or a
 // search term. It reports whether it changed anything.
 func (v *serverSide) rewrite(fields []wire.Field, text *sealing.Rewritten) (changed bool) {
+	if text != nil && foreignRow(fields) {
+		return true
+	}
 	hide := v.hides(fields)
 	for i := range fields {
 		f := &fields[i]
@@ -102,6 +106,24 @@ func (v *serverSide) rewrite(fields []wire.Field, text *sealing.Rewritten) (chan
 		}
 	}
 	return changed
+}
+
+// foreignRow says in place of the server why a statement failed that would have
+// put a sealed value into a row of another tenant. It reports whether that was so.
+func foreignRow(fields []wire.Field) bool {
+	if wire.Find(fields, wire.FieldSQLState) != "22023" ||
+		wire.Find(fields, wire.FieldMessage) != `invalid hexadecimal digit: "`+plan.ForeignRow+`"` {
+		return false
+	}
+	for i := range fields {
+		switch f := &fields[i]; f.Type {
+		case wire.FieldSQLState:
+			f.Value = "42501"
+		case wire.FieldMessage:
+			f.Value = "a row belongs to another tenant than the value that it would get"
+		}
+	}
+	return true
 }
 
 // hides reports whether an error's detail would print a row of a table with sealed columns.

@@ -23,7 +23,7 @@ type looked struct {
 //
 // prepared is set for a text that may run several times.
 func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, err error) {
-	if c.follow(); !c.rules.sealed {
+	if c.follow(); !c.looks {
 		return l, nil
 	}
 	words, err := c.words(text)
@@ -139,7 +139,7 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words, prep
 	if err != nil {
 		return nil, nil, err
 	}
-	if cached && !hasConstants(p) {
+	if cached && !p.OfTenant && !hasConstants(p) {
 		c.rules.plans.Add(k, p)
 	}
 	return v, p, nil
@@ -246,7 +246,7 @@ func (c *clientSide) recheck(st *statement) error {
 	if err != nil {
 		return err
 	}
-	if st.seen != nil && v.same(st.seen) {
+	if st.seen != nil && v.same(st.seen) && (st.plan == nil || !st.plan.OfTenant || v.values.Tenant == st.seen.values.Tenant) {
 		return nil
 	}
 	words := c.engine().scan(c.snapshot, st.text)

@@ -37,6 +37,10 @@ type Config struct {
 	// Tenant, where it is not "", is the session's tenant whatever it sets; SET
 	// rowseal.tenant is refused then.
 	Tenant string
+	// Pooled says that a pooler stands between the proxy and the server which leaves each client its
+	// backend until the client ends. Where it is not set, and the policy lists any column, sessions end
+	// (08004) whose backend is not the one that answered the login.
+	Pooled bool
 	// FunctionCalls says what becomes of FunctionCall. Where the policy lists no column they are forwarded.
 	FunctionCalls FunctionCalls
 	// MaxText is the longest text of a statement, in bytes; 0 is 16 MB. Longer ones are

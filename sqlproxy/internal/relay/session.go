@@ -38,6 +38,8 @@ type session struct {
 	// ends counts the transactions that have ended: each ReadyForQuery outside of one.
 	ends     atomic.Int64
 	draining atomic.Bool
+	// backend names the server's process, as meetBackend has it; nil before it was asked.
+	backend atomic.Pointer[string]
 	// copying tells the client's side what became of a COPY FROM STDIN.
 	copying copies
 
@@ -119,6 +121,7 @@ func (s *session) end(err error) { s.cancel(err); s.hangUp() }
 
 func (s *session) hangUp() {
 	s.closeOnce.Do(func() {
+		s.leaveBackend()
 		s.pair.Client.Close()
 		s.pair.Server.Close()
 	})

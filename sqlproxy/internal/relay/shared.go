@@ -30,6 +30,8 @@ const (
 type Shared struct {
 	rules  atomic.Pointer[rules]
 	engine engine
+	// backends are those behind a pooler that sessions have: *session by what askBackend gives.
+	backends sync.Map
 }
 
 // NewShared returns a Shared for a policy and the cipher that carries it out. A policy without

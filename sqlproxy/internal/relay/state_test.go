@@ -363,6 +363,24 @@ func TestPolicyIsReplacedUnderASession(t *testing.T) {
 	}
 }
 
+func TestWhatWasPreparedUnderAPolicyIsNotRunWithoutIt(t *testing.T) {
+	ctx := context.Background()
+	shared := relay.NewShared(patients(t), newCipher(t))
+	_, through := sealed(t, &relay.Config{Shared: shared})
+	conn := connect(t, through, pgx.QueryExecModeExec)
+	mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES ($1, $2)", 1, "canary-1")
+	if _, err := conn.Prepare(ctx, "s", "SELECT id FROM patients WHERE ssn = $1"); err != nil {
+		t.Fatal(err)
+	}
+	shared.Replace(nil, nil)
+	r := conn.PgConn().ExecPrepared(ctx, "s", [][]byte{[]byte("canary-1")}, nil, nil).Read()
+	wantState(t, r.Err, "0A000")
+	var stored []byte
+	if err := conn.QueryRow(ctx, "SELECT ssn FROM patients").Scan(&stored); err != nil || bytes.Contains(stored, []byte("canary")) {
+		t.Fatalf("without a policy the column is %d bytes, %v", len(stored), err)
+	}
+}
+
 func TestAFixedTenantCannotBeSet(t *testing.T) {
 	_, through := sealed(t, &relay.Config{Tenant: "acme"})
 	conn := connect(t, through, pgx.QueryExecModeExec)

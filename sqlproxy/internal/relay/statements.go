@@ -54,7 +54,7 @@ func (c *clientSide) heldText() ([]byte, error) {
 	if !errors.Is(err, wire.ErrTooLong) {
 		return body, err
 	}
-	if c.follow(); c.rules.sealed {
+	if c.follow(); c.looks {
 		return nil, refusal("54000", fmt.Sprintf("statement is longer than %d bytes", c.s.maxText),
 			"Send values as parameters, or use COPY.")
 	}

@@ -105,6 +105,8 @@ func (c *clientSide) follow() {
 	if r == c.rules {
 		return
 	}
+	// What was prepared under a policy stays changed at the server.
+	c.looks = c.looks || r.sealed
 	c.rules = r
 	c.database = r.database(c.s.pair.Database)
 	c.snapshot, c.print = nil, ""
@@ -127,6 +129,9 @@ func (c *clientSide) currentCatalog() error {
 
 // askCatalog asks whether the catalog has changed, and loads it where it has.
 func (c *clientSide) askCatalog() error {
+	if err := c.meetBackend(); err != nil {
+		return err
+	}
 	before := c.database.until.Load()
 	rows, err := c.Query(c.s.ctx, c.engine().fingerprint)
 	if err != nil {
@@ -179,7 +184,7 @@ const settingsText = `SELECT pg_catalog.array_to_json(pg_catalog.current_schemas
 	`pg_catalog.current_setting('rowseal.tenant', true), pg_catalog.current_setting('DateStyle'), ` +
 	`pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('IntervalStyle'), ` +
 	`pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('extra_float_digits'), ` +
-	`pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding')`
+	`pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding'), pg_catalog.pg_backend_pid()`
 
 // askSettings asks for the settings that statements and values depend on.
 func (c *clientSide) askSettings() (*view, error) {
@@ -187,11 +192,14 @@ func (c *clientSide) askSettings() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 9 {
+	if len(rows) != 1 || len(rows[0]) != 10 {
 		return nil, errors.New("the settings have not the expected columns")
 	}
+	if err := c.stillHere(rows[0][9]); err != nil {
+		return nil, err
+	}
 	var is [9]string
-	for i, v := range rows[0] {
+	for i, v := range rows[0][:9] {
 		is[i] = string(v)
 	}
 	v := &view{rules: c.rules, snapshot: c.snapshot, pathKey: is[0], noBackslash: is[7] != "on"}
