@@ -173,7 +173,8 @@ func (v version) bareRig(t testing.TB, policy string) *rig {
 	if r.Cipher, err = field.New(field.Config{Keyring: ring}); err != nil {
 		t.Fatal(err)
 	}
-	r.Direct, r.Twin = r.database(t, "sealed"), v.twin(t)
+	r.Direct = r.database(t, "sealed")
+	r.Twin = v.twin(t)
 	r.Tap = newTap(t, hostOf(t, r.Direct))
 	return r
 }

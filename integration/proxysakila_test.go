@@ -69,7 +69,8 @@ func TestTheProxyServesTheSakilaDatabase(t *testing.T) {
 	t.Run("load", s.compareEverything)
 	s.group(t, "views", s.viewShapes(t))
 	s.group(t, "functions", slices.Concat(sakilaCalls, sakilaBodies, sakilaTriggers))
-	s.group(t, "application", slices.Concat(sakilaReads, sakilaFinds, sakilaWrites, sakilaRefusals))
+	s.group(t, "application", slices.Concat(sakilaReads, sakilaFinds, sakilaWrites, sakilaRefusals, sakilaCorners))
+	s.group(t, "migrations", sakilaMigrations)
 	t.Run("copy", s.copies)
 	t.Run("at rest", s.nothingReadable)
 	if at := s.readable(s.rig.Log.Bytes()); at != "" {

@@ -306,6 +306,9 @@ func (a *analyzer) nullIf(sc *scope, n *pg.Node, x *pg.A_Expr, w want) origin {
 	if end := a.closing(open); end < len(tokens) {
 		a.replace(tokens[end].From, tokens[end].To, " THEN NULL ELSE "+value+" END")
 	}
+	if isText(l.column().Type().OID()) {
+		l.as = oidText // PostgreSQL compares varchar as text
+	}
 	return l
 }
 

@@ -148,7 +148,11 @@ func (a *analyzer) sealValue(t *target, src Source, from, to int, oid uint32) or
 		return origin{}
 	}
 	a.useCell(from, to, a.cell(Cell{Do: Seal, Column: t.column, From: src, Tenant: t.tenant, RowID: t.rowID, Row: t.row}))
-	return origin{possible: []*field.Column{t.column}}
+	o := origin{possible: []*field.Column{t.column}}
+	if o.as = o.unmodified(); oid == oidText {
+		o.as = oid
+	}
+	return o
 }
 
 // beside is w for a place next to which values of a sealed column stand: constants are sealed for it.
