@@ -187,7 +187,7 @@ func (b *bench) startProxy(ctx context.Context) error {
 	if err := os.WriteFile(path, fmt.Appendf(nil, policy, b.dir, host, b.dsn.Host), 0o600); err != nil {
 		return err
 	}
-	for _, args := range [][]string{{"keys", "rotate", "--root", "-c", path}, {"init", "-c", path}} {
+	for _, args := range [][]string{{"keys", "create", filepath.Join(b.dir, "root.key")}, {"init", "-c", path}} {
 		if out, err := exec.CommandContext(ctx, program, args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("rowseal %s: %w\n%s", strings.Join(args, " "), err, out)
 		}
