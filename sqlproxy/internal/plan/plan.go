@@ -183,6 +183,9 @@ type Copy struct {
 	ForceQuote, ForceNotNull, ForceNull []bool
 	// Columns has one entry for each column of the data, plain ones included.
 	Columns []Output
+	// Types are the type OIDs of the columns of the data, 0 where one is not known; nil for none. COPY in
+	// format binary needs those of tenants and row ids.
+	Types []uint32
 	// Table is the table that COPY FROM writes; nil for COPY TO.
 	Table *field.Table
 	// TenantAt and RowIDAt say which column of the data holds the row's tenant
