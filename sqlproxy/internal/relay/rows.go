@@ -40,7 +40,7 @@ func (v *serverSide) row() error {
 		v.in.Drop()
 		return nil
 	case v.opener == nil:
-		v.in.Pass()
+		v.in.PassAll()
 		return nil
 	}
 	body, err := v.in.Body(v.s.maxHeld)

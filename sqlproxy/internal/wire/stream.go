@@ -104,6 +104,20 @@ func (s *Stream) Pass() {
 	s.skip(min(s.left, s.w-s.r))
 }
 
+// PassAll passes the current message and those of the same type that follow it and
+// have arrived as a whole.
+func (s *Stream) PassAll() {
+	typ := s.buf[s.r]
+	s.Pass()
+	for s.left == 0 && s.w-s.r >= HeaderSize && s.buf[s.r] == typ {
+		n := binary.BigEndian.Uint32(s.buf[s.r+1:])
+		if n < 4 || uint64(n)+1 > uint64(s.w-s.r) {
+			return
+		}
+		s.r += int(n) + 1
+	}
+}
+
 // Drop leaves the current message out.
 func (s *Stream) Drop() {
 	s.settle()
