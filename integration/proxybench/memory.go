@@ -38,6 +38,13 @@ func idle(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
+	if b.profile != "" {
+		for _, what := range []string{"heap", "goroutine"} {
+			if err := b.collect(ctx, what, "idle, "+what, 0); err != nil {
+				return err
+			}
+		}
+	}
 	fmt.Printf("\n%d idle connections: %.0f MB in all, %.0f MB before them (limit 100 MB)\n", idleConnections, after, before)
 	return nil
 }
