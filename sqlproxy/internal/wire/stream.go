@@ -17,6 +17,8 @@ const (
 	largeSize = 64 << 10
 	// flushSize is how much changed output is gathered at most.
 	flushSize = 32 << 10
+	// eagerSize is how much room a read ahead of a write must have.
+	eagerSize = 8 << 10
 	// keepSize is the largest buffer for changed output that an idle stream keeps.
 	keepSize = 4 << 10
 	// pause is how long a stream may wait before it gives back its large buffer.
@@ -34,6 +36,7 @@ var largeBuffers = sync.Pool{New: func() any { return new([largeSize]byte) }}
 // Output is gathered and written when the input pauses or a buffer is full.
 type Stream struct {
 	src, dst net.Conn
+	eager    *eager // of src, nil where it cannot be
 	before   func() error
 
 	buf       []byte // small or a large one; longer ones hold a single long message
@@ -56,7 +59,7 @@ type Stream struct {
 // already. before, if not nil, is called each time before something is written;
 // its error ends the stream.
 func NewStream(src, dst net.Conn, pending []byte, before func() error) *Stream {
-	s := &Stream{src: src, dst: dst, before: before}
+	s := &Stream{src: src, dst: dst, eager: newEager(src), before: before}
 	s.buf = s.small[:]
 	if len(pending) > len(s.buf) {
 		s.buf = make([]byte, len(pending))
@@ -227,6 +230,9 @@ func (s *Stream) Send(messages []byte) error {
 
 // need waits until n bytes are there to look at. Before it waits it writes.
 func (s *Stream) need(n int) error {
+	if s.more(n) {
+		return nil
+	}
 	if err := s.Flush(); err != nil {
 		return err
 	}
@@ -237,6 +243,28 @@ func (s *Stream) need(n int) error {
 		}
 	}
 	return nil
+}
+
+// more gets n bytes to look at without waiting and without writing, where the stream is busy, has
+// something to write and has room for both. Where it reports false it may have got fewer.
+func (s *Stream) more(n int) bool {
+	if s.eager == nil || s.large == nil || !s.full || len(s.out) == 0 && s.run == s.r {
+		return false
+	}
+	if s.run == s.r {
+		s.w = copy(s.buf, s.buf[s.r:s.w])
+		s.run, s.r = 0, 0
+	}
+	for len(s.buf)-s.w >= eagerSize {
+		got := s.eager.into(s.buf[s.w:])
+		if got == 0 {
+			return false
+		}
+		if s.w += got; s.w-s.r >= n {
+			return true
+		}
+	}
+	return false
 }
 
 // makeRoom chooses a buffer: the small one for a stream that has been quiet, a large
@@ -287,7 +315,7 @@ func (s *Stream) change(buf []byte, large *[largeSize]byte) {
 	s.run, s.r, s.w = 0, 0, n
 }
 
-// read reads once. A stream that waits long with a large buffer gives it back.
+// read reads once, or not at all. A stream that waits long with a large buffer gives it back.
 func (s *Stream) read() error {
 	idle := s.large != nil && s.r == s.w
 	if idle {
@@ -297,10 +325,6 @@ func (s *Stream) read() error {
 				return err
 			}
 		}
-	} else if !s.deadline.IsZero() {
-		if err := s.clearDeadline(); err != nil {
-			return err
-		}
 	}
 	n, err := s.src.Read(s.buf[s.w:])
 	s.w += n
@@ -308,8 +332,10 @@ func (s *Stream) read() error {
 	if n > 0 {
 		return nil // the error, if any, comes again
 	}
-	if idle && errors.Is(err, os.ErrDeadlineExceeded) {
-		s.rest()
+	if !s.deadline.IsZero() && errors.Is(err, os.ErrDeadlineExceeded) {
+		if idle {
+			s.rest()
+		}
 		return s.clearDeadline()
 	}
 	return err
