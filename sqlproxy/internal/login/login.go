@@ -150,7 +150,8 @@ func (a *attempt) pair() (*Pair, error) {
 		Done:   func() {},
 	}
 	if key := a.sessionKey; key != nil {
-		p.Cancel = func(ctx context.Context) error { return a.config.sendCancel(ctx, a.address, key) }
+		config, address := a.config, a.address // not a, whose buffers nobody needs any more
+		p.Cancel = func(ctx context.Context) error { return config.sendCancel(ctx, address, key) }
 		p.Done = a.config.Sessions.add(key, a.address)
 	}
 	return p, nil
