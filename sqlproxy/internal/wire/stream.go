@@ -11,7 +11,7 @@ import (
 
 const (
 	// smallSize is the buffer of a stream that waits: most messages are smaller.
-	smallSize = 2 << 10
+	smallSize = 1 << 10
 	// largeSize is the buffer of a stream that is busy. It goes back to a pool when
 	// the stream pauses, so that idle connections hold none.
 	largeSize = 64 << 10
@@ -19,13 +19,20 @@ const (
 	flushSize = 32 << 10
 	// eagerSize is how much room a read ahead of a write must have.
 	eagerSize = 8 << 10
-	// keepSize is the largest buffer for changed output that an idle stream keeps.
-	keepSize = 4 << 10
+	// outSize is the buffer for changed output at first, keepSize the largest that goes back to its pool.
+	outSize  = 4 << 10
+	keepSize = 128 << 10
 	// pause is how long a stream may wait before it gives back its large buffer.
 	pause = time.Second
 )
 
-var largeBuffers = sync.Pool{New: func() any { return new([largeSize]byte) }}
+var (
+	largeBuffers = sync.Pool{New: func() any { return new([largeSize]byte) }}
+	outBuffers   = sync.Pool{New: func() any {
+		b := make([]byte, 0, outSize)
+		return &b
+	}}
+)
 
 // Stream carries messages from one connection to another. Its methods, but for
 // [Stream.Send], are for one goroutine.
@@ -49,7 +56,8 @@ type Stream struct {
 	full      bool // the last read filled the buffer: more is on its way
 	deadline  time.Time
 
-	out []byte // what is to be written before buf[run:r]
+	out    []byte  // what is to be written before buf[run:r]; nil for nothing
+	pooled *[]byte // what out was at first, for the pool
 
 	mu     sync.Mutex // guards writing to dst, from the beginning to the end of a message
 	locked bool
@@ -169,6 +177,7 @@ func (s *Stream) Buffered() bool {
 // [Stream.Set] gives it back.
 func (s *Stream) Append() []byte {
 	s.settle()
+	s.open()
 	return s.out
 }
 
@@ -184,9 +193,29 @@ func (s *Stream) Set(out []byte) error {
 // settle moves what is to be written as it is behind the other output.
 func (s *Stream) settle() {
 	if s.run < s.r {
+		s.open()
 		s.out = append(s.out, s.buf[s.run:s.r]...)
 	}
 	s.run = s.r
+}
+
+// open gets a buffer for output, and shut gives it back: a stream that waits has none.
+func (s *Stream) open() {
+	if s.out == nil {
+		s.pooled = outBuffers.Get().(*[]byte)
+		s.out = *s.pooled
+	}
+}
+
+func (s *Stream) shut() {
+	if s.out == nil {
+		return
+	}
+	if cap(s.out) <= keepSize {
+		*s.pooled = s.out[:0]
+		outBuffers.Put(s.pooled)
+	}
+	s.out, s.pooled = nil, nil
 }
 
 // Flush writes what was gathered.
@@ -208,7 +237,7 @@ func (s *Stream) Flush() error {
 		data = s.out
 	}
 	_, err := s.dst.Write(data)
-	s.out = s.out[:0]
+	s.shut()
 	s.run = s.r
 	// A message of which a part was written must be completed before another
 	// goroutine may write.
@@ -300,9 +329,6 @@ func (s *Stream) makeRoom(n int) {
 func (s *Stream) rest() {
 	s.change(s.small[:], nil)
 	s.full = false
-	if cap(s.out) > keepSize {
-		s.out = nil
-	}
 }
 
 // change changes the buffer and keeps what was not looked at.
