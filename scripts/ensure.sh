@@ -5,6 +5,7 @@
 #
 # cc          a C compiler, which the race detector links with
 # postgresql  PostgreSQL's server programs, a server named by ROWSEAL_TEST_DSN, or Docker
+# pgbouncer   PgBouncer and pgbench, which the proxy is measured with
 # mysql       a MariaDB or MySQL server program, a server named by ROWSEAL_TEST_MYSQL, or Docker
 #
 # On Debian and its kin, as root, it installs the missing packages.
@@ -33,14 +34,21 @@ have_mysql() {
 # The client alone is no use: the engine must answer.
 have_docker() { have docker && timeout 20 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
+need_pgbouncer() {
+	# Debian's /usr/bin/pgbench is there without the program that it runs.
+	pgbench --version >/dev/null 2>&1 || missing+=(postgresql-client postgresql)
+	(PATH=$PATH:/usr/sbin && have pgbouncer) || missing+=(pgbouncer)
+}
+
 missing=()
 for need in "$@"; do
 	case $need in
 	cc) have_cc || missing+=(gcc libc6-dev) ;;
 	postgresql) have_postgresql || missing+=(postgresql) ;;
+	pgbouncer) need_pgbouncer ;;
 	mysql) (have_mysql) || missing+=(mariadb-server) ;;
 	*)
-		echo "ensure.sh: unknown need \"$need\"; known: cc, postgresql, mysql" >&2
+		echo "ensure.sh: unknown need \"$need\"; known: cc, postgresql, pgbouncer, mysql" >&2
 		exit 2
 		;;
 	esac
