@@ -28,6 +28,7 @@ type limit struct {
 	figure func(got map[string]measure, rows int) float64
 	most   bool // else value is the least
 	value  float64
+	mode   string // the mode it is for; "" for all
 }
 
 var loads = []load{
@@ -37,9 +38,9 @@ var loads = []load{
 		plain:  "\\set id random(1, :rows)\nSELECT ssn, name FROM plain WHERE id = :id;\n",
 		rows:   1,
 		limits: []limit{
-			{"us of CPU", perRow, true, 30},
-			{"of pgbouncer's TPS with a plain table", speedTo("pgbouncer"), false, 0.85},
-			{"of pgbouncer's TPS with the sealed table", speedTo(sealedWay), false, 0.85},
+			{"us of CPU", perRow, true, 30, "prepared"},
+			{"of pgbouncer's TPS with a plain table", speedTo("pgbouncer"), false, 0.85, "prepared"},
+			{"of pgbouncer's TPS with the sealed table", speedTo(sealedWay), false, 0.85, "prepared"},
 		},
 	},
 	{
@@ -48,22 +49,22 @@ var loads = []load{
 		plain:  "\\set id random(1, :rows - 1000)\nSELECT id, ssn, name FROM plain WHERE id BETWEEN :id AND :id + 999;\n",
 		rows:   1000,
 		limits: []limit{
-			{"us of CPU a row", perRow, true, 0.6},
-			{"of pgbouncer's TPS with a plain table", speedTo("pgbouncer"), false, 1},
-			{"of pgbouncer's TPS with the sealed table", speedTo(sealedWay), false, 1},
+			{"us of CPU a row", perRow, true, 0.6, ""},
+			{"of pgbouncer's TPS with a plain table", speedTo("pgbouncer"), false, 1, ""},
+			{"of pgbouncer's TPS with the sealed table", speedTo(sealedWay), false, 1, ""},
 		},
 	},
 	{
 		name:   "point select that touches nothing sealed",
 		script: "\\set id random(1, :rows)\nSELECT ssn, name FROM plain WHERE id = :id;\n",
 		rows:   1,
-		limits: []limit{{"of the relay's CPU", cpuTo("relay"), true, 1.15}},
+		limits: []limit{{"of the relay's CPU", cpuTo("relay"), true, 1.15, ""}},
 	},
 	{
 		name:   "1,000 rows that touch nothing sealed",
 		script: "\\set id random(1, :rows - 1000)\nSELECT id, ssn, name, city FROM plain WHERE id BETWEEN :id AND :id + 999;\n",
 		rows:   1000,
-		limits: []limit{{"of the relay's CPU", cpuTo("relay"), true, 1.15}, {"of pgbouncer's CPU", cpuTo("pgbouncer"), true, 1}},
+		limits: []limit{{"of the relay's CPU", cpuTo("relay"), true, 1.15, ""}, {"of pgbouncer's CPU", cpuTo("pgbouncer"), true, 1, ""}},
 	},
 }
 
@@ -108,7 +109,9 @@ func speed(ctx context.Context, b *bench) error {
 				fmt.Printf("%-10s %-10s %10.0f %9.1f us %9.3f us %13.2fx\n", mode, w.name, m.tps, m.cpu, m.cpu/float64(l.rows), m.tps/got["pgbouncer"].tps)
 			}
 			for _, limit := range l.limits {
-				fmt.Println(limit.line(mode, got, l.rows))
+				if limit.mode == "" || limit.mode == mode {
+					fmt.Println(limit.line(mode, got, l.rows))
+				}
 			}
 		}
 	}
