@@ -46,6 +46,11 @@ bench: ## benchmarks (BENCH=regexp BENCHTIME=1s COUNT=1 PACKAGES=./...)
 	@scripts/ensure.sh postgresql mysql
 	@$(WITHDB) $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem -timeout 60m $(PACKAGES)
 
+.PHONY: bench-proxy
+bench-proxy: ## what the proxy costs, beside a direct connection, a bare relay and PgBouncer (20 minutes)
+	@scripts/ensure.sh postgresql pgbouncer
+	@$(GO) run ./integration/proxybench
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME=10m (FUZZ=regexp of names)
 	@scripts/ensure.sh postgresql mysql

@@ -93,11 +93,16 @@ func (b *Binding) boundLen() int {
 // ad returns the associated data of a value with this header, and the pooled
 // buffer that it lies in, or nil.
 func (b *Binding) ad(header []byte) (ad []byte, pooled *[]byte) {
-	if n := b.boundLen(); len(b.Known) == n+len(header) && string(b.Known[n:]) == string(header) {
+	n := b.boundLen()
+	if len(b.Known) == n+len(header) && string(b.Known[n:]) == string(header) {
 		return b.Known, nil
 	}
 	pooled = scratch.Get().(*[]byte)
-	*pooled = b.AssociatedData((*pooled)[:0], header)
+	if len(b.Known) >= n { // what stands before the header is the same for all values
+		*pooled = append(append((*pooled)[:0], b.Known[:n]...), header...)
+	} else {
+		*pooled = b.AssociatedData((*pooled)[:0], header)
+	}
 	return *pooled, pooled
 }
 

@@ -27,10 +27,12 @@ func (v *Value) Parse(b []byte) error {
 	}
 	v.Column, v.Type, v.Suite, v.Flags = ColumnID(b[1:5]), b[5], Suite(b[6]), Flags(b[7])
 	v.raw, v.terms = b, 0
-	if v.Suite.salted() && v.Flags&^(FlagClaim|FlagPadded) == 0 && v.Column != (ColumnID{}) && v.Type&0x7f != 0 {
-		// Tenant key, no terms: the common layout, whose offsets are fixed.
-		v.keyRef, v.nonceOff = fixedSize, fixedSize+KeyIDSize
-		return v.checkLength()
+	if v.Suite.salted() && v.Flags&^(FlagEquality|FlagClaim|FlagPadded) == 0 && v.Column != (ColumnID{}) && v.Type&0x7f != 0 {
+		// Tenant key, at most one equality term: the common layouts, whose offsets are fixed.
+		v.keyRef = fixedSize + EqualitySize*int(v.Flags&FlagEquality)
+		if v.nonceOff = v.keyRef + KeyIDSize; v.nonceOff <= len(b) {
+			return v.checkLength()
+		}
 	}
 	if err := v.checkFixed(); err != nil {
 		return err

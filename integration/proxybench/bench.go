@@ -29,6 +29,7 @@ type bench struct {
 	server  *localpg.Server
 	dsn     *url.URL // of the server
 	targets []*target
+	pprof   string // where the proxy shows its profiles
 }
 
 // target is a way to the server.
@@ -180,19 +181,26 @@ func (b *bench) startProxy(ctx context.Context) error {
 		return err
 	}
 	program := filepath.Join(b.dir, "rowseal")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/rowseal/rowseal/cmd/rowseal").CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
+	if err := b.build(ctx, program); err != nil {
+		return err
 	}
 	path := filepath.Join(b.dir, "rowseal.yaml")
 	if err := os.WriteFile(path, fmt.Appendf(nil, policy, b.dir, host, b.dsn.Host), 0o600); err != nil {
 		return err
 	}
-	for _, args := range [][]string{{"keys", "rotate", "--root", "-c", path}, {"init", "-c", path}} {
+	for _, args := range [][]string{{"keys", "create", filepath.Join(b.dir, "root.key")}, {"init", "-c", path}} {
 		if out, err := exec.CommandContext(ctx, program, args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("rowseal %s: %w\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	return b.start(ctx, "rowseal", host, exec.Command(program, "proxy", "-c", path))
+	cmd := exec.Command(program, "proxy", "-c", path)
+	if b.profile != "" {
+		if b.pprof, err = freeAddress(); err != nil {
+			return err
+		}
+		cmd.Env = append(os.Environ(), "PROXYBENCH_PPROF="+b.pprof)
+	}
+	return b.start(ctx, "rowseal", host, cmd)
 }
 
 // fill writes the rows through the proxy, and their twins in clear.

@@ -20,9 +20,13 @@ import (
 
 func main() {
 	relay := flag.String("relay", "", "be the bare relay: listen address and server address, with a comma between them")
-	seconds := flag.Int("seconds", 8, "seconds for each run of pgbench")
+	seconds := flag.Int("seconds", 5, "seconds for each run of pgbench")
+	rounds := flag.Int("rounds", 3, "runs of pgbench for each figure, which is their median")
 	rows := flag.Int("rows", 100_000, "rows of the table")
 	only := flag.String("only", "", "run only the part of this name: speed, idle, stream, large")
+	load := flag.String("load", "", "run only loads whose name has this in it")
+	mode := flag.String("mode", "", "run only this mode of pgbench: simple, extended, prepared")
+	profile := flag.String("profile", "", "write profiles of the proxy into this directory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -30,7 +34,10 @@ func main() {
 	if *relay != "" {
 		err = runRelay(*relay)
 	} else {
-		err = run(ctx, config{duration: time.Duration(*seconds) * time.Second, rows: *rows, only: *only})
+		err = run(ctx, config{
+			duration: time.Duration(*seconds) * time.Second, rounds: *rounds, rows: *rows,
+			only: *only, load: *load, mode: *mode, profile: *profile,
+		})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "proxybench:", err)
@@ -41,8 +48,12 @@ func main() {
 // config is what the command line says.
 type config struct {
 	duration time.Duration
+	rounds   int
 	rows     int
 	only     string
+	load     string
+	mode     string
+	profile  string
 }
 
 // parts are what is measured, in order.

@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,9 +17,18 @@ import (
 type load struct {
 	name   string
 	script string
-	plain  string // the script for targets that open nothing; "" is script
+	plain  string // the script for ways that open nothing; "" is script
 	rows   int    // of a result
-	limits string
+	limits []limit
+}
+
+// limit bounds a figure that a table ends in.
+type limit struct {
+	what   string
+	figure func(got map[string]measure, rows int) float64
+	most   bool // else value is the least
+	value  float64
+	mode   string // the mode it is for; "" for all
 }
 
 var loads = []load{
@@ -26,58 +37,149 @@ var loads = []load{
 		script: "\\set id random(1, :rows)\nSELECT ssn, name FROM people WHERE id = :id;\n",
 		plain:  "\\set id random(1, :rows)\nSELECT ssn, name FROM plain WHERE id = :id;\n",
 		rows:   1,
-		limits: "prepared: CPU at most 30 us, TPS at least 0.85x pgbouncer's",
+		limits: []limit{
+			{"us of CPU", perRow, true, 30, "prepared"},
+			{"of pgbouncer's TPS with a plain table", speedTo("pgbouncer"), false, 0.85, "prepared"},
+			{"of pgbouncer's TPS with the sealed table", speedTo(sealedWay), false, 0.85, "prepared"},
+		},
 	},
 	{
 		name:   "1,000 rows, two sealed columns",
 		script: "\\set id random(1, :rows - 1000)\nSELECT id, ssn, name FROM people WHERE id BETWEEN :id AND :id + 999;\n",
 		plain:  "\\set id random(1, :rows - 1000)\nSELECT id, ssn, name FROM plain WHERE id BETWEEN :id AND :id + 999;\n",
 		rows:   1000,
-		limits: "CPU at most 0.6 us a row, TPS at least pgbouncer's",
+		limits: []limit{
+			{"us of CPU a row", perRow, true, 0.6, ""},
+			{"of pgbouncer's TPS with a plain table", speedTo("pgbouncer"), false, 1, ""},
+			{"of pgbouncer's TPS with the sealed table", speedTo(sealedWay), false, 1, ""},
+		},
 	},
 	{
 		name:   "point select that touches nothing sealed",
 		script: "\\set id random(1, :rows)\nSELECT ssn, name FROM plain WHERE id = :id;\n",
 		rows:   1,
-		limits: "CPU at most 1.15x the relay's",
+		limits: []limit{{"of the relay's CPU", cpuTo("relay"), true, 1.15, ""}},
 	},
 	{
 		name:   "1,000 rows that touch nothing sealed",
 		script: "\\set id random(1, :rows - 1000)\nSELECT id, ssn, name, city FROM plain WHERE id BETWEEN :id AND :id + 999;\n",
 		rows:   1000,
-		limits: "CPU at most 1.15x the relay's, and at most pgbouncer's",
+		limits: []limit{{"of the relay's CPU", cpuTo("relay"), true, 1.15, ""}, {"of pgbouncer's CPU", cpuTo("pgbouncer"), true, 1, ""}},
 	},
+}
+
+// sealedWay is PgBouncer with the table that the proxy reads: the same bytes come from the
+// server, and go to the client unopened.
+const sealedWay = "pgb/sealed"
+
+// perRow gives the proxy's CPU time in microseconds.
+func perRow(got map[string]measure, rows int) float64 { return got["rowseal"].cpu / float64(rows) }
+
+func cpuTo(way string) func(map[string]measure, int) float64 {
+	return func(got map[string]measure, _ int) float64 { return got["rowseal"].cpu / got[way].cpu }
+}
+
+func speedTo(way string) func(map[string]measure, int) float64 {
+	return func(got map[string]measure, _ int) float64 { return got["rowseal"].tps / got[way].tps }
 }
 
 // measure is what a run gave.
 type measure struct {
 	tps float64
-	cpu time.Duration // of what stands between, for each transaction
+	cpu float64 // of what stands between, in microseconds for each transaction
 }
 
 // speed runs every load in every mode over every way, and prints a table for each.
 func speed(ctx context.Context, b *bench) error {
 	for _, l := range loads {
-		fmt.Printf("\n%s (%s)\n%-10s %-10s %10s %12s %12s %14s\n", l.name, l.limits, "mode", "way", "TPS", "CPU/tx", "CPU/row", "TPS/pgbouncer")
+		if !strings.Contains(l.name, b.load) {
+			continue
+		}
+		fmt.Printf("\n%s\n%-10s %-10s %10s %12s %12s %14s\n", l.name, "mode", "way", "TPS", "CPU/tx", "CPU/row", "TPS/pgbouncer")
 		for _, mode := range []string{"simple", "extended", "prepared"} {
-			got := map[string]measure{}
-			for _, t := range b.targets {
-				m, err := b.pgbench(ctx, t, l, mode)
-				if err != nil {
-					return fmt.Errorf("%s, %s, %s: %w", l.name, mode, t.name, err)
+			if b.mode != "" && b.mode != mode {
+				continue
+			}
+			got, err := b.rounds(ctx, l, mode)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", l.name, mode, err)
+			}
+			for _, w := range b.ways(l) {
+				m := got[w.name]
+				fmt.Printf("%-10s %-10s %10.0f %9.1f us %9.3f us %13.2fx\n", mode, w.name, m.tps, m.cpu, m.cpu/float64(l.rows), m.tps/got["pgbouncer"].tps)
+			}
+			for _, limit := range l.limits {
+				if limit.mode == "" || limit.mode == mode {
+					fmt.Println(limit.line(mode, got, l.rows))
 				}
-				got[t.name] = m
 			}
-			for _, t := range b.targets {
-				m := got[t.name]
-				us := float64(m.cpu.Nanoseconds()) / 1000
-				fmt.Printf("%-10s %-10s %10.0f %9.1f us %9.3f us %13.2fx\n", mode, t.name, m.tps, us, us/float64(l.rows), m.tps/got["pgbouncer"].tps)
-			}
-			fmt.Printf("%-10s rowseal's CPU is %.2fx the relay's, %.2fx pgbouncer's\n", mode,
-				float64(got["rowseal"].cpu)/float64(got["relay"].cpu), float64(got["rowseal"].cpu)/float64(got["pgbouncer"].cpu))
 		}
 	}
 	return nil
+}
+
+// line says whether a figure keeps its limit.
+func (l *limit) line(mode string, got map[string]measure, rows int) string {
+	figure := l.figure(got, rows)
+	word, verdict := "at least", "kept"
+	if l.most {
+		word = "at most"
+	}
+	if l.most && figure > l.value || !l.most && figure < l.value {
+		verdict = "MISSED"
+	}
+	return fmt.Sprintf("%-10s limit: %s %.2f %s; it is %.2f: %s", mode, word, l.value, l.what, figure, verdict)
+}
+
+// way is a target with what is sent to it.
+type way struct {
+	name   string
+	target *target
+	script string
+}
+
+// ways gives what a load is run over.
+func (b *bench) ways(l load) (list []way) {
+	for _, t := range b.targets {
+		script := l.script
+		if t.name != "rowseal" && l.plain != "" {
+			script = l.plain
+		}
+		list = append(list, way{t.name, t, script})
+		if t.name == "pgbouncer" && l.plain != "" {
+			list = append(list, way{sealedWay, t, l.script})
+		}
+	}
+	return list
+}
+
+// rounds runs a load over every way in turn, several times, and gives the medians: the
+// machine is not the same from one moment to the next.
+func (b *bench) rounds(ctx context.Context, l load, mode string) (map[string]measure, error) {
+	all := map[string][]measure{}
+	for range b.config.rounds {
+		for _, w := range b.ways(l) {
+			m, err := b.pgbench(ctx, w, l, mode)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", w.name, err)
+			}
+			all[w.name] = append(all[w.name], m)
+		}
+	}
+	got := map[string]measure{}
+	for name, list := range all {
+		tps, cpu := make([]float64, len(list)), make([]float64, len(list))
+		for i, m := range list {
+			tps[i], cpu[i] = m.tps, m.cpu
+		}
+		got[name] = measure{tps: median(tps), cpu: median(cpu)}
+	}
+	return got, nil
+}
+
+func median(list []float64) float64 {
+	slices.Sort(list)
+	return (list[(len(list)-1)/2] + list[len(list)/2]) / 2
 }
 
 var tpsLine = regexp.MustCompile(`tps = ([0-9.]+)`)
@@ -85,13 +187,10 @@ var tpsLine = regexp.MustCompile(`tps = ([0-9.]+)`)
 var countLine = regexp.MustCompile(`transactions actually processed: ([0-9]+)`)
 
 // pgbench runs a load with 8 clients in 2 threads.
-func (b *bench) pgbench(ctx context.Context, t *target, l load, mode string) (m measure, err error) {
-	script := l.script
-	if t.name != "rowseal" && l.plain != "" {
-		script = l.plain
-	}
+func (b *bench) pgbench(ctx context.Context, w way, l load, mode string) (m measure, err error) {
+	t := w.target
 	path := filepath.Join(b.dir, "load.sql")
-	if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(w.script), 0o644); err != nil {
 		return m, err
 	}
 	u := *b.dsn
@@ -112,6 +211,7 @@ func (b *bench) pgbench(ctx context.Context, t *target, l load, mode string) (m 
 	if err != nil {
 		return m, err
 	}
+	profile := b.profileWhile(ctx, t, l.name+", "+mode)
 	out, err := run(b.duration)
 	if err != nil {
 		return m, err
@@ -120,12 +220,25 @@ func (b *bench) pgbench(ctx context.Context, t *target, l load, mode string) (m 
 	if err != nil {
 		return m, err
 	}
+	if err := profile(); err != nil {
+		return m, err
+	}
 	tps, count := tpsLine.FindSubmatch(out), countLine.FindSubmatch(out)
 	if tps == nil || count == nil {
 		return m, fmt.Errorf("pgbench says something else:\n%s", out)
 	}
 	m.tps, _ = strconv.ParseFloat(string(tps[1]), 64)
 	n, _ := strconv.Atoi(string(count[1]))
-	m.cpu = (after - before) / time.Duration(max(n, 1))
+	m.cpu = float64((after - before).Microseconds()) / float64(max(n, 1))
 	return m, nil
+}
+
+// profileWhile begins a profile of the proxy, if one is asked for, and returns what waits for it.
+func (b *bench) profileWhile(ctx context.Context, t *target, name string) (wait func() error) {
+	if b.profile == "" || t.name != "rowseal" {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.collect(ctx, "profile", name, b.duration) }()
+	return func() error { return <-done }
 }

@@ -160,7 +160,7 @@ func (a *attempt) pair() (*Pair, error) {
 		Done:   func() {},
 	}
 	if key := a.sessionKey; key != nil {
-		at := place{&a.config.Upstream, a.address}
+		at := place{&a.config.Upstream, a.address} // not a, whose buffers nobody needs any more
 		p.Backend = binary.BigEndian.Uint32(key)
 		p.Cancel = func(ctx context.Context) error { return at.cancel(ctx, key) }
 		p.Done = a.config.Sessions.add(key, at)

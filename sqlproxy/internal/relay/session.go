@@ -83,21 +83,36 @@ func (s *session) publish() error {
 	return nil
 }
 
-// run carries the session to its end.
+// run carries the session to its end. Its frame and those below it are small on purpose: idle
+// sessions keep them.
 func (s *session) run() error {
-	defer context.AfterFunc(s.ctx, s.hangUp)()
-	if s.cfg.Drain != nil {
-		defer context.AfterFunc(s.cfg.Drain, s.drain)()
-	}
+	defer s.watch()()
 	finished := make(chan error, 1)
-	go func() {
-		err := s.guard(s.server.run)
-		s.queue.abandon()
-		s.copying.end()
-		s.end(err)
-		finished <- err
-	}()
+	go s.runServer(finished)
 	err := s.guard(s.client.run)
+	return s.over(err, finished)
+}
+
+// watch has the session end with its context, or when the proxy drains.
+func (s *session) watch() (stop func()) {
+	stopHangUp := context.AfterFunc(s.ctx, s.hangUp)
+	if s.cfg.Drain == nil {
+		return func() { stopHangUp() }
+	}
+	stopDrain := context.AfterFunc(s.cfg.Drain, s.drain)
+	return func() { stopDrain(); stopHangUp() }
+}
+
+func (s *session) runServer(finished chan<- error) {
+	err := s.guard(s.server.run)
+	s.queue.abandon()
+	s.copying.end()
+	s.end(err)
+	finished <- err
+}
+
+// over ends the session with what the client's side ended with, and gives the error of both.
+func (s *session) over(err error, finished <-chan error) error {
 	s.end(err)
 	if serverErr := <-finished; err == nil || errors.Is(err, errGone) {
 		err = serverErr

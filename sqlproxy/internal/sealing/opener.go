@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
@@ -220,8 +220,8 @@ func (o *Opener) bytes(format int16, value []byte) ([]byte, error) {
 	if !ok {
 		return o.unescape(value)
 	}
-	o.raw = append(o.raw[:0], digits...)
-	n, err := hex.Decode(o.raw, o.raw)
+	o.raw = slices.Grow(o.raw[:0], len(digits)/2)
+	n, err := decodeHex(o.raw[:len(digits)/2], digits)
 	if err != nil {
 		return nil, envelope.ErrNotSealed
 	}

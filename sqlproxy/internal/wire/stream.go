@@ -11,19 +11,28 @@ import (
 
 const (
 	// smallSize is the buffer of a stream that waits: most messages are smaller.
-	smallSize = 2 << 10
+	smallSize = 1 << 10
 	// largeSize is the buffer of a stream that is busy. It goes back to a pool when
 	// the stream pauses, so that idle connections hold none.
 	largeSize = 64 << 10
 	// flushSize is how much changed output is gathered at most.
 	flushSize = 32 << 10
-	// keepSize is the largest buffer for changed output that an idle stream keeps.
-	keepSize = 1 << 10
+	// eagerSize is how much room a read ahead of a write must have.
+	eagerSize = 8 << 10
+	// outSize is the buffer for changed output at first, keepSize the largest that goes back to its pool.
+	outSize  = 4 << 10
+	keepSize = 128 << 10
 	// pause is how long a stream may wait before it gives back its large buffer.
 	pause = time.Second
 )
 
-var largeBuffers = sync.Pool{New: func() any { return new([largeSize]byte) }}
+var (
+	largeBuffers = sync.Pool{New: func() any { return new([largeSize]byte) }}
+	outBuffers   = sync.Pool{New: func() any {
+		b := make([]byte, 0, outSize)
+		return &b
+	}}
+)
 
 // Stream carries messages from one connection to another. Its methods, but for
 // [Stream.Send], are for one goroutine.
@@ -34,6 +43,7 @@ var largeBuffers = sync.Pool{New: func() any { return new([largeSize]byte) }}
 // Output is gathered and written when the input pauses or a buffer is full.
 type Stream struct {
 	src, dst net.Conn
+	eager    *eager // of src, nil where it cannot be
 	before   func() error
 
 	buf       []byte // small or a large one; longer ones hold a single long message
@@ -46,7 +56,8 @@ type Stream struct {
 	full      bool // the last read filled the buffer: more is on its way
 	deadline  time.Time
 
-	out []byte // what is to be written before buf[run:r]
+	out    []byte  // what is to be written before buf[run:r]; nil for nothing
+	pooled *[]byte // what out was at first, for the pool
 
 	mu     sync.Mutex // guards writing to dst, from the beginning to the end of a message
 	locked bool
@@ -56,7 +67,7 @@ type Stream struct {
 // already. before, if not nil, is called each time before something is written;
 // its error ends the stream.
 func NewStream(src, dst net.Conn, pending []byte, before func() error) *Stream {
-	s := &Stream{src: src, dst: dst, before: before}
+	s := &Stream{src: src, dst: dst, eager: newEager(src), before: before}
 	s.buf = s.small[:]
 	if len(pending) > len(s.buf) {
 		s.buf = make([]byte, len(pending))
@@ -166,6 +177,7 @@ func (s *Stream) Buffered() bool {
 // [Stream.Set] gives it back.
 func (s *Stream) Append() []byte {
 	s.settle()
+	s.open()
 	return s.out
 }
 
@@ -181,9 +193,29 @@ func (s *Stream) Set(out []byte) error {
 // settle moves what is to be written as it is behind the other output.
 func (s *Stream) settle() {
 	if s.run < s.r {
+		s.open()
 		s.out = append(s.out, s.buf[s.run:s.r]...)
 	}
 	s.run = s.r
+}
+
+// open gets a buffer for output, and shut gives it back: a stream that waits has none.
+func (s *Stream) open() {
+	if s.out == nil {
+		s.pooled = outBuffers.Get().(*[]byte)
+		s.out = *s.pooled
+	}
+}
+
+func (s *Stream) shut() {
+	if s.out == nil {
+		return
+	}
+	if cap(s.out) <= keepSize {
+		*s.pooled = s.out[:0]
+		outBuffers.Put(s.pooled)
+	}
+	s.out, s.pooled = nil, nil
 }
 
 // Flush writes what was gathered.
@@ -205,7 +237,7 @@ func (s *Stream) Flush() error {
 		data = s.out
 	}
 	_, err := s.dst.Write(data)
-	s.out = s.out[:0]
+	s.shut()
 	s.run = s.r
 	// A message of which a part was written must be completed before another
 	// goroutine may write.
@@ -227,6 +259,9 @@ func (s *Stream) Send(messages []byte) error {
 
 // need waits until n bytes are there to look at. Before it waits it writes.
 func (s *Stream) need(n int) error {
+	if s.more(n) {
+		return nil
+	}
 	if err := s.Flush(); err != nil {
 		return err
 	}
@@ -237,6 +272,28 @@ func (s *Stream) need(n int) error {
 		}
 	}
 	return nil
+}
+
+// more gets n bytes to look at without waiting and without writing, where the stream is busy, has
+// something to write and has room for both. Where it reports false it may have got fewer.
+func (s *Stream) more(n int) bool {
+	if s.eager == nil || s.large == nil || !s.full || len(s.out) == 0 && s.run == s.r {
+		return false
+	}
+	if s.run == s.r {
+		s.w = copy(s.buf, s.buf[s.r:s.w])
+		s.run, s.r = 0, 0
+	}
+	for len(s.buf)-s.w >= eagerSize {
+		got := s.eager.into(s.buf[s.w:])
+		if got == 0 {
+			return false
+		}
+		if s.w += got; s.w-s.r >= n {
+			return true
+		}
+	}
+	return false
 }
 
 // makeRoom chooses a buffer: the small one for a stream that has been quiet, a large
@@ -275,9 +332,6 @@ func (s *Stream) makeRoom(n int) {
 func (s *Stream) rest() {
 	s.change(s.small[:], nil)
 	s.full = false
-	if cap(s.out) > keepSize {
-		s.out = nil
-	}
 }
 
 // change changes the buffer and keeps what was not looked at.
@@ -290,7 +344,7 @@ func (s *Stream) change(buf []byte, large *[largeSize]byte) {
 	s.run, s.r, s.w = 0, 0, n
 }
 
-// read reads once. A stream that waits long with a large buffer gives it back.
+// read reads once, or not at all. A stream that waits long with a large buffer gives it back.
 func (s *Stream) read() error {
 	idle := s.large != nil && s.r == s.w
 	if idle {
@@ -300,10 +354,6 @@ func (s *Stream) read() error {
 				return err
 			}
 		}
-	} else if !s.deadline.IsZero() {
-		if err := s.clearDeadline(); err != nil {
-			return err
-		}
 	}
 	n, err := s.src.Read(s.buf[s.w:])
 	s.w += n
@@ -311,8 +361,10 @@ func (s *Stream) read() error {
 	if n > 0 {
 		return nil // the error, if any, comes again
 	}
-	if idle && errors.Is(err, os.ErrDeadlineExceeded) {
-		s.rest()
+	if !s.deadline.IsZero() && errors.Is(err, os.ErrDeadlineExceeded) {
+		if idle {
+			s.rest()
+		}
 		return s.clearDeadline()
 	}
 	return err

@@ -112,7 +112,7 @@ func act(s *Stream) error {
 }
 
 func TestARunOfMessagesIsOneWrite(t *testing.T) {
-	in := bytes.Repeat(message('D', 20), 50)
+	in := bytes.Repeat(message('D', 20), 40)
 	to := &sink{}
 	s := NewStream(&source{data: in, piece: 1 << 20}, to, nil, nil)
 	for {
