@@ -96,11 +96,15 @@ func (a *analyzer) copyIn(w *writing, columns []int, at int, out *Copy) {
 	out.TenantAt, out.RowIDAt = slices.Index(columns, w.tenantAt()), slices.Index(columns, w.rowIDAt())
 	sealed := false
 	for _, i := range columns {
-		o := Output{TenantAt: -1, RowIDAt: -1}
+		o, typ := Output{TenantAt: -1, RowIDAt: -1}, uint32(0)
+		if b := w.base(i); b != nil {
+			typ = a.c.Catalog.BaseOf(b.Type)
+		}
 		if c := w.sealed(i); c != nil {
 			o.Possible, sealed = w.rel.cols[i].origin.possible, true
+			typ = c.Type().OID()
 		}
-		out.Columns = append(out.Columns, o)
+		out.Columns, out.Types = append(out.Columns, o), append(out.Types, typ)
 	}
 	for i := range w.rel.cols {
 		if !slices.Contains(columns, i) {
