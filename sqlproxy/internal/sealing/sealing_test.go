@@ -252,12 +252,13 @@ func TestRefusalsNameColumnAndState(t *testing.T) {
 		value  Value
 		away   error
 		state  string
+		hint   string // a part of it
 	}{
-		"bad date":        {cell: plan.Cell{Column: col("dob"), From: param(1), Tenant: textConst("acme")}, value: text("canary-date"), state: "22007"},
+		"bad date":        {cell: plan.Cell{Column: col("dob"), From: param(1), Tenant: textConst("acme")}, value: text("canary-date"), state: "22007", hint: "Expected an ISO 8601 date"},
 		"too long":        {cell: plan.Cell{Column: col("name"), From: param(1), Tenant: textConst("acme")}, value: text(strings.Repeat("canary", 9)), state: "22001"},
 		"no tenant":       {cell: plan.Cell{Column: col("ssn"), From: param(1)}, value: text("canary-1"), state: stateNotSupported},
 		"NULL tenant":     {cell: plan.Cell{Column: col("ssn"), From: param(1), Tenant: plan.Source{Const: &plan.Const{Null: true}}}, value: text("canary-1"), state: stateNotSupported},
-		"another tenant":  {cell: plan.Cell{Column: col("ssn"), From: param(1), Tenant: textConst("acme")}, tenant: "zeta", value: text("canary-1"), state: stateDenied},
+		"another tenant":  {cell: plan.Cell{Column: col("ssn"), From: param(1), Tenant: textConst("acme")}, tenant: "zeta", value: text("canary-1"), state: stateDenied, hint: "rowseal.tenant"},
 		"no such param":   {cell: plan.Cell{Column: col("ssn"), From: param(9), Tenant: textConst("acme")}, value: text("canary-1"), state: stateNoParameter},
 		"KMS away":        {cell: plan.Cell{Column: col("ssn"), From: param(1), Tenant: textConst("new")}, value: text("canary-1"), away: away, state: stateKeyAway},
 		"unsearchable":    {cell: plan.Cell{Do: plan.Term, Column: col("dob"), From: param(1), Tenant: textConst("acme")}, value: text("2020-01-01"), state: stateNotSupported},
@@ -274,6 +275,9 @@ func TestRefusalsNameColumnAndState(t *testing.T) {
 		}
 		if strings.Contains(fmt.Sprintf("%+v", *r), "canary") {
 			t.Errorf("%s: the refusal quotes the value", name)
+		}
+		if !strings.Contains(r.Hint, c.hint) || r.Hint != "" && !strings.HasSuffix(r.Hint, ".") || strings.Contains(r.Message, ";") {
+			t.Errorf("%s: message %q, hint %q", name, r.Message, r.Hint)
 		}
 	}
 }
@@ -353,7 +357,7 @@ func TestTheHeaderChoosesAmongPossibleColumnsOnly(t *testing.T) {
 		}
 	}
 	var r *plan.Refusal
-	if _, err := openRow(t.Context(), o, row(f.seal(t, "name", "acme", "Ada"))); !errors.As(err, &r) || r.SQLState != stateCorrupted {
+	if _, err := openRow(t.Context(), o, row(f.seal(t, "name", "acme", "Ada"))); !errors.As(err, &r) || r.SQLState != stateCorrupted || !strings.Contains(r.Hint, "rowseal inspect") {
 		t.Errorf("a value of another column opened: %v", err)
 	}
 }
