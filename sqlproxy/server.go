@@ -3,6 +3,7 @@ package sqlproxy
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -168,7 +169,11 @@ func (s *Server) serve(st *state, conn net.Conn) {
 	}
 	if err != nil {
 		s.counts.failed.Add(1)
-		st.Log.Info("a client was not let in", "client", conn.RemoteAddr(), "error", err)
+		level := slog.LevelInfo
+		if e := (*login.Error)(nil); errors.As(err, &e) && e.ServerAtFault() {
+			level = slog.LevelWarn
+		}
+		st.Log.Log(context.Background(), level, "a client was not let in", "client", conn.RemoteAddr(), "error", err)
 		return
 	}
 	if pair == nil {

@@ -200,6 +200,7 @@ func (v *serverSide) tell(err error) error {
 		return err
 	}
 	v.s.stats.RowErrors.Add(1)
+	v.s.blame(r)
 	if e := v.expected(); e != nil && e.kind == expectExecute && e.portal != nil && e.portal.statement != nil {
 		e.portal.statement.openerOf = openerKey{} // it may hold rows that were not taken
 	}
