@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/field"
@@ -221,7 +222,7 @@ func (a *analyzer) termsValue(c *comparand, src Source, from, to int, oid uint32
 		return
 	}
 	elem := elementOID(oid)
-	if elem == 0 && oid != 0 && oid != oidUnknown || !pgtext.CanCompare(elem, c.column.Type()) {
+	if elem == 0 && oid != 0 && oid != pgtype.UnknownOID || !pgtext.CanCompare(elem, c.column.Type()) {
 		a.refuse(a.typeMismatch(c.column, from))
 		return
 	}
