@@ -181,6 +181,7 @@ func (a *analyzer) createIndex(s *pg.IndexStmt) {
 		a.refuseDDL(t.Name(), "the index's list of columns is not understood", "", s.Relation)
 		return
 	}
+	mark := a.mark()
 	for i, n := range s.IndexParams {
 		e := n.GetIndexElem()
 		c := t.Column(e.Name)
@@ -193,6 +194,9 @@ func (a *analyzer) createIndex(s *pg.IndexStmt) {
 		default:
 			a.indexed(c, parts[i], e)
 		}
+	}
+	if a.changed(mark) {
+		a.nameIndex(s)
 	}
 	for _, n := range s.IndexIncludingParams {
 		if c := t.Column(n.GetIndexElem().GetName()); c != nil {
