@@ -33,6 +33,8 @@ func (c *counters) all() []metric {
 		{"statements_refused_total", "counter", "Texts that were refused.", r.Refused.Load()},
 		{"rows_opened_total", "counter", "Rows with sealed values that were opened.", r.Rows.Load()},
 		{"rows_failed_total", "counter", "Rows of which a value did not open.", r.RowErrors.Load()},
+		{"keys_unavailable_total", "counter", "Answers that a key could not be had; the log has the cause.", r.KeysUnavailable.Load()},
+		{"values_not_opened_total", "counter", "Answers that a value does not open; the log has the cause.", r.NotOpened.Load()},
 		{"values_unopened_total", "counter", "Values of plain columns that seem sealed and were passed as they are.", r.Unopened.Load()},
 		{"queries_total", "counter", "Queries of the proxy's own.", r.Queries.Load()},
 	}

@@ -3,6 +3,7 @@ package sqlproxy
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -183,7 +184,11 @@ func (s *Server) enter(st *state, conn net.Conn, seat *seat) *login.Pair {
 	switch {
 	case err != nil:
 		s.counts.failed.Add(1)
-		st.Log.Info("a client was not let in", "client", conn.RemoteAddr(), "error", err)
+		level := slog.LevelInfo
+		if e := (*login.Error)(nil); errors.As(err, &e) && e.ServerAtFault() {
+			level = slog.LevelWarn
+		}
+		st.Log.Log(context.Background(), level, "a client was not let in", "client", conn.RemoteAddr(), "error", err)
 	case pair == nil:
 		s.counts.cancels.Add(1)
 	}

@@ -326,6 +326,30 @@ func TestShutdownLetsTransactionsEnd(t *testing.T) {
 	}
 }
 
+func TestAServerThatLetsNobodyInIsAWarning(t *testing.T) {
+	alive, via := plain(t)
+	dead := alive
+	dead.Upstream.Address = "127.0.0.1:1"
+	for _, tt := range []struct {
+		name, level, database string
+		config                Config
+	}{
+		{"dead", "WARN", "rowseal_test_", dead},
+		{"no such database", "INFO", "no_such_", alive},
+	} {
+		log := &record{}
+		tt.config.Log = slog.New(slog.NewTextHandler(log, nil))
+		_, address := start(t, tt.config)
+		if _, err := pgx.Connect(t.Context(), strings.Replace(via(address), "rowseal_test_", tt.database, 1)); err == nil {
+			t.Errorf("%s: the client is let in", tt.name)
+		}
+		await(t, func() bool { return strings.Contains(log.String(), "not let in") })
+		if said := log.String(); !strings.Contains(said, "level="+tt.level) {
+			t.Errorf("%s: the log says %s", tt.name, said)
+		}
+	}
+}
+
 func TestIdleSessionsEnd(t *testing.T) {
 	c, via := plain(t)
 	c.Idle = 50 * time.Millisecond

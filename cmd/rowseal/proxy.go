@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -39,16 +36,19 @@ file, certificates and users anew without dropping a session.`,
 
 func runProxy(c *cobra.Command, p *place) (err error) {
 	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
-	s, err := p.openProxy(c)
+	r := &reloader{command: c, place: p, log: log}
+	defer func() { err = errors.Join(err, r.close()) }()
+	s, err := r.open()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	r.current = s
 	cfg, err := s.proxyConfig(p, log)
 	if err != nil {
 		return err
 	}
 	server, err := sqlproxy.New(cfg)
+	r.server = server
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,6 @@ func runProxy(c *cobra.Command, p *place) (err error) {
 	}
 	defer admin()
 	log.Info("listening", "address", l.Addr().String(), "tables", len(s.file.Policy.Tables()))
-	r := &reloader{command: c, place: p, server: server, log: log, current: s}
 	defer r.watch()()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
@@ -80,57 +79,4 @@ func runProxy(c *cobra.Command, p *place) (err error) {
 		return err
 	}
 	return nil
-}
-
-// reloader reads the policy file anew at SIGHUP.
-type reloader struct {
-	command *cobra.Command
-	place   *place
-	server  *sqlproxy.Server
-	log     *slog.Logger
-	current *session
-}
-
-// watch begins to listen for the signal and returns what ends that.
-func (r *reloader) watch() (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case <-hangups:
-				r.reload()
-			case <-done:
-				return
-			}
-		}
-	}()
-	return func() {
-		signal.Stop(hangups)
-		close(done)
-		<-ended
-	}
-}
-
-// reload takes a changed file. One that is wrong changes nothing, and the log says why.
-func (r *reloader) reload() {
-	next, err := r.place.openProxy(r.command)
-	if err != nil {
-		r.log.Error("the policy file was not taken; the proxy goes on as before", "error", err.Error())
-		return
-	}
-	cfg, err := next.proxyConfig(r.place, r.log)
-	if err == nil {
-		err = r.server.Reload(cfg)
-	}
-	if err != nil {
-		r.log.Error("the policy file was not taken; the proxy goes on as before", "error", errors.Join(err, next.close()).Error())
-		return
-	}
-	if next.file.Proxy.Listen != r.current.file.Proxy.Listen || next.file.Proxy.Admin != r.current.file.Proxy.Admin {
-		r.log.Warn("listen and admin addresses change with a restart only")
-	}
-	r.log.Info("policy file read anew", "tables", len(next.file.Policy.Tables()))
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/rowseal/rowseal/sqlproxy"
 )
 
-// openProxy opens the keys of a policy file that has a section proxy.
-func (p *place) openProxy(c *cobra.Command) (*session, error) {
+// loadProxy reads a policy file that has a section proxy.
+func (p *place) loadProxy(c *cobra.Command) (*field.File, error) {
 	file, err := p.load(c)
 	if err != nil {
 		return nil, err
@@ -28,10 +28,8 @@ func (p *place) openProxy(c *cobra.Command) (*session, error) {
 		return nil, fmt.Errorf("%s names no server; write proxy: {listen: 127.0.0.1:6432, upstream: postgres://HOST:5432}", p.config)
 	case file.Proxy.Listen == "":
 		return nil, fmt.Errorf("%s does not say where to listen; write proxy: {listen: 127.0.0.1:6432}", p.config)
-	case len(file.Policy.Tables()) == 0:
-		return &session{file: file}, nil // nothing is sealed, so no key is needed
 	}
-	return p.open(c)
+	return file, nil
 }
 
 // proxyConfig turns the file's section proxy into a server's configuration.
@@ -55,7 +53,7 @@ func (s *session) proxyConfig(p *place, log *slog.Logger) (cfg sqlproxy.Config, 
 	if cfg.Clients, err = clientsOf(f.TLS); err != nil {
 		return cfg, err
 	}
-	cfg.Terminated, err = terminatedOf(f.Auth, cfg.Upstream, p)
+	cfg.Terminated, err = s.terminated(f.Auth, cfg.Upstream, p)
 	return cfg, err
 }
 
@@ -100,7 +98,7 @@ func clientsOf(f field.ProxyTLS) (e sqlproxy.Encryption, err error) {
 	return e, err
 }
 
-func terminatedOf(f field.ProxyAuth, upstream sqlproxy.Upstream, p *place) (*sqlproxy.Terminated, error) {
+func (s *session) terminated(f field.ProxyAuth, upstream sqlproxy.Upstream, p *place) (*sqlproxy.Terminated, error) {
 	switch {
 	case f.Users != "":
 		users, err := sqlproxy.ReadVerifierFile(f.Users)
@@ -123,6 +121,7 @@ func terminatedOf(f field.ProxyAuth, upstream sqlproxy.Upstream, p *place) (*sql
 		if err != nil {
 			return nil, err
 		}
+		s.verifiers = query
 		return &sqlproxy.Terminated{Verifiers: query}, nil
 	}
 	return nil, nil

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"strings"
@@ -77,6 +78,8 @@ type session struct {
 	roots []kms.KMS
 	store *sqlstore.Store // nil where there is none
 	ring  *keyring.Keyring
+	// verifiers is the proxy's connection for an authentication query; nil where there is none.
+	verifiers io.Closer
 }
 
 // open opens the keys of the place. The store, if any, is there and has its
@@ -86,7 +89,12 @@ func (p *place) open(c *cobra.Command) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{file: file}
+	return p.openKeys(c, file)
+}
+
+// openKeys opens the keys that a policy file names.
+func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err error) {
+	s = &session{file: file}
 	if s.roots, err = openRoots(c.Context(), p.config, file); err != nil {
 		return nil, err
 	}
@@ -110,10 +118,14 @@ func (p *place) open(c *cobra.Command) (*session, error) {
 }
 
 func (s *session) close() error {
-	if s.store == nil {
-		return nil
+	var errs []error
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
 	}
-	return s.store.Close()
+	if s.verifiers != nil {
+		errs = append(errs, s.verifiers.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func openRoots(ctx context.Context, config string, file *field.File) ([]kms.KMS, error) {

@@ -23,8 +23,6 @@ var programs = []string{"cmd/...", "examples/...", "integration/...", "internal/
 //
 // The rules are for non-test files. Tests may import any package but programs: a test of a low floor
 // often wants a real key store or server, and that makes nobody's binary larger.
-//
-// The floor of sqlproxy is settled before it is built.
 var Rules = []Rule{
 	// Floor 0: know none of each other.
 	{Pattern: "internal/coarse", Floor: 0},

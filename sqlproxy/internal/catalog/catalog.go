@@ -29,6 +29,7 @@ type Snapshot struct {
 	temp      string // the session's schema of temporary objects, "" for none
 	narrow    bool   // the encoding is not UTF-8: names beyond ASCII may be folded otherwise
 	relations map[qualified]*Relation
+	taken     map[qualified]bool // names of indexes and composite types
 	byOID     map[uint32]*Relation
 	functions map[string][]*Function
 	types     map[qualified]uint32
@@ -87,6 +88,13 @@ func (s *Snapshot) Lookup(path []string, name string) *Relation {
 // schema pg_temp is the session's own.
 func (s *Snapshot) Relation(schema, name string) *Relation {
 	return s.relations[qualified{s.schema(schema), name}]
+}
+
+// Taken reports whether a schema has a relation, an index or a composite type of this name, so that an index
+// cannot have it.
+func (s *Snapshot) Taken(schema, name string) bool {
+	at := qualified{s.schema(schema), name}
+	return s.relations[at] != nil || s.taken[at]
 }
 
 func (s *Snapshot) schema(name string) string {

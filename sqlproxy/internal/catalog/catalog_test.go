@@ -412,6 +412,24 @@ func fingerprint(t testing.TB, conn *pgx.Conn) string {
 	return string(rows[0][0])
 }
 
+func TestNamesThatAreTaken(t *testing.T) {
+	conn, s := zooSnapshot(t)
+	for name, want := range map[string]bool{
+		"people": true, "people_pkey": true, "people_lower_idx": true, "people_id_seq": true, "free": false,
+	} {
+		if got := s.Taken("public", name); got != want {
+			t.Errorf("%s is taken: %v", name, got)
+		}
+	}
+	if s.Taken("app", "people_pkey") {
+		t.Error("another schema's index takes the name")
+	}
+	run(t, conn, "CREATE TYPE free AS (a int)")
+	if s := load(t, conn, policyOf(t, "people")); !s.Taken("public", "free") {
+		t.Error("the name of a composite type is not taken")
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	dsn := testpg.DSN(t)
 	conn, other := connect(t, dsn), connect(t, dsn)
@@ -420,7 +438,7 @@ func TestFingerprint(t *testing.T) {
 	for _, change := range []string{
 		"CREATE TABLE x (a int)", "ALTER TABLE x ADD b int", "ALTER TABLE x RENAME b TO c", "ALTER TABLE x ALTER c TYPE text",
 		"ALTER TABLE x ALTER c SET NOT NULL", "ALTER TABLE x ALTER c SET DEFAULT 'x'", "ALTER TABLE x DROP c",
-		"CREATE UNIQUE INDEX xi ON x (a)", "DROP INDEX xi", "ALTER TABLE x RENAME TO y", "ALTER TABLE y SET SCHEMA app",
+		"CREATE UNIQUE INDEX xi ON x (a)", "DROP INDEX xi", "CREATE INDEX xi ON x (a)", "DROP INDEX xi", "ALTER TABLE x RENAME TO y", "ALTER TABLE y SET SCHEMA app",
 		"CREATE VIEW z AS SELECT 1 AS a", "CREATE OR REPLACE VIEW z AS SELECT 2 AS a", "DROP VIEW z",
 		"CREATE FUNCTION zf() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE OR REPLACE FUNCTION zf() RETURNS int LANGUAGE sql AS 'SELECT 2'", "DROP FUNCTION zf()",
 		"CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20)", "ALTER TABLE parts DETACH PARTITION parts_2", "DROP TABLE parts_2",

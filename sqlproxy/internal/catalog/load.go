@@ -51,7 +51,7 @@ func Load(ctx context.Context, q Querier, policy *field.Policy) (*Snapshot, erro
 		return nil, err
 	}
 	for _, step := range []func() error{
-		l.facts, l.loadRelations, l.loadColumns, l.loadUnique, l.loadInherits,
+		l.facts, l.loadRelations, l.loadColumns, l.loadUnique, l.loadTaken, l.loadInherits,
 		l.loadTypes, l.loadFunctions, l.loadUses,
 	} {
 		if err := step(); err != nil {
@@ -74,7 +74,7 @@ func Load(ctx context.Context, q Querier, policy *field.Policy) (*Snapshot, erro
 
 func newSnapshot() *Snapshot {
 	return &Snapshot{
-		relations: map[qualified]*Relation{}, byOID: map[uint32]*Relation{}, functions: map[string][]*Function{},
+		relations: map[qualified]*Relation{}, taken: map[qualified]bool{}, byOID: map[uint32]*Relation{}, functions: map[string][]*Function{},
 		types: map[qualified]uint32{}, arrays: map[uint32]uint32{}, elements: map[uint32]uint32{}, bases: map[uint32]uint32{},
 		names: map[string]parse.Kind{},
 	}
@@ -175,6 +175,10 @@ func (l *loader) loadColumns() error {
 			NotNull: r.yes(5), HasDefault: r.yes(6), Generated: r.yes(7), Identity: r.yes(8),
 		})
 	})
+}
+
+func (l *loader) loadTaken() error {
+	return l.each(queryTaken, func(r row) { l.taken[qualified{r.text(0), r.text(1)}] = true })
 }
 
 func (l *loader) loadUnique() error {

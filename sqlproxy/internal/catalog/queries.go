@@ -34,6 +34,12 @@ FROM pg_catalog.pg_index i
 WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid`
 
+// queryTaken gives the names that relations cannot get besides those of queryRelations; 99 is pg_toast.
+const queryTaken = `SELECT n.nspname, c.relname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{i,I,c}'::pg_catalog."char"[]) AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+ AND c.relnamespace OPERATOR(pg_catalog.<>) 99::pg_catalog.oid AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)`
+
 const queryInherits = `SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i ORDER BY i.inhrelid, i.inhseqno`
 
 const queryTypes = `SELECT t.oid, n.nspname, t.typname, t.typtype, t.typbasetype, t.typrelid, t.typarray, t.typelem, t.typcategory
@@ -73,7 +79,7 @@ const Fingerprint = `SELECT pg_catalog.json_build_array(
   WHERE a.attrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
   AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,f,p}'::pg_catalog."char"[]) AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char")
  , (SELECT pg_catalog.sum(pg_catalog.hashint8extended(i.indexrelid::pg_catalog.int8 OPERATOR(pg_catalog.+) (i.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32), 0)) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
-  WHERE i.indisunique AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char")
+  WHERE c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char")
  , (SELECT pg_catalog.sum(pg_catalog.hashint8extended(i.inhrelid::pg_catalog.int8 OPERATOR(pg_catalog.+) (i.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32), 0)) FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid
   WHERE c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char")
  , (SELECT pg_catalog.sum(pg_catalog.hashint8extended(w.oid::pg_catalog.int8 OPERATOR(pg_catalog.+) (w.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32), 0)) FROM pg_catalog.pg_rewrite w WHERE w.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)

@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
-
-// byteaOID is the type of sealed values in the database.
-const byteaOID = 17
 
 // NameOf gives the schema and the name of a policy's table. A name without
 // schema is in public.
@@ -69,7 +68,7 @@ func (l *loader) sealRelation(r *Relation, t *field.Table) {
 		}
 		c.Sealed = sealed
 		switch base := l.BaseOf(c.Type); {
-		case base != byteaOID:
+		case base != pgtype.ByteaOID:
 			c.Wrong = fmt.Sprintf("column %v.%s is of type %s in the database, not bytea, and cannot hold sealed values; make it bytea, "+
 				"or add a bytea column with a transition, and run rowseal init", r, c.Name, l.typeNames[c.Type])
 		case c.Generated || c.Identity:

@@ -16,6 +16,20 @@ type Error struct {
 	Cause error
 
 	told bool // the client has had the server's own error
+	away bool // the proxy found that the server does not do what it should
+}
+
+// ServerAtFault reports whether an operator must see to the server: it is dead, does not answer, or
+// lets nobody in, neither this client nor the next.
+func (e *Error) ServerAtFault() bool {
+	if e.away || !e.told || len(e.SQLState) < 2 {
+		return e.away
+	}
+	switch e.SQLState[:2] {
+	case "53", "57", "58", "XX": // too little of something, starting or stopping, a disk, a bug
+		return true
+	}
+	return false
 }
 
 // Error gives the message and its cause.
@@ -66,7 +80,7 @@ func unauthorized(message, hint string) *Error {
 // serverError is what is told of a server that does not do what it should.
 func (c *Config) serverError(what string, cause error) *Error {
 	return &Error{
-		SQLState: stateNotNow, Cause: cause,
+		SQLState: stateNotNow, Cause: cause, away: true,
 		Message: fmt.Sprintf("the server %s %s", c.Upstream.Address, what),
 	}
 }

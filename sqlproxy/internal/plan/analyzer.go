@@ -31,6 +31,8 @@ type analyzer struct {
 	// prepared and cursors are what the text itself makes, for its statements behind that.
 	prepared map[string]madePlan
 	cursors  map[string][]Output
+	// indexes are the names, behind their schemas, that were given to indexes of the text.
+	indexes map[string]bool
 	// peeked are the result columns of queries that were looked at before they are read.
 	peeked map[*pg.SelectStmt][]column
 	// ofTenant is set once the text for the server names the session's tenant.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/field"
@@ -221,7 +222,7 @@ func (a *analyzer) termsValue(c *comparand, src Source, from, to int, oid uint32
 		return
 	}
 	elem := elementOID(oid)
-	if elem == 0 && oid != 0 && oid != oidUnknown || !pgtext.CanCompare(elem, c.column.Type()) {
+	if elem == 0 && oid != 0 && oid != pgtype.UnknownOID || !pgtext.CanCompare(elem, c.column.Type()) {
 		a.refuse(a.typeMismatch(c.column, from))
 		return
 	}
@@ -307,7 +308,7 @@ func (a *analyzer) nullIf(sc *scope, n *pg.Node, x *pg.A_Expr, w want) origin {
 		a.replace(tokens[end].From, tokens[end].To, " THEN NULL ELSE "+value+" END")
 	}
 	if isText(l.column().Type().OID()) {
-		l.as = oidText // PostgreSQL compares varchar as text
+		l.as = pgtype.TextOID // PostgreSQL compares varchar as text
 	}
 	return l
 }

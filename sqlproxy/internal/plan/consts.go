@@ -5,23 +5,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/codec"
-)
-
-// OIDs of types that constants and casts have.
-const (
-	oidBool    = 16
-	oidInt8    = 20
-	oidInt2    = 21
-	oidInt4    = 23
-	oidFloat4  = 700
-	oidFloat8  = 701
-	oidUnknown = 705
-	oidBpchar  = 1042
-	oidVarchar = 1043
-	oidNumeric = 1700
 )
 
 // literal is a constant or parameter of the text, with what casts and
@@ -74,7 +61,7 @@ func (a *analyzer) paramLiteral(p *pg.ParamRef) (literal, bool) {
 
 // declared returns the type that the client declared for a parameter; 0 for none.
 func (a *analyzer) declared(param int) uint32 {
-	if types := a.c.ParamTypes; param <= len(types) && types[param-1] != oidUnknown {
+	if types := a.c.ParamTypes; param <= len(types) && types[param-1] != pgtype.UnknownOID {
 		return types[param-1]
 	}
 	return 0
@@ -85,8 +72,8 @@ func (a *analyzer) constLiteral(c *pg.A_Const) (literal, bool) {
 	if i < 0 {
 		return literal{}, false
 	}
-	l := literal{first: i, last: i, oid: oidUnknown}
-	k := &Const{OID: oidUnknown}
+	l := literal{first: i, last: i, oid: pgtype.UnknownOID}
+	k := &Const{OID: pgtype.UnknownOID}
 	switch v := c.Val.(type) {
 	case nil:
 		if !c.Isnull {
@@ -99,7 +86,7 @@ func (a *analyzer) constLiteral(c *pg.A_Const) (literal, bool) {
 			return literal{}, false
 		}
 	case *pg.A_Const_Boolval:
-		k.Text, k.OID = strconv.FormatBool(v.Boolval.Boolval), oidBool
+		k.Text, k.OID = strconv.FormatBool(v.Boolval.Boolval), pgtype.BoolOID
 	case *pg.A_Const_Ival, *pg.A_Const_Fval:
 		if !a.numberTokens(&l, k) {
 			return literal{}, false
@@ -154,7 +141,7 @@ func (a *analyzer) numberTokens(l *literal, k *Const) bool {
 	if strings.Trim(k.Text, "0123456789.eE+-") != "" || k.Text == "" {
 		return false // 0x1f and 1_000 are numbers to newer servers only
 	}
-	k.OID = oidNumeric
+	k.OID = pgtype.NumericOID
 	whole := strings.Trim(k.Text, "0123456789") == ""
 	if whole {
 		k.Text = strings.TrimLeft(k.Text[:len(k.Text)-1], "0") + k.Text[len(k.Text)-1:]
@@ -163,9 +150,9 @@ func (a *analyzer) numberTokens(l *literal, k *Const) bool {
 		k.Text = "-" + k.Text
 	}
 	if v, err := strconv.ParseInt(k.Text, 10, 64); whole && err == nil {
-		k.OID = oidInt8
+		k.OID = pgtype.Int8OID
 		if int64(int32(v)) == v { //nolint:gosec // whether it fits is the question
-			k.OID = oidInt4
+			k.OID = pgtype.Int4OID
 		}
 	}
 	for ; open > 0; open-- {
@@ -295,7 +282,7 @@ func (a *analyzer) castType(l *literal, t *pg.TypeName) (uint32, bool) {
 		return 0, false
 	}
 	switch {
-	case null, l.oid == 0, l.oid == oidUnknown, l.oid == oid:
+	case null, l.oid == 0, l.oid == pgtype.UnknownOID, l.oid == oid:
 		return oid, true
 	case isText(l.oid) && isText(oid):
 		return oid, true
@@ -307,7 +294,7 @@ func (a *analyzer) castType(l *literal, t *pg.TypeName) (uint32, bool) {
 
 // fits reports whether a length that a cast names leaves a constant as it is.
 func (a *analyzer) fits(l *literal, oid uint32, mods []*pg.Node) bool {
-	if l.src.Const == nil || oid != oidVarchar || len(mods) != 1 || mods[0].GetAConst().GetIval() == nil {
+	if l.src.Const == nil || oid != pgtype.VarcharOID || len(mods) != 1 || mods[0].GetAConst().GetIval() == nil {
 		return false
 	}
 	return utf8.RuneCountInString(l.src.Const.Text) <= int(mods[0].GetAConst().GetIval().Ival)
@@ -350,11 +337,11 @@ var arrays = func() map[uint32]uint32 {
 	return out
 }()
 
-func isText(oid uint32) bool { return oid == oidText || oid == oidVarchar }
+func isText(oid uint32) bool { return oid == pgtype.TextOID || oid == pgtype.VarcharOID }
 
 func isNumber(oid uint32) bool {
 	switch oid {
-	case oidInt2, oidInt4, oidInt8, oidFloat4, oidFloat8, oidNumeric:
+	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.Float4OID, pgtype.Float8OID, pgtype.NumericOID:
 		return true
 	}
 	return false
@@ -364,13 +351,13 @@ func isNumber(oid uint32) bool {
 func widens(from, to uint32) bool {
 	rank := func(oid uint32) int {
 		switch oid {
-		case oidInt2:
+		case pgtype.Int2OID:
 			return 1
-		case oidInt4:
+		case pgtype.Int4OID:
 			return 2
-		case oidInt8:
+		case pgtype.Int8OID:
 			return 3
-		case oidNumeric:
+		case pgtype.NumericOID:
 			return 4
 		}
 		return 0

@@ -33,7 +33,7 @@ func (a *analyzer) copyStmt(s *pg.CopyStmt) Stmt {
 		refuse("the server's files and programs are out of the proxy's sight", "COPY FROM STDIN or TO STDOUT, as psql's \\copy does.")
 	}
 	a.copyOptions(s.Options, out, names, refuse)
-	return Stmt{Kind: KindCopy, Copy: out}
+	return Stmt{Copy: out}
 }
 
 // copyQuery analyses COPY (query) TO.

@@ -11,8 +11,7 @@ import (
 )
 
 // ddl analyses statements that make or change objects, and all the rest.
-func (a *analyzer) ddl(raw *pg.RawStmt, n *pg.Node) Stmt {
-	out := Stmt{Kind: KindDDL}
+func (a *analyzer) ddl(raw *pg.RawStmt, n *pg.Node) {
 	switch {
 	case n.GetCreateStmt() != nil:
 		a.createTable(n.GetCreateStmt())
@@ -45,9 +44,6 @@ func (a *analyzer) ddl(raw *pg.RawStmt, n *pg.Node) Stmt {
 		a.noColumn(a.sealedTable(s.Table), s.Qual, "a row security policy", s.Table)
 		a.noColumn(a.sealedTable(s.Table), s.WithCheck, "a row security policy", s.Table)
 	case goesOn(n):
-		if !changesCatalog(n) {
-			out.Kind = KindOther
-		}
 	case a.namesSensitive(n):
 		a.refuse(&Refusal{
 			SQLState: "0A000", Position: -1,
@@ -55,7 +51,6 @@ func (a *analyzer) ddl(raw *pg.RawStmt, n *pg.Node) Stmt {
 			Hint:    "Connect to the server without the proxy for it.",
 		})
 	}
-	return out
 }
 
 // goesOn reports whether a kind of statement may name sealed tables and go on
@@ -64,15 +59,8 @@ func goesOn(n *pg.Node) bool {
 	switch n.Node.(type) {
 	case *pg.Node_TransactionStmt, *pg.Node_VariableSetStmt, *pg.Node_VariableShowStmt, *pg.Node_DiscardStmt,
 		*pg.Node_ListenStmt, *pg.Node_UnlistenStmt, *pg.Node_NotifyStmt, *pg.Node_ConstraintsSetStmt, *pg.Node_CheckPointStmt,
-		*pg.Node_LockStmt, *pg.Node_TruncateStmt, *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt:
-		return true
-	}
-	return changesCatalog(n)
-}
-
-func changesCatalog(n *pg.Node) bool {
-	switch n.Node.(type) {
-	case *pg.Node_GrantStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt, *pg.Node_DropStmt, *pg.Node_AlterOwnerStmt,
+		*pg.Node_LockStmt, *pg.Node_TruncateStmt, *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt,
+		*pg.Node_GrantStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt, *pg.Node_DropStmt, *pg.Node_AlterOwnerStmt,
 		*pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt, *pg.Node_CreatePublicationStmt, *pg.Node_AlterPublicationStmt,
 		*pg.Node_RefreshMatViewStmt, *pg.Node_AlterFunctionStmt, *pg.Node_AlterObjectDependsStmt:
 		return true
@@ -193,6 +181,7 @@ func (a *analyzer) createIndex(s *pg.IndexStmt) {
 		a.refuseDDL(t.Name(), "the index's list of columns is not understood", "", s.Relation)
 		return
 	}
+	mark := a.mark()
 	for i, n := range s.IndexParams {
 		e := n.GetIndexElem()
 		c := t.Column(e.Name)
@@ -205,6 +194,9 @@ func (a *analyzer) createIndex(s *pg.IndexStmt) {
 		default:
 			a.indexed(c, parts[i], e)
 		}
+	}
+	if a.changed(mark) {
+		a.nameIndex(s)
 	}
 	for _, n := range s.IndexIncludingParams {
 		if c := t.Column(n.GetIndexElem().GetName()); c != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/codec"
@@ -100,7 +101,7 @@ func (a *analyzer) sealedType(c *field.Column, t *pg.TypeName, at int) bool {
 		return false
 	}
 	from, to := a.tree.Tokens[first].From, a.tree.Tokens[last].To
-	if ok && oid == oidBytea {
+	if ok && oid == pgtype.ByteaOID {
 		return true
 	}
 	same := ok && oid == c.Type().OID()

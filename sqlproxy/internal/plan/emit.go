@@ -6,18 +6,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
-)
-
-// OIDs of the types that the server gets in place of the logical ones.
-const (
-	oidBytea      = 17
-	oidText       = 25
-	oidByteaArray = 1001
 )
 
 // edits collects what becomes of a text: edits by byte offset and the cells
@@ -259,7 +253,7 @@ func (e *edits) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
 	for n := range dropped {
 		if !plain[n] && params[n-1].Cell == 0 {
 			// No use is left from which the server could tell a type.
-			params[n-1], changed = Param{OID: oidText}, true
+			params[n-1], changed = Param{OID: pgtype.TextOID}, true
 		}
 	}
 	if changed {
@@ -338,9 +332,9 @@ func (c Cell) ownKey() bool { return c.Do == Seal && c.Column.Mode() != envelope
 // oid is the type of the cell's value for the server.
 func (c Cell) oid() uint32 {
 	if c.Do == Terms {
-		return oidByteaArray
+		return pgtype.ByteaArrayOID
 	}
-	return oidBytea
+	return pgtype.ByteaOID
 }
 
 // pieces joins the edits with the text between them.

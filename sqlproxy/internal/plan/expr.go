@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/field"
@@ -149,7 +150,7 @@ func (a *analyzer) sealValue(t *target, src Source, from, to int, oid uint32) or
 	}
 	a.useCell(from, to, a.cell(Cell{Do: Seal, Column: t.column, From: src, Tenant: t.tenant, RowID: t.rowID, Row: t.row}))
 	o := origin{possible: []*field.Column{t.column}}
-	if o.as = o.unmodified(); oid == oidText {
+	if o.as = o.unmodified(); oid == pgtype.TextOID {
 		o.as = oid
 	}
 	return o

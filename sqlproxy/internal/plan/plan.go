@@ -44,8 +44,7 @@ type Stmt struct {
 	// Kind says what the session must do besides forwarding.
 	Kind Kind
 	// Name is that of the prepared statement or cursor that the statement
-	// makes, runs, fetches or drops; "" for none, or for all with KindDeallocate
-	// and KindClose.
+	// makes or drops; "" for none, or for all with KindDeallocate and KindClose.
 	Name string
 	// Result are the result's columns as the analysis knows them. Nil where
 	// nothing sealed can be in it.
@@ -64,20 +63,12 @@ const (
 	KindOther Kind = iota
 	// KindPrepare is PREPARE Name; the session remembers Inner under it.
 	KindPrepare
-	// KindExecute is EXECUTE Name; its result is that of the prepared plan.
-	KindExecute
 	// KindDeallocate is DEALLOCATE Name, or ALL.
 	KindDeallocate
-	// KindDeclare is DECLARE Name CURSOR; FETCH has its Result.
+	// KindDeclare is DECLARE Name CURSOR; what fetches from it has its Result.
 	KindDeclare
-	// KindFetch is FETCH or MOVE from Name.
-	KindFetch
 	// KindClose is CLOSE Name, or ALL.
 	KindClose
-	// KindCopy is COPY with Copy set: the columns or the table are sealed.
-	KindCopy
-	// KindDDL changes the catalog.
-	KindDDL
 )
 
 // Output is a result column in which sealed values may stand.

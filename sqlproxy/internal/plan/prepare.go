@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -20,7 +21,7 @@ func (a *analyzer) prepare(raw *pg.RawStmt, s *pg.PrepareStmt) Stmt {
 		switch {
 		case !ok:
 			declared[i] = noType
-		case oid != oidUnknown:
+		case oid != pgtype.UnknownOID:
 			declared[i] = oid
 		}
 	}
@@ -98,11 +99,11 @@ func (a *analyzer) prepareTypes(from int, params []Param) {
 	types := make([]string, len(params))
 	for k, p := range params {
 		switch {
-		case p.OID == oidByteaArray:
+		case p.OID == pgtype.ByteaArrayOID:
 			types[k] = "pg_catalog.bytea[]"
-		case p.OID == oidBytea:
+		case p.OID == pgtype.ByteaOID:
 			types[k] = "pg_catalog.bytea"
-		case p.OID == oidText:
+		case p.OID == pgtype.TextOID:
 			types[k] = "pg_catalog.text"
 		case k < len(own):
 			types[k] = a.tree.Text[a.tree.Tokens[own[k].first].From:a.tree.Tokens[own[k].last].To]
@@ -121,7 +122,7 @@ func (a *analyzer) prepareTypes(from int, params []Param) {
 // execute analyses EXECUTE. Arguments for sealed parameters must be constants;
 // those that the server's statement has more are put behind the client's.
 func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
-	out := Stmt{Kind: KindExecute, Name: s.Name}
+	var out Stmt
 	from, _ := a.stmtRange(raw)
 	p := a.preparedPlan(s.Name, from)
 	if p != nil && len(p.Stmts) == 1 {
@@ -216,7 +217,7 @@ func (x *execution) fill(s *Source, c Cell) bool {
 	if n < len(x.args) {
 		if src, _, _, oid, ok := x.a.constant(x.args[n]); ok && src.Const != nil {
 			k := *src.Const
-			if logical := x.p.Logical[n]; oid == oidUnknown && logical != 0 {
+			if logical := x.p.Logical[n]; oid == pgtype.UnknownOID && logical != 0 {
 				k.OID = logical
 			}
 			*s = Source{Const: &k}

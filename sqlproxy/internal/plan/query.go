@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -213,7 +214,7 @@ func (a *analyzer) merged(x, y origin, at int) origin {
 
 // commonType is the type of a value that is of one type or of the other, as origin has them.
 func commonType(x, y uint32) uint32 {
-	if y == 0 || x == oidText {
+	if y == 0 || x == pgtype.TextOID {
 		return x
 	}
 	return y

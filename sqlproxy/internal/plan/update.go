@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/field"
@@ -114,7 +115,7 @@ func (a *analyzer) pins(sc *scope, w *writing, where *pg.Node) map[int]Source {
 			if i < 0 || side[1] == nil {
 				continue
 			}
-			typ := uint32(oidUnknown)
+			typ := uint32(pgtype.UnknownOID)
 			if b := w.base(i); b != nil {
 				typ = b.Type
 			}

@@ -61,7 +61,8 @@ func (a *analyzer) anyStatement(raw *pg.RawStmt, n *pg.Node) Stmt {
 		a.code(raw, "a DO block")
 		return Stmt{}
 	}
-	return a.ddl(raw, n)
+	a.ddl(raw, n)
+	return Stmt{}
 }
 
 func (a *analyzer) stmtOf(kind Kind, name string, cols []column, n *pg.Node) Stmt {
@@ -69,7 +70,7 @@ func (a *analyzer) stmtOf(kind Kind, name string, cols []column, n *pg.Node) Stm
 }
 
 func (a *analyzer) fetch(s *pg.FetchStmt) Stmt {
-	out := Stmt{Kind: KindFetch, Name: s.Portalname}
+	var out Stmt
 	made, here := a.cursors[s.Portalname]
 	switch {
 	case s.Ismove:
@@ -91,7 +92,7 @@ func (a *analyzer) makeTable(into *pg.IntoClause, n *pg.Node) Stmt {
 			a.refuseDDL(name, "a table cannot be made from a prepared statement that touches sealed columns", "Write the query itself.", into.GetRel())
 		}
 		a.exprs(&scope{}, x.Params, forbid("EXECUTE"))
-		return Stmt{Kind: KindDDL}
+		return Stmt{}
 	}
 	mark := a.mark()
 	s := n.GetSelectStmt()
@@ -108,7 +109,7 @@ func (a *analyzer) makeTable(into *pg.IntoClause, n *pg.Node) Stmt {
 	if into.GetViewQuery() != nil || n != nil && a.materialized(into) && a.changed(mark) {
 		a.refuseDDL(name, "the query of a materialized view cannot compare sealed columns", "Make a table in its place.", into.GetRel())
 	}
-	return Stmt{Kind: KindDDL}
+	return Stmt{}
 }
 
 // intoListed refuses to make a table of the policy from a query, whose values nobody would seal.

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/envelope"
@@ -236,12 +237,12 @@ func (a *analyzer) sourceOf(n *pg.Node, typ uint32) (Source, bool) {
 	switch {
 	case !ok:
 		return Source{}, false
-	case oid == 0, oid == oidUnknown, oid == typ:
+	case oid == 0, oid == pgtype.UnknownOID, oid == typ:
 	case isText(oid) && isText(typ), isInteger(oid) && isInteger(typ):
 	default:
 		return Source{}, false
 	}
-	if src.Const != nil && src.Const.OID == oidUnknown {
+	if src.Const != nil && src.Const.OID == pgtype.UnknownOID {
 		k := *src.Const
 		k.OID = typ
 		src.Const = &k
@@ -249,7 +250,9 @@ func (a *analyzer) sourceOf(n *pg.Node, typ uint32) (Source, bool) {
 	return src, true
 }
 
-func isInteger(oid uint32) bool { return oid == oidInt2 || oid == oidInt4 || oid == oidInt8 }
+func isInteger(oid uint32) bool {
+	return oid == pgtype.Int2OID || oid == pgtype.Int4OID || oid == pgtype.Int8OID
+}
 
 // deleteStmt analyses DELETE.
 func (a *analyzer) deleteStmt(sc *scope, s *pg.DeleteStmt) []column {

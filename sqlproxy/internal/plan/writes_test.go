@@ -28,7 +28,7 @@ var update = flag.Bool("update-golden", false, "write testdata/writes.txt anew")
 const wSchema = `
 CREATE TABLE people (id bigint PRIMARY KEY, org text, ssn bytea, name bytea, note text, n int);
 CREATE UNIQUE INDEX ON people (org, pg_catalog.substr(ssn, 9, 16));
-CREATE UNIQUE INDEX ON people (pg_catalog.substr(ssn, 9, 16));
+CREATE UNIQUE INDEX people_ssn_idx ON people (pg_catalog.substr(ssn, 9, 16));
 CREATE TABLE flat (id int PRIMARY KEY, email bytea, phone bytea, score bytea, raw bytea, note text, UNIQUE (note));
 CREATE UNIQUE INDEX ON flat (pg_catalog.substr(email, 9, 16));
 CREATE TABLE keyed (id int PRIMARY KEY, secret bytea, other bytea, note text);

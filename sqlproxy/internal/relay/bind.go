@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
-	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
 )
@@ -302,5 +301,3 @@ func (c *clientSide) close() error {
 	c.in.Pass()
 	return nil
 }
-
-var _ = plan.KindOther

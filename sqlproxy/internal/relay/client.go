@@ -166,6 +166,7 @@ func (c *clientSide) answer(err error, text string, simple bool) error {
 		c.in.Drop()
 		return c.refuse(message, simple, true)
 	case refused:
+		c.s.blame(r)
 		message := appendRefusal(nil, "ERROR", r, text)
 		c.in.Drop()
 		return c.refuse(message, simple, false)

@@ -236,6 +236,7 @@ func (c *clientSide) failCopy(err error) error {
 		return err
 	}
 	c.s.stats.Refused.Add(1)
+	c.s.blame(r)
 	c.s.copying.refuse(appendRefusal(nil, "ERROR", r, ""))
 	c.copyIn.state, c.copyIn.to = copyDrop, nil
 	c.s.queue.push(expected{kind: expectCopyEnd})

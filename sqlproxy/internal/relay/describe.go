@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rowseal/rowseal/sqlproxy/internal/pgtext"
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
@@ -92,7 +94,7 @@ func (e *expected) known() ([]plan.Output, *view) {
 	case e.query != nil:
 		return nil, e.query.seen
 	case e.portal != nil:
-		return e.portal.outputs0(), e.portal.seen
+		return e.portal.result(), e.portal.seen
 	}
 	return e.statement.outputs(), e.statement.analysed
 }
@@ -127,8 +129,6 @@ func (v *serverSide) parameters(e *expected) error {
 	return v.in.Set(out)
 }
 
-const oidText = 25
-
 // logical gives the client's parameter types for the server's.
 func (s *statement) logical(server []uint32) []uint32 {
 	oids := server
@@ -146,7 +146,7 @@ func (s *statement) logical(server []uint32) []uint32 {
 			oids[i] = s.plan.Logical[i]
 		}
 		if oids[i] == 0 {
-			oids[i] = oidText
+			oids[i] = pgtype.TextOID
 		}
 	}
 	return oids

@@ -182,13 +182,10 @@ func (c *clientSide) prepared(name string) *plan.Plan {
 func (c *clientSide) cursor(name string) []plan.Output {
 	c.unsure = c.unsure || c.portals.unsure([]byte(name))
 	po := c.portals.get([]byte(name))
-	switch {
-	case po == nil:
+	if po == nil {
 		return nil
-	case po.statement != nil:
-		return po.statement.outputs()
 	}
-	return po.outputs
+	return po.result()
 }
 
 // oidKey gives declared types as a key.

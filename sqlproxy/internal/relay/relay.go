@@ -66,6 +66,9 @@ type Stats struct {
 	Statements, Analysed, Refused atomic.Int64
 	// Rows counts rows that were opened, RowErrors those of which a value did not open.
 	Rows, RowErrors atomic.Int64
+	// KeysUnavailable counts answers that a key could not be had (57P03), NotOpened those that a value does not
+	// open (XX001).
+	KeysUnavailable, NotOpened atomic.Int64
 	// Unopened counts values of plain columns that seem sealed and were passed as they are.
 	Unopened atomic.Int64
 	// Queries counts the proxy's own queries.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
@@ -87,7 +89,7 @@ func (v *serverSide) beginRows() (own bool, err error) {
 	if st := po.statement; st != nil && uniform && st.openerOf == k {
 		v.opener = st.opener
 	} else {
-		v.opener = v.newOpener(columns, po.outputs0(), po.values, po.seen, po.server, po.client)
+		v.opener = v.newOpener(columns, po.result(), po.values, po.seen, po.server, po.client)
 		if st != nil && uniform {
 			st.opener, st.openerOf = v.opener, k
 		}
@@ -112,15 +114,13 @@ func (p *portal) described() ([]wire.ColumnInfo, error) {
 	return nil, errNotDescribed
 }
 
-// outputs0 gives the result's columns as the analysis knows them.
-func (p *portal) outputs0() []plan.Output {
+// result gives the result's columns as the analysis knows them.
+func (p *portal) result() []plan.Output {
 	if p.statement != nil {
 		return p.statement.outputs()
 	}
 	return p.outputs
 }
-
-const oidBytea = 17
 
 // newOpener makes what opens the rows of these columns; nil where nothing is to be opened or watched.
 func (v *serverSide) newOpener(
@@ -134,7 +134,7 @@ func (v *serverSide) newOpener(
 			Server: wire.Format(server, i), Client: wire.Format(client, i),
 		}
 		sealed := len(list[i].Possible) > 0
-		list[i].Watch = !sealed && columns[i].Type == oidBytea
+		list[i].Watch = !sealed && columns[i].Type == pgtype.ByteaOID
 		needed = needed || sealed || list[i].Watch
 	}
 	if !needed {
@@ -150,7 +150,7 @@ func (v *serverSide) output(columns []wire.ColumnInfo, outputs []plan.Output, se
 		return outputs[i]
 	}
 	none := plan.Output{TenantAt: -1, RowIDAt: -1}
-	if columns[i].Table == 0 || columns[i].Type != oidBytea || seen == nil {
+	if columns[i].Table == 0 || columns[i].Type != pgtype.ByteaOID || seen == nil {
 		return none
 	}
 	if col := v.s.cfg.Shared.engine.column(seen.snapshot, columns[i].Table, columns[i].Num); col != nil {
@@ -200,6 +200,7 @@ func (v *serverSide) tell(err error) error {
 		return err
 	}
 	v.s.stats.RowErrors.Add(1)
+	v.s.blame(r)
 	if e := v.expected(); e != nil && e.kind == expectExecute && e.portal != nil && e.portal.statement != nil {
 		e.portal.statement.openerOf = openerKey{} // it may hold rows that were not taken
 	}

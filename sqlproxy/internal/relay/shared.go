@@ -32,6 +32,7 @@ type Shared struct {
 	engine engine
 	// backends are those behind a pooler that sessions have: *session by what askBackend gives.
 	backends sync.Map
+	causes   causes
 }
 
 // NewShared returns a Shared for a policy and the cipher that carries it out. A policy without

@@ -3,6 +3,8 @@ package sealing
 import (
 	"encoding/binary"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rowseal/rowseal/blindindex"
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/field"
@@ -89,7 +91,7 @@ func appendByteaArray(dst []byte, terms []field.Term) []byte {
 	}
 	dst = binary.BigEndian.AppendUint32(dst, dimensions)
 	dst = binary.BigEndian.AppendUint32(dst, nulls)
-	dst = binary.BigEndian.AppendUint32(dst, oidBytea)
+	dst = binary.BigEndian.AppendUint32(dst, pgtype.ByteaOID)
 	if len(terms) == 0 {
 		return dst
 	}

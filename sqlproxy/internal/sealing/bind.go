@@ -3,6 +3,8 @@ package sealing
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 )
 
@@ -44,7 +46,7 @@ func (s *Session) Bind(ctx context.Context, p *plan.Plan, client []Value) ([]Val
 // oidOf is the type of what an action gives.
 func oidOf(do plan.Action) uint32 {
 	if do == plan.Terms {
-		return oidByteaArray
+		return pgtype.ByteaArrayOID
 	}
-	return oidBytea
+	return pgtype.ByteaOID
 }

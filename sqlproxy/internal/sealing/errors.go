@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
@@ -45,15 +46,25 @@ func refuse(col *field.Column, err error) *plan.Refusal {
 }
 
 // badValue: the type does not take the value. The codec's reason names types and
-// ranges only.
+// ranges only; what it says behind a semicolon is the remedy.
 func badValue(r *plan.Refusal, col *field.Column, err error) bool {
 	var bad *codec.Error
 	if !errors.As(err, &bad) {
 		return false
 	}
 	r.SQLState = bad.SQLState
-	r.Message = fmt.Sprintf("invalid value for column %s of type %s: %s", col, col.Type(), bad.Reason)
+	wrong, permitted, _ := strings.Cut(bad.Reason, "; ")
+	r.Message = fmt.Sprintf("invalid value for column %s of type %s: %s", col, col.Type(), wrong)
+	r.Hint = sentence(permitted)
 	return true
+}
+
+// sentence makes a hint of what a reason says behind its semicolon.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:] + "."
 }
 
 // notOpened: what stands in the column is not a value that belongs there.
@@ -65,7 +76,7 @@ func notOpened(r *plan.Refusal, col *field.Column, err error) bool {
 		if errors.Is(err, kind) {
 			r.SQLState = stateCorrupted
 			r.Message = fmt.Sprintf("a value of column %s does not open: %v", col, kind)
-			r.Hint = "\"rowseal rotate verify\" finds all such values."
+			r.Hint = "\"rowseal inspect\" shows what the header of a value says, without a key."
 			r.Cause = err
 			return true
 		}
@@ -84,6 +95,7 @@ func wrongRequest(r *plan.Refusal, col *field.Column, err error) bool {
 	case errors.Is(err, field.ErrTenantMismatch):
 		r.SQLState = stateDenied
 		r.Message = fmt.Sprintf("a value of column %s belongs to another tenant than its row or the session", col)
+		r.Hint = "The row's tenant column and rowseal.tenant, where it is set, must name the same tenant."
 	case errors.Is(err, field.ErrRowUnknown):
 		r.SQLState = stateNotNull
 		r.Message = fmt.Sprintf("column %s is bound to the id of its row, %s, which is not set", col, col.Table().RowID())

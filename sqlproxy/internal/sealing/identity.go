@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 )
@@ -25,13 +27,13 @@ func identity(v Value, as uint32) (any, error) {
 		as = v.OID
 	}
 	switch as {
-	case oidInt2, oidInt4, oidInt8:
+	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID:
 		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 		if err != nil {
 			return nil, &plan.Refusal{SQLState: stateBadValue, Message: "invalid input for an integer tenant or row id", Position: -1}
 		}
 		return n, nil
-	case oidUUID:
+	case pgtype.UUIDOID:
 		return uuidText(text)
 	}
 	return text, nil
@@ -43,13 +45,13 @@ func identityText(v Value) (string, error) {
 		return string(v.Data), nil
 	}
 	switch {
-	case v.OID == oidInt2 && len(v.Data) == 2:
+	case v.OID == pgtype.Int2OID && len(v.Data) == 2:
 		return strconv.Itoa(int(int16(binary.BigEndian.Uint16(v.Data)))), nil
-	case v.OID == oidInt4 && len(v.Data) == 4:
+	case v.OID == pgtype.Int4OID && len(v.Data) == 4:
 		return strconv.Itoa(int(int32(binary.BigEndian.Uint32(v.Data)))), nil
-	case v.OID == oidInt8 && len(v.Data) == 8:
+	case v.OID == pgtype.Int8OID && len(v.Data) == 8:
 		return strconv.FormatInt(int64(binary.BigEndian.Uint64(v.Data)), 10), nil
-	case v.OID == oidUUID && len(v.Data) == 16:
+	case v.OID == pgtype.UUIDOID && len(v.Data) == 16:
 		return field.TenantOf(v.Data)
 	case isText(v.OID):
 		return string(v.Data), nil
@@ -64,7 +66,7 @@ func identityText(v Value) (string, error) {
 // isText: in these types the binary form is the text.
 func isText(oid uint32) bool {
 	switch oid {
-	case 0, oidText, oidUnknown, 1042, 1043, 19:
+	case 0, pgtype.TextOID, pgtype.UnknownOID, pgtype.BPCharOID, pgtype.VarcharOID, pgtype.NameOID:
 		return true
 	}
 	return false

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
@@ -87,7 +89,7 @@ func (f *fixture) open(t testing.TB, column string, row field.Row, sealed []byte
 }
 
 func textConst(s string) plan.Source {
-	return plan.Source{Const: &plan.Const{Text: s, OID: oidUnknown}}
+	return plan.Source{Const: &plan.Const{Text: s, OID: pgtype.UnknownOID}}
 }
 
 func param(n int) plan.Source { return plan.Source{Param: n} }
@@ -107,7 +109,7 @@ func TestParametersAreSealedForTheTenantOfTheirRow(t *testing.T) {
 			{Do: plan.Seal, Column: col("bio"), From: param(4), Tenant: param(1), Row: 0},
 			{Do: plan.Seal, Column: col("ssn"), From: param(5), Tenant: textConst("zeta"), Row: 1},
 		},
-		Params: []plan.Param{{Client: 1}, {Cell: 1}, {Cell: 2}, {Cell: 3}, {Cell: 4}, {OID: oidText}},
+		Params: []plan.Param{{Client: 1}, {Cell: 1}, {Cell: 2}, {Cell: 3}, {Cell: 4}, {OID: pgtype.TextOID}},
 	}
 	out, err := f.Bind(t.Context(), p, []Value{text("acme"), text("078-05-1120"), text("Ada"), text("poet"), text("219-09-9999")})
 	if err != nil {
@@ -121,7 +123,7 @@ func TestParametersAreSealedForTheTenantOfTheirRow(t *testing.T) {
 		column, value string
 		row           field.Row
 	}{1: {"ssn", "078-05-1120", acme}, 2: {"name", "Ada", acme}, 3: {"bio", "poet", acme}, 4: {"ssn", "219-09-9999", zeta}} {
-		if out[i].Format != binaryFormat || out[i].OID != oidBytea || f.open(t, want.column, want.row, out[i].Data) != want.value {
+		if out[i].Format != binaryFormat || out[i].OID != pgtype.ByteaOID || f.open(t, want.column, want.row, out[i].Data) != want.value {
 			t.Errorf("parameter %d", i+1)
 		}
 	}
@@ -157,8 +159,8 @@ func TestCellsOfARowShareItsKey(t *testing.T) {
 func TestATermFindsTheValue(t *testing.T) {
 	f := newFixture(t)
 	for column, values := range map[string]struct{ stored, asked Value }{
-		"ssn": {text("078-05-1120"), Value{OID: oidText, Data: []byte("078-05-1120")}},
-		"age": {Value{OID: oidInt4, Format: binaryFormat, Data: []byte{0, 0, 0, 42}}, Value{OID: oidInt8, Format: binaryFormat, Data: []byte{0, 0, 0, 0, 0, 0, 0, 42}}},
+		"ssn": {text("078-05-1120"), Value{OID: pgtype.TextOID, Data: []byte("078-05-1120")}},
+		"age": {Value{OID: pgtype.Int4OID, Format: binaryFormat, Data: []byte{0, 0, 0, 42}}, Value{OID: pgtype.Int8OID, Format: binaryFormat, Data: []byte{0, 0, 0, 0, 0, 0, 0, 42}}},
 	} {
 		col := f.table.Column(column)
 		p := &plan.Plan{
@@ -201,7 +203,7 @@ func TestAnArrayBecomesItsTerms(t *testing.T) {
 	if len(got) != 3 || got[0] != string(out[1].Data) || got[1] != "" || len(got[2]) != 16 {
 		t.Errorf("%x", got)
 	}
-	if out[0].OID != oidByteaArray || binary.BigEndian.Uint32(out[0].Data[4:]) != 1 {
+	if out[0].OID != pgtype.ByteaArrayOID || binary.BigEndian.Uint32(out[0].Data[4:]) != 1 {
 		t.Error("no bytea[] with a NULL")
 	}
 }
@@ -252,12 +254,13 @@ func TestRefusalsNameColumnAndState(t *testing.T) {
 		value  Value
 		away   error
 		state  string
+		hint   string // a part of it
 	}{
-		"bad date":        {cell: plan.Cell{Column: col("dob"), From: param(1), Tenant: textConst("acme")}, value: text("canary-date"), state: "22007"},
+		"bad date":        {cell: plan.Cell{Column: col("dob"), From: param(1), Tenant: textConst("acme")}, value: text("canary-date"), state: "22007", hint: "Expected an ISO 8601 date"},
 		"too long":        {cell: plan.Cell{Column: col("name"), From: param(1), Tenant: textConst("acme")}, value: text(strings.Repeat("canary", 9)), state: "22001"},
 		"no tenant":       {cell: plan.Cell{Column: col("ssn"), From: param(1)}, value: text("canary-1"), state: stateNotSupported},
 		"NULL tenant":     {cell: plan.Cell{Column: col("ssn"), From: param(1), Tenant: plan.Source{Const: &plan.Const{Null: true}}}, value: text("canary-1"), state: stateNotSupported},
-		"another tenant":  {cell: plan.Cell{Column: col("ssn"), From: param(1), Tenant: textConst("acme")}, tenant: "zeta", value: text("canary-1"), state: stateDenied},
+		"another tenant":  {cell: plan.Cell{Column: col("ssn"), From: param(1), Tenant: textConst("acme")}, tenant: "zeta", value: text("canary-1"), state: stateDenied, hint: "rowseal.tenant"},
 		"no such param":   {cell: plan.Cell{Column: col("ssn"), From: param(9), Tenant: textConst("acme")}, value: text("canary-1"), state: stateNoParameter},
 		"KMS away":        {cell: plan.Cell{Column: col("ssn"), From: param(1), Tenant: textConst("new")}, value: text("canary-1"), away: away, state: stateKeyAway},
 		"unsearchable":    {cell: plan.Cell{Do: plan.Term, Column: col("dob"), From: param(1), Tenant: textConst("acme")}, value: text("2020-01-01"), state: stateNotSupported},
@@ -274,6 +277,9 @@ func TestRefusalsNameColumnAndState(t *testing.T) {
 		}
 		if strings.Contains(fmt.Sprintf("%+v", *r), "canary") {
 			t.Errorf("%s: the refusal quotes the value", name)
+		}
+		if !strings.Contains(r.Hint, c.hint) || r.Hint != "" && !strings.HasSuffix(r.Hint, ".") || strings.Contains(r.Message, ";") {
+			t.Errorf("%s: message %q, hint %q", name, r.Message, r.Hint)
 		}
 	}
 }
@@ -353,7 +359,7 @@ func TestTheHeaderChoosesAmongPossibleColumnsOnly(t *testing.T) {
 		}
 	}
 	var r *plan.Refusal
-	if _, err := openRow(t.Context(), o, row(f.seal(t, "name", "acme", "Ada"))); !errors.As(err, &r) || r.SQLState != stateCorrupted {
+	if _, err := openRow(t.Context(), o, row(f.seal(t, "name", "acme", "Ada"))); !errors.As(err, &r) || r.SQLState != stateCorrupted || !strings.Contains(r.Hint, "rowseal inspect") {
 		t.Errorf("a value of another column opened: %v", err)
 	}
 }
@@ -374,7 +380,7 @@ func TestAValueOfAnotherTenantThanItsRowDoesNotOpen(t *testing.T) {
 	f := newFixture(t)
 	sealed := f.seal(t, "ssn", "acme", "078-05-1120")
 	out := plan.Output{Possible: []*field.Column{f.table.Column("ssn")}, TenantAt: 1, RowIDAt: -1}
-	columns := []Column{{Output: out, Server: 1}, {Output: plan.Output{TenantAt: -1, RowIDAt: -1}, OID: oidText}}
+	columns := []Column{{Output: out, Server: 1}, {Output: plan.Output{TenantAt: -1, RowIDAt: -1}, OID: pgtype.TextOID}}
 	for _, c := range []struct {
 		session, row string
 		ok           bool

@@ -22,20 +22,6 @@ type Value struct {
 	Data   []byte
 }
 
-// Type OIDs that the package meets by number.
-const (
-	oidBool       = 16
-	oidBytea      = 17
-	oidInt8       = 20
-	oidInt2       = 21
-	oidInt4       = 23
-	oidText       = 25
-	oidOID        = 26
-	oidUnknown    = 705
-	oidByteaArray = 1001
-	oidUUID       = 2950
-)
-
 const (
 	textFormat   = 0
 	binaryFormat = 1
