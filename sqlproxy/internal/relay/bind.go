@@ -184,6 +184,7 @@ func appendBind(dst []byte, m *wire.BindMessage, values []sealing.Value, results
 // execute carries an Execute.
 func (c *clientSide) execute() error {
 	if len(c.portals) == 0 {
+		c.executed(nil, nil)
 		c.copyIn.other()
 		c.s.queue.push(expected{kind: expectExecute})
 		c.in.Pass()
@@ -198,6 +199,7 @@ func (c *clientSide) execute() error {
 	}
 	po := c.portals.get(name)
 	if po == nil {
+		c.executed(nil, nil)
 		c.copyIn.other()
 		c.s.queue.push(expected{kind: expectExecute})
 		c.in.Pass()
@@ -217,9 +219,11 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 	if po.statement == nil && !po.cursor {
 		e.portal = nil
 	}
-	if l.effects&parse.Discards != 0 || l.plan != nil && changesNames(l.plan) {
+	learns := l.effects&parse.Discards != 0 || l.plan != nil && changesNames(l.plan)
+	if learns {
 		e.wait = newWaiter()
 	}
+	c.executed(po, &e)
 	if po.cursor && !po.asked {
 		po.asked = true
 		c.s.queue.push(expected{kind: expectPortal, own: true, portal: po})
@@ -230,7 +234,7 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 	c.copyIn.sent(c, l.plan)
 	c.s.queue.push(e)
 	c.in.Pass()
-	if e.wait == nil {
+	if !learns {
 		return nil
 	}
 	if err := c.in.Set(wire.AppendMessage(c.in.Append(), wire.Flush)); err != nil {

@@ -18,6 +18,13 @@ type clientSide struct {
 	piped bool
 	// pipeline numbers pipelines: each Sync begins another.
 	pipeline int
+	// writes is set where an Execute of the pipeline may have changed something, inBlock where the pipeline began in a
+	// transaction block for certain and none of its statements ended it.
+	writes, inBlock bool
+	// held is what some messages wait for, because a result under way may not open: its end, or with heldToEnd the
+	// ReadyForQuery behind it. See before.
+	held      *waiter
+	heldToEnd bool
 	// skipping drops everything up to the client's Sync: a message before it was refused, so the
 	// server would ignore it, and it may hold what must not be sent.
 	skipping bool
@@ -65,6 +72,9 @@ func (c *clientSide) run() error {
 	for {
 		typ, _, err := c.in.Next()
 		if err != nil {
+			return err
+		}
+		if err := c.before(typ); err != nil {
 			return err
 		}
 		if typ == wire.Terminate {
@@ -129,7 +139,11 @@ func (c *clientSide) message(typ byte) error {
 }
 
 func (c *clientSide) sync() {
-	c.s.queue.push(expected{kind: expectSync})
+	e := expected{kind: expectSync}
+	if c.held != nil {
+		c.guard(&e)
+	}
+	c.s.queue.push(e)
 	c.in.Pass()
 	c.piped, c.skipping = false, false
 	c.pipeline++

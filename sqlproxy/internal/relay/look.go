@@ -17,6 +17,8 @@ type looked struct {
 	// plan is nil where the text names nothing sealed; view is what it was made with.
 	plan *plan.Plan
 	view *view
+	// nature is the text's.
+	nature nature
 }
 
 // look reads a text's words, and analyses it where it names something sealed.
@@ -41,6 +43,7 @@ func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, 
 	c.s.stats.Analysed.Add(1)
 	if l.view, l.plan, err = c.analyse(text, oids, words, prepared); err == nil {
 		l.effects |= l.plan.Effects
+		l.nature = natureOf(text, l.plan, l.view)
 	}
 	return l, err
 }

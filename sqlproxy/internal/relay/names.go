@@ -115,6 +115,8 @@ type statement struct {
 	sensitive bool
 	seen      *view
 	snapshot  *catalog.Snapshot
+	// nature is for the client's side; the zero value is of what is not known.
+	nature nature
 	// asked is set once the server was asked what the columns are; for the client's side too.
 	asked bool
 	// plan is nil where the text names nothing sealed.
@@ -171,6 +173,8 @@ type query struct {
 	index int
 	// failed is set where the server answered with an error.
 	failed bool
+	// tag is the body of the last CommandComplete while it waits for the COMMIT; for the server's side.
+	tag []byte
 }
 
 // touches reports whether rows of the portal are changed.

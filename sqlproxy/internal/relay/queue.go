@@ -32,6 +32,9 @@ type expected struct {
 	force bool
 	// alters is set where the catalog may have changed for others too.
 	alters bool
+	// guarded has the transaction seen to before ReadyForQuery is passed; bracket is set where the block is the
+	// proxy's own, ending once that was begun.
+	guarded, bracket, ending bool
 
 	// statement and portal are what the message is about, query what a Query asks; nil where nothing sealed is in it.
 	statement *statement
@@ -53,6 +56,8 @@ const (
 	done
 	failed
 	skipped
+	// unopened: the server did it, but a value of the result did not open.
+	unopened
 )
 
 // settle tells all who wait what became of the message.

@@ -9,6 +9,14 @@
 //
 // What the proxy must know of the session (search_path, settings, catalog) it asks over the
 // client's own connection, between the client's messages, under names that begin with _rowseal_.
+//
+// A value that does not open is an error as one of the server's: what its statement and its transaction did is
+// taken back. In a transaction block the proxy has the block fail before it passes ReadyForQuery. Outside of one a Query that
+// writes is put between the proxy's own BEGIN and COMMIT. In the extended protocol what may write behind a result, and
+// the Sync behind what wrote, wait until the result was opened. The client's next message waits for all of that, so
+// that nothing comes between. Reads are sent as ever. A text that returns sealed columns and ends a transaction is
+// refused, unless it only reads and begins outside of a block: then its commands are carried out, and the error says so.
+// What a function does that a view or an operator calls is taken back within blocks, and where the text writes itself.
 package relay
 
 import (

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -201,7 +202,13 @@ func (v *serverSide) tell(err error) error {
 	}
 	v.s.stats.RowErrors.Add(1)
 	v.s.blame(r)
-	if e := v.expected(); e != nil && e.kind == expectExecute && e.portal != nil && e.portal.statement != nil {
+	e := v.expected()
+	if e == nil || !e.guarded && (e.kind != expectExecute || e.wait == nil) {
+		done := *r
+		done.Detail, done.Hint = "The statement itself was carried out.", strings.TrimPrefix(r.Hint, "Try again; ")
+		r = &done
+	}
+	if e != nil && e.kind == expectExecute && e.portal != nil && e.portal.statement != nil {
 		e.portal.statement.openerOf = openerKey{} // it may hold rows that were not taken
 	}
 	v.opener, v.copyOut, v.swallow = nil, nil, true

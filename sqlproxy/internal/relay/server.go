@@ -145,6 +145,9 @@ func (v *serverSide) complete(e *expected) error {
 	if err := v.noteUnopened(); err != nil {
 		return err
 	}
+	if kept, err := v.keepTag(e); kept || err != nil {
+		return err
+	}
 	v.pass(e)
 	v.endResult()
 	if e.kind == expectExecute {
@@ -152,7 +155,11 @@ func (v *serverSide) complete(e *expected) error {
 		if e.query == nil && e.portal != nil && hasCopyIn(e.portal.plan()) {
 			v.s.copying.over()
 		}
-		v.s.queue.pop(done)
+		if v.swallow {
+			v.s.queue.pop(unopened)
+		} else {
+			v.s.queue.pop(done)
+		}
 	} else if e.query != nil {
 		e.query.index++
 	}
@@ -172,6 +179,16 @@ func (v *serverSide) ready(e *expected) error {
 	}
 	if e.alters {
 		v.altered = true
+	}
+	if text := v.afterReady(e, body[0]); text != "" {
+		e.ending = true
+		v.in.Drop()
+		v.endResult()
+		v.s.stats.Queries.Add(1)
+		return v.s.down.Send(wire.AppendMessage(nil, wire.Query, text, "\x00"))
+	}
+	if err := v.sendTag(e); err != nil {
+		return err
 	}
 	idle := v.status(body[0])
 	v.swallow = false

@@ -290,7 +290,7 @@ func TestErrorsShowNoRowAndTheClientsPosition(t *testing.T) {
 	}
 }
 
-func TestAValueThatDoesNotOpenEndsItsStatementOnly(t *testing.T) {
+func TestAValueThatDoesNotOpenEndsItsPipelineOnly(t *testing.T) {
 	ctx := context.Background()
 	direct, through := sealed(t, &relay.Config{})
 	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)

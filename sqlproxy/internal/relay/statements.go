@@ -83,7 +83,19 @@ func (c *clientSide) queryPlanned(text string, l looked) error {
 			return c.answer(err, text, true)
 		}
 	}
-	if l.effects&parse.Discards != 0 || l.plan != nil && changesNames(l.plan) {
+	guarded, bracket, err := c.guardQuery(l)
+	if err != nil {
+		return c.answer(err, text, true)
+	}
+	learns := l.effects&parse.Discards != 0 || l.plan != nil && changesNames(l.plan)
+	if e.bracket = bracket; bracket {
+		if err := c.beginBracket(); err != nil {
+			return err
+		}
+	}
+	if guarded {
+		c.guard(&e)
+	} else if learns {
 		e.wait = newWaiter()
 	}
 	c.copyIn.sent(c, l.plan)
@@ -97,7 +109,7 @@ func (c *clientSide) queryPlanned(text string, l looked) error {
 			return err
 		}
 	}
-	if e.wait == nil {
+	if !learns {
 		return nil
 	}
 	if err := c.waitFor(e.wait); err != nil {
@@ -179,7 +191,7 @@ func (c *clientSide) parse() error {
 	}
 	st := &statement{
 		name: string(m.Name), text: strings.Clone(text), oids: m.OIDs, effects: l.effects,
-		sensitive: l.plan != nil, seen: l.view, analysed: l.view, snapshot: c.snapshot, plan: l.plan,
+		sensitive: l.plan != nil, seen: l.view, analysed: l.view, snapshot: c.snapshot, plan: l.plan, nature: l.nature,
 	}
 	if !st.touches() {
 		c.s.queue.push(expected{kind: expectParse, made: c.statements.set(m.Name, st, c.pipeline)})
