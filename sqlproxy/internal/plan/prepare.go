@@ -179,7 +179,10 @@ func (x *execution) appended(params []Param, open, own int) {
 // own handles the k-th of the client's arguments.
 func (x *execution) own(k int, param Param, from, to int) {
 	if param.Client == k+1 {
-		x.a.expr(&scope{}, x.args[k], forbid("EXECUTE"))
+		// Where the parameter stands, PREPARE was found to show it beside a plain column.
+		w := forbid("EXECUTE")
+		w.column = true
+		x.a.expr(&scope{}, x.args[k], w)
 		return
 	}
 	x.value(param, from, to)
