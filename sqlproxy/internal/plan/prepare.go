@@ -124,6 +124,7 @@ func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
 	out := Stmt{Kind: KindExecute, Name: s.Name}
 	from, _ := a.stmtRange(raw)
 	p := a.preparedPlan(s.Name, from)
+	a.isPrepared(s, p, from)
 	if p != nil && len(p.Stmts) == 1 {
 		out.Result = p.Stmts[0].Result
 	}
@@ -149,6 +150,19 @@ func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
 		x.appended(more, open, len(parts))
 	}
 	return out
+}
+
+// isPrepared refuses arguments for a statement that does not exist: the server
+// would write them into its log, and they may be meant for sealed columns.
+func (a *analyzer) isPrepared(s *pg.ExecuteStmt, p *Plan, at int) {
+	if p != nil || a.c.Unread || len(s.Params) == 0 {
+		return
+	}
+	a.refuse(&Refusal{
+		SQLState: "26000", Position: at,
+		Message: fmt.Sprintf("prepared statement %q does not exist", s.Name),
+		Hint:    "Prepare it in this session, with PREPARE or by the driver.",
+	})
 }
 
 // execution fills the parameters of a prepared statement.
