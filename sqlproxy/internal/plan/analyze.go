@@ -50,6 +50,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 		return nil, syntaxRefusal(err)
 	}
 	a := &analyzer{c: c, tree: tree, text: text}
+	a.backslashes()
 	if a.order(); a.refusal != nil {
 		return nil, a.refusal
 	}
