@@ -58,6 +58,9 @@ var typeShapes = []shape{
 }
 
 var refusedReads = []shape{
+	{sql: "SELECT id FROM users WHERE ('canary-ssn-1' IS NULL OR ssn = 'canary-ssn-1')"},
+	{sql: "SELECT id FROM users WHERE ssn = 'canary-ssn-1' AND length('canary-ssn-1') > 2", refused: "0A000", hint: "parameters"},
+	{sql: "SELECT 'canary-ssn-1' AS x, id FROM users WHERE 'canary-ssn-1' = ssn", refused: "0A000", hint: "parameters"},
 	{sql: "SELECT id FROM users ORDER BY ssn", refused: "0A000", hint: "ssn"},
 	{sql: "SELECT ssn FROM users ORDER BY 1", refused: "0A000", hint: "ssn"},
 	{sql: "SELECT ssn AS s FROM users ORDER BY s", refused: "0A000"},

@@ -27,8 +27,12 @@ type Context struct {
 	// that is OfTenant.
 	Tenant string
 	// Prepared gives the plan that SQL's PREPARE or the protocol's Parse made
-	// under a name, for EXECUTE; nil where there is none.
+	// under a name, for EXECUTE, an empty one for a text with nothing sealed; nil where there is none.
 	Prepared func(name string) *Plan
+	// Unread is set where the session may have statements prepared that Prepared does
+	// not know, since their texts name nothing sealed. Where it is not, EXECUTE of a name
+	// that Prepared does not know fails on the server, which would log the arguments.
+	Unread bool
 	// Cursor gives the outputs of a cursor or portal, for FETCH.
 	Cursor func(name string) []Output
 	// NoBackslash is set where standard_conforming_strings is off, so that the
@@ -46,6 +50,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 		return nil, syntaxRefusal(err)
 	}
 	a := &analyzer{c: c, tree: tree, text: text}
+	a.backslashes()
 	if a.order(); a.refusal != nil {
 		return nil, a.refusal
 	}

@@ -26,8 +26,8 @@ type analyzer struct {
 	view bool
 	// same are pairs of relations whose rows are of one tenant where they meet.
 	same []pair
-	// uses are the places where parameters stand in clear.
-	uses []paramUse
+	// uses are the places where parameters and constants stand in clear.
+	uses []clearUse
 	// prepared and cursors are what the text itself makes, for its statements behind that.
 	prepared map[string]madePlan
 	cursors  map[string][]Output

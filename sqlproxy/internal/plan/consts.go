@@ -117,6 +117,26 @@ func (a *analyzer) stringToken(l *literal) bool {
 	return false
 }
 
+// backslashes refuses a text of which parser and server would read a string differently, which
+// standard_conforming_strings does: where it is off, what follows may be something else too.
+func (a *analyzer) backslashes() {
+	if !a.c.NoBackslash {
+		return
+	}
+	for _, t := range a.tree.Tokens {
+		word := a.tree.Text[t.From:t.To]
+		if t.Kind != pg.Token_SCONST && t.Kind != pg.Token_USCONST || !strings.Contains(word, `\`) || strings.ContainsAny(word[:1], "eE$") {
+			continue
+		}
+		a.refuse(&Refusal{
+			SQLState: "0A000", Position: t.From,
+			Message: "a string with a backslash, in a statement with sealed columns, cannot be read with standard_conforming_strings off",
+			Hint:    "Write it as E'…', pass it as a parameter, or SET standard_conforming_strings TO on.",
+		})
+		return
+	}
+}
+
 // numberTokens reads a number as it is written: signs, and parentheses between them, are part of the constant.
 func (a *analyzer) numberTokens(l *literal, k *Const) bool {
 	tokens, text := a.tree.Tokens, a.tree.Text

@@ -43,6 +43,10 @@ func (a *analyzer) ddl(raw *pg.RawStmt, n *pg.Node) {
 		s := n.GetAlterPolicyStmt()
 		a.noColumn(a.sealedTable(s.Table), s.Qual, "a row security policy", s.Table)
 		a.noColumn(a.sealedTable(s.Table), s.WithCheck, "a row security policy", s.Table)
+	case n.GetCreatePublicationStmt() != nil:
+		a.publication(n.GetCreatePublicationStmt().Pubobjects)
+	case n.GetAlterPublicationStmt() != nil:
+		a.publication(n.GetAlterPublicationStmt().Pubobjects)
 	case goesOn(n):
 	case a.namesSensitive(n):
 		a.refuse(&Refusal{
@@ -61,7 +65,7 @@ func goesOn(n *pg.Node) bool {
 		*pg.Node_ListenStmt, *pg.Node_UnlistenStmt, *pg.Node_NotifyStmt, *pg.Node_ConstraintsSetStmt, *pg.Node_CheckPointStmt,
 		*pg.Node_LockStmt, *pg.Node_TruncateStmt, *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt,
 		*pg.Node_GrantStmt, *pg.Node_CommentStmt, *pg.Node_SecLabelStmt, *pg.Node_DropStmt, *pg.Node_AlterOwnerStmt,
-		*pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt, *pg.Node_CreatePublicationStmt, *pg.Node_AlterPublicationStmt,
+		*pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt,
 		*pg.Node_RefreshMatViewStmt, *pg.Node_AlterFunctionStmt, *pg.Node_AlterObjectDependsStmt:
 		return true
 	}
@@ -135,6 +139,20 @@ func onlyNullTests(t *field.Table, n proto.Message) bool {
 	good := true
 	children(n, func(m proto.Message) { good = good && onlyNullTests(t, m) })
 	return good
+}
+
+// publication refuses row filters of sealed tables, in which the server would find
+// constants in clear, and compare them with what is sealed. Publications of whole tables and lists of columns pass.
+func (a *analyzer) publication(objects []*pg.Node) {
+	for _, n := range objects {
+		t := n.GetPublicationObjSpec().GetPubtable()
+		if t.GetWhereClause() == nil {
+			continue
+		}
+		if sealed := a.sealedTable(t.Relation); sealed != nil {
+			a.refuseDDL(sealed.Name(), "a publication of a sealed table cannot have a row filter", "Publish the whole table, or filter where it is subscribed to.", t.Relation)
+		}
+	}
 }
 
 // createView lets a view of sealed columns pass: its values stay sealed in it, and are opened when they are read.

@@ -90,8 +90,11 @@ func (a *analyzer) deny(sc *scope, n *pg.Node, what string) {
 	}
 	if !a.sensitive(sc, n.ProtoReflect()) {
 		walk(n.ProtoReflect(), func(m protoreflect.Message) bool {
-			if p, ok := m.Interface().(*pg.ParamRef); ok {
-				a.inClear(&pg.Node{Node: &pg.Node_ParamRef{ParamRef: p}}, output)
+			switch x := m.Interface().(type) {
+			case *pg.ParamRef:
+				a.inClear(&pg.Node{Node: &pg.Node_ParamRef{ParamRef: x}}, output)
+			case *pg.A_Const:
+				a.inClear(&pg.Node{Node: &pg.Node_AConst{AConst: x}}, output)
 			}
 			return true
 		})

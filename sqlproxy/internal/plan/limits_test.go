@@ -16,7 +16,7 @@ func TestWideAndDeepTexts(t *testing.T) {
 		"many casts":          "select id from users where ssn in ('x'" + strings.Repeat(", $1::text", 20000) + ")",
 		"many rows of VALUES": "select * from (values (1, 'a')" + strings.Repeat(", (1, 'a')", 20000) + ") v, users",
 		"many unions":         "select ssn from users" + strings.Repeat(" union all select ssn from people", 300),
-		"nested sub-queries":  "select id from users where ssn = " + strings.Repeat("(select ssn from people where 'x' = ", 60) + "'x'" + strings.Repeat(")", 60),
+		"nested sub-queries":  "select id from users where ssn = " + strings.Repeat("(select ssn from people where 'x' = ", 60) + "ssn" + strings.Repeat(")", 60),
 		"nested WITH":         strings.Repeat("with a as (", 40) + "select ssn from users" + strings.Repeat(") select ssn from a union all select ssn from people", 40),
 		"nested FROM":         strings.Repeat("select * from (", 60) + "select ssn from users" + strings.Repeat(" union all select ssn from people) q", 60),
 		"nested COALESCE":     "select " + strings.Repeat("coalesce(", 200) + "ssn" + strings.Repeat(", 'x')", 200) + " from users",

@@ -125,6 +125,7 @@ func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
 	var out Stmt
 	from, _ := a.stmtRange(raw)
 	p := a.preparedPlan(s.Name, from)
+	a.isPrepared(s, p, from)
 	if p != nil && len(p.Stmts) == 1 {
 		out.Result = p.Stmts[0].Result
 	}
@@ -150,6 +151,19 @@ func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
 		x.appended(more, open, len(parts))
 	}
 	return out
+}
+
+// isPrepared refuses arguments for a statement that does not exist: the server
+// would write them into its log, and they may be meant for sealed columns.
+func (a *analyzer) isPrepared(s *pg.ExecuteStmt, p *Plan, at int) {
+	if p != nil || a.c.Unread || len(s.Params) == 0 {
+		return
+	}
+	a.refuse(&Refusal{
+		SQLState: "26000", Position: at,
+		Message: fmt.Sprintf("prepared statement %q does not exist", s.Name),
+		Hint:    "Prepare it in this session, with PREPARE or by the driver.",
+	})
 }
 
 // execution fills the parameters of a prepared statement.
@@ -180,7 +194,10 @@ func (x *execution) appended(params []Param, open, own int) {
 // own handles the k-th of the client's arguments.
 func (x *execution) own(k int, param Param, from, to int) {
 	if param.Client == k+1 {
-		x.a.expr(&scope{}, x.args[k], forbid("EXECUTE"))
+		// Where the parameter stands, PREPARE was found to show it beside a plain column.
+		w := forbid("EXECUTE")
+		w.column = true
+		x.a.expr(&scope{}, x.args[k], w)
 		return
 	}
 	x.value(param, from, to)

@@ -88,7 +88,9 @@ func (a *analyzer) makeTable(into *pg.IntoClause, n *pg.Node) Stmt {
 	name := into.GetRel().GetRelname()
 	a.intoListed(into.GetRel())
 	if x := n.GetExecuteStmt(); x != nil {
-		if p := a.preparedPlan(x.Name, int(into.GetRel().GetLocation())); p != nil && p.Touches {
+		p := a.preparedPlan(x.Name, int(into.GetRel().GetLocation()))
+		a.isPrepared(x, p, int(into.GetRel().GetLocation()))
+		if p != nil && p.Touches {
 			a.refuseDDL(name, "a table cannot be made from a prepared statement that touches sealed columns", "Write the query itself.", into.GetRel())
 		}
 		a.exprs(&scope{}, x.Params, forbid("EXECUTE"))

@@ -34,6 +34,9 @@ type clientSide struct {
 	// sealedNames is set once a statement or cursor that touches something sealed got a name that SQL may
 	// use.
 	sealedNames bool
+	// unread is set once a text prepared statements without being analysed, so that
+	// statements does not have them.
+	unread bool
 
 	rules    *rules
 	database *database

@@ -26,6 +26,7 @@ type looked struct {
 // prepared is set for a text that may run several times.
 func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, err error) {
 	if c.follow(); !c.looks {
+		c.unread = true
 		return l, nil
 	}
 	words, err := c.words(text)
@@ -37,7 +38,7 @@ func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, 
 		return l, refusal("42501", "the tenant of this session is fixed and cannot be set",
 			"The proxy's configuration gives this user or database its tenant.")
 	}
-	if !words.Sensitive && !(words.Names && c.sealedNames) {
+	if !words.Sensitive && !(words.Names && c.looksUp(text)) {
 		return l, nil
 	}
 	c.s.stats.Analysed.Add(1)
@@ -46,6 +47,18 @@ func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, 
 		l.nature = natureOf(text, l.plan, l.view)
 	}
 	return l, err
+}
+
+// looksUp reports whether a text that names nothing sealed, but uses names of statements or
+// cursors, has to be analysed: where one of them may be sealed, and where it executes
+// what is not prepared. It notes whether the text prepares statements that are not learnt then.
+func (c *clientSide) looksUp(text string) bool {
+	lower := strings.ToLower(text)
+	if c.sealedNames || !c.unread && strings.Contains(lower, "execute") {
+		return true
+	}
+	c.unread = c.unread || strings.Contains(lower, "prepare")
+	return false
 }
 
 // words reads a text's words, by a snapshot that is not out of date.
@@ -159,6 +172,7 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32, prepared bool
 	p, err = c.engine().analyze(&plan.Context{
 		Catalog: v.snapshot, Policy: c.rules.policy, Path: v.path, ParamTypes: oids, Tenant: v.values.Tenant,
 		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash, Repeats: prepared,
+		Unread: c.unread,
 	}, text)
 	if err == nil {
 		return p, nil
@@ -178,6 +192,9 @@ func (c *clientSide) prepared(name string) *plan.Plan {
 		return nil
 	}
 	c.moved = c.moved || st.touches() && !c.view.same(st.seen)
+	if st.plan == nil {
+		return &plan.Plan{}
+	}
 	return st.plan
 }
 

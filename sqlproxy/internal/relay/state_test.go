@@ -243,6 +243,39 @@ func TestSQLPreparedStatementsAndCursorsOpen(t *testing.T) {
 	wantState(t, err, "26000")
 }
 
+func TestExecuteOfWhatIsNotPreparedIsNotSent(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	_, err := conn.Exec(ctx, "EXECUTE nobody('canary-1')")
+	wantState(t, err, "26000")
+	if !strings.Contains(errHint(err), "in this session") {
+		t.Errorf("the server was asked: %v", err)
+	}
+	mustExec(t, conn, "PREPARE one AS SELECT $1::text; EXECUTE one('a')")
+	mustExec(t, conn, "EXECUTE one('b')")
+	mustExec(t, conn, "PREPARE two AS SELECT ssn FROM patients WHERE id = $1")
+	mustExec(t, conn, "EXECUTE one('c'); EXECUTE two(1)")
+	if _, err := conn.PgConn().Prepare(ctx, "three", "SELECT $1::text", nil); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, conn, "EXECUTE three('d')")
+
+	other := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, other, "PREPARE plain AS SELECT $1::text")
+	mustExec(t, other, "EXECUTE plain('a')")
+	mustExec(t, other, "PREPARE two AS SELECT ssn FROM patients WHERE id = $1")
+	mustExec(t, other, "EXECUTE plain('b')")
+}
+
+func errHint(err error) string {
+	var e *pgconn.PgError
+	if asPg(err, &e) {
+		return e.Hint
+	}
+	return ""
+}
+
 func TestDescriptionsAreLogical(t *testing.T) {
 	ctx := context.Background()
 	_, through := sealed(t, &relay.Config{})

@@ -137,7 +137,7 @@ func (c *clientSide) learn(l looked, n int, failed bool) {
 	if l.effects&parse.Discards != 0 && n > 0 && !failed {
 		clear(c.statements)
 		clear(c.portals)
-		c.sealedNames = false
+		c.sealedNames, c.unread = false, false
 	}
 	if l.plan == nil {
 		return
