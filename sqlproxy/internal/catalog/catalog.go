@@ -48,6 +48,10 @@ func shapeOf(first byte) uint64 { return 1 << (first % 64) }
 
 type qualified struct{ schema, name string }
 
+// Temporary reports whether the session had a schema of temporary objects, so that the
+// Snapshot is of no use for other sessions.
+func (s *Snapshot) Temporary() bool { return s.temp != "" }
+
 // Kind says what a word of a text may name; it is made for [parse.Scanner].
 func (s *Snapshot) Kind(word []byte) parse.Kind {
 	var kind parse.Kind

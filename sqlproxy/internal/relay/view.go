@@ -67,7 +67,8 @@ func (c *clientSide) note(e parse.Effects) {
 	}
 	if e&(parse.Catalog|parse.TempCatalog|parse.Discards) != 0 {
 		c.catalog.change()
-		c.temporary = c.temporary || e&(parse.TempCatalog|parse.Discards) != 0
+		// ALTER and DROP do not say whether what they name is temporary.
+		c.temporary = true
 	}
 	if e&parse.Ends != 0 {
 		c.settings.fresh = c.settings.fresh && !c.settings.dirty
@@ -141,19 +142,24 @@ func (c *clientSide) askCatalog() error {
 		return errors.New("the catalog's fingerprint has no row")
 	}
 	print := string(rows[0][0])
+	hadOwn := c.ownCatalog
 	if err := c.askTemporary(); err != nil {
 		return err
 	}
 	own := c.ownCatalog || c.catalog.dirty && (c.piped || c.s.status.Load() != 'I')
 	shared, sharedPrint := c.database.get()
 	switch {
-	case c.snapshot != nil && c.print == print && !(c.temporary && c.ownCatalog):
+	case c.snapshot != nil && c.print == print && !(c.temporary && (c.ownCatalog || hadOwn)):
 	case !own && shared != nil && sharedPrint == print:
 		c.snapshot = shared
 	default:
 		if c.snapshot, err = c.engine().load(c.s.ctx, c, c.rules.policy); err != nil {
 			c.snapshot = nil
 			return err
+		}
+		if c.snapshot.Temporary() {
+			// What a function made is in it too: nobody else may get it.
+			c.ownCatalog, own = true, true
 		}
 	}
 	c.print = print
