@@ -28,6 +28,7 @@ type Snapshot struct {
 
 	temp      string // the session's schema of temporary objects, "" for none
 	narrow    bool   // the encoding is not UTF-8: names beyond ASCII may be folded otherwise
+	code      parse.Effects
 	relations map[qualified]*Relation
 	byOID     map[uint32]*Relation
 	functions map[string][]*Function

@@ -244,6 +244,40 @@ func TestATemporaryTableIsNobodyElses(t *testing.T) {
 	wantSealed(t, direct, "a function's temporary table")
 }
 
+// What runs in the database may set search_path without the text saying so.
+func TestCodeOfTheDatabaseMayChangeSettings(t *testing.T) {
+	const setter = "CREATE FUNCTION setter() RETURNS int LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('search_path', 'public', false); RETURN 1; END$$; "
+	for _, c := range []struct{ ddl, sql string }{
+		{"", "UPDATE pg_settings SET setting = 'public' WHERE name = 'search_path'"},
+		{setter, "SELECT setter()"},
+		{setter + "CREATE VIEW public.sets AS SELECT setter() AS x", "SELECT * FROM public.sets"},
+		{setter + "ALTER TABLE public.plain ALTER id SET DEFAULT setter()", "INSERT INTO public.plain (note) VALUES ('x')"},
+		{setter + "CREATE DOMAIN public.d AS int CHECK (setter() > 0)", "SELECT 1::public.d"},
+		{"CREATE DOMAIN public.d AS int CHECK (set_config('search_path', 'public', false) <> '')", "SELECT 1::public.d"},
+		{"CREATE VIEW public.sets AS SELECT set_config('search_path', 'public', false)", "SELECT * FROM public.sets"},
+		{"CREATE VIEW public.sets AS SELECT * FROM pg_settings", "UPDATE public.sets SET setting = 'public' WHERE name = 'search_path'"},
+		{"CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT set_config('search_path', 'public', false); END", "SELECT f()"},
+		{"CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN SET search_path = public; RETURN NEW; END$$; " +
+			"CREATE TRIGGER t BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION tf()", "INSERT INTO public.plain VALUES (1, 'x')"},
+		{"CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN EXECUTE 'SET sea' || 'rch_path = public'; RETURN NEW; END$$; " +
+			"CREATE CONSTRAINT TRIGGER t AFTER INSERT ON plain DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tf()",
+			"INSERT INTO public.plain VALUES (1, 'x')"},
+	} {
+		direct, through := sealed(t, &relay.Config{})
+		mustExec(t, connect(t, direct, pgx.QueryExecModeSimpleProtocol),
+			"CREATE SCHEMA other; CREATE TABLE other.patients (id int, ssn text); SET search_path = public; "+c.ddl)
+		for i, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+			conn := connect(t, through, mode)
+			mustExec(t, conn, "SET search_path = other, public")
+			mustExec(t, conn, "SELECT count(*) FROM patients WHERE ssn = 'x'")
+			mustExec(t, conn, c.sql)
+			mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES ("+strconv.Itoa(i)+", 'canary-1')")
+			mustExec(t, conn, "DELETE FROM public.plain")
+		}
+		wantSealed(t, direct, c.ddl+"; "+c.sql)
+	}
+}
+
 func TestSettingsOfTheSessionAreThoseOfItsValues(t *testing.T) {
 	ctx := context.Background()
 	_, through := sealed(t, &relay.Config{})

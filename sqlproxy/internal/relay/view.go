@@ -76,6 +76,21 @@ func (c *clientSide) note(e parse.Effects) {
 	}
 }
 
+// ran takes note that a statement was sent whose text does not say what the database's own code, such
+// as a trigger's, changes when it runs.
+func (c *clientSide) ran() {
+	if c.snapshot == nil {
+		return
+	}
+	code := c.snapshot.Code()
+	if code&parse.Settings != 0 {
+		c.settings.change()
+	}
+	if code&parse.TempCatalog != 0 && c.ownCatalog {
+		c.note(parse.TempCatalog)
+	}
+}
+
 // current brings what the session knows up to date and gives it.
 func (c *clientSide) current() (*view, error) {
 	if err := c.currentCatalog(); err != nil {
