@@ -28,6 +28,7 @@ type Snapshot struct {
 
 	temp      string // the session's schema of temporary objects, "" for none
 	narrow    bool   // the encoding is not UTF-8: names beyond ASCII may be folded otherwise
+	code      parse.Effects
 	relations map[qualified]*Relation
 	taken     map[qualified]bool // names of indexes and composite types
 	byOID     map[uint32]*Relation
@@ -48,6 +49,10 @@ const maxName = 63
 func shapeOf(first byte) uint64 { return 1 << (first % 64) }
 
 type qualified struct{ schema, name string }
+
+// Temporary reports whether the session had a schema of temporary objects, so that the
+// Snapshot is of no use for other sessions.
+func (s *Snapshot) Temporary() bool { return s.temp != "" }
 
 // Kind says what a word of a text may name; it is made for [parse.Scanner].
 func (s *Snapshot) Kind(word []byte) parse.Kind {

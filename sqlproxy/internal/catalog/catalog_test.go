@@ -444,6 +444,7 @@ func TestFingerprint(t *testing.T) {
 		"CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20)", "ALTER TABLE parts DETACH PARTITION parts_2", "DROP TABLE parts_2",
 		"ALTER TABLE grandheir NO INHERIT heir", "CREATE DOMAIN zd AS int", "ALTER DOMAIN zd RENAME TO ze", "ALTER SCHEMA app RENAME TO app2",
 		"CREATE RULE r AS ON DELETE TO v1 DO INSTEAD NOTHING", "DROP RULE r ON v1", "DROP TRIGGER t ON triggered",
+		"CREATE POLICY p ON people USING (true)", "ALTER DOMAIN ze ADD CHECK (VALUE > 0)",
 	} {
 		run(t, other, change)
 		now := fingerprint(t, conn)
@@ -468,6 +469,38 @@ func TestFingerprint(t *testing.T) {
 	run(t, conn, "ROLLBACK")
 	if fingerprint(t, conn) != last {
 		t.Error("a change that was taken back is not taken back")
+	}
+}
+
+func TestCode(t *testing.T) {
+	const objects, settings = parse.TempCatalog, parse.Settings | parse.SettingsAtEnd
+	for ddl, want := range map[string]parse.Effects{
+		"CREATE TABLE x (a int DEFAULT 1 CHECK (a > 0)); CREATE VIEW y AS SELECT * FROM x":                     0,
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN UPDATE x SET a = 1; RETURN 1; END'":        0,
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql SET search_path = public AS 'BEGIN RETURN 1; END'":   0,
+		"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END":                                           0,
+		"CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT set_config('a.b', 'c', true); END":               settings,
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN SET LOCAL search_path = a; RETURN 1; END'": settings,
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN EXECUTE $1; RETURN 1; END'":                settings | objects,
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN DROP TABLE IF EXISTS a; RETURN 1; END'":    objects,
+		"CREATE TABLE x (a text DEFAULT set_config('a.b', 'c', true))":                                         settings,
+		"CREATE TABLE x (a text); CREATE POLICY p ON x USING (set_config('a.b', 'c', true) = a)":               settings,
+		"CREATE TABLE x (a text); CREATE RULE r AS ON INSERT TO x DO ALSO SELECT set_config('a.b', 'c', true)": settings,
+		"CREATE DOMAIN x AS text DEFAULT set_config('a.b', 'c', true)":                                         settings,
+		"CREATE AGGREGATE x (text, bool) (SFUNC = set_config, STYPE = text, INITCOND = 'search_path')":         settings,
+		"CREATE FUNCTION f(text, text, bool) RETURNS text LANGUAGE internal AS 'set_config_by_name'":           settings,
+		"CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TABLE x (a text); " +
+			"CREATE TRIGGER t BEFORE INSERT ON x FOR EACH ROW WHEN (set_config('a.b', 'c', true) = NEW.a) EXECUTE FUNCTION t()": settings,
+	} {
+		conn := connect(t, testpg.DSN(t))
+		before := fingerprint(t, conn)
+		run(t, conn, ddl)
+		if got := load(t, conn, policyOf(t, "people")).Code(); got != want {
+			t.Errorf("%s: code is %b, want %b", ddl, got, want)
+		}
+		if fingerprint(t, conn) == before {
+			t.Errorf("%s is not noticed", ddl)
+		}
 	}
 }
 

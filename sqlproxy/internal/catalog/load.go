@@ -52,7 +52,7 @@ func Load(ctx context.Context, q Querier, policy *field.Policy) (*Snapshot, erro
 	}
 	for _, step := range []func() error{
 		l.facts, l.loadRelations, l.loadColumns, l.loadUnique, l.loadTaken, l.loadInherits,
-		l.loadTypes, l.loadFunctions, l.loadUses,
+		l.loadTypes, l.loadFunctions, l.loadSetters, l.loadUses,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("read the catalog: %w", err)
@@ -244,6 +244,7 @@ func (l *loader) loadFunctions() error {
 			// C code is taken not to change settings.
 			l.names[f.Name] |= parse.NamesFunction
 			l.bodies[f] = r.text(5)
+			l.code |= codeOf(r.text(6), l.bodies[f])
 		}
 	})
 }

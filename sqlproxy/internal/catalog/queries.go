@@ -46,11 +46,34 @@ const queryTypes = `SELECT t.oid, n.nspname, t.typname, t.typtype, t.typbasetype
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
 WHERE NOT pg_catalog.pg_is_other_temp_schema(t.typnamespace)`
 
+// A body in the SQL standard's form is not in prosrc.
 const queryFunctions = `SELECT p.oid, n.nspname, p.proname, p.prorettype,
- p.prolang OPERATOR(pg_catalog.<>) 12::pg_catalog.oid AND p.prolang OPERATOR(pg_catalog.<>) 13::pg_catalog.oid, p.prosrc
+ p.prolang OPERATOR(pg_catalog.<>) 12::pg_catalog.oid AND p.prolang OPERATOR(pg_catalog.<>) 13::pg_catalog.oid,
+ CASE WHEN p.prosrc OPERATOR(pg_catalog.=) ''::pg_catalog.text AND l.lanname OPERATOR(pg_catalog.=) 'sql'::pg_catalog.name
+  THEN pg_catalog.pg_get_functiondef(p.oid) ELSE p.prosrc END, l.lanname
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+ JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
 WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 ORDER BY p.oid`
+
+// querySetters says whether anything but a function's body calls set_config, which is function 2078, or
+// is made of pg_settings: views and rules, defaults, constraints, policies, triggers' conditions, domains,
+// aggregates and functions that are set_config under another name.
+const querySetters = `SELECT EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+  AND (w.ev_action::pg_catalog.text OPERATOR(pg_catalog.~) ':funcid 2078 ' OR w.ev_qual::pg_catalog.text OPERATOR(pg_catalog.~) ':funcid 2078 '))
+ OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.refclassid OPERATOR(pg_catalog.=) 1259::pg_catalog.oid
+  AND d.refobjid OPERATOR(pg_catalog.=) 'pg_catalog.pg_settings'::pg_catalog.regclass::pg_catalog.oid
+  AND d.classid OPERATOR(pg_catalog.=) 2618::pg_catalog.oid AND d.objid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)
+ OR EXISTS (SELECT FROM pg_catalog.pg_attrdef d WHERE d.adbin::pg_catalog.text OPERATOR(pg_catalog.~) ':funcid 2078 ')
+ OR EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conbin::pg_catalog.text OPERATOR(pg_catalog.~) ':funcid 2078 ')
+ OR EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polqual::pg_catalog.text OPERATOR(pg_catalog.~) ':funcid 2078 '
+  OR p.polwithcheck::pg_catalog.text OPERATOR(pg_catalog.~) ':funcid 2078 ')
+ OR EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgqual::pg_catalog.text OPERATOR(pg_catalog.~) ':funcid 2078 ')
+ OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+  AND t.typdefaultbin::pg_catalog.text OPERATOR(pg_catalog.~) ':funcid 2078 ')
+ OR EXISTS (SELECT FROM pg_catalog.pg_aggregate a WHERE a.aggtransfn::pg_catalog.oid OPERATOR(pg_catalog.=) 2078::pg_catalog.oid)
+ OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+  AND p.prosrc OPERATOR(pg_catalog.=) 'set_config_by_name'::pg_catalog.text)`
 
 // queryDepends gives what views and functions are made of: relation (by its rule) or function, then
 // what it names.
@@ -87,4 +110,6 @@ const Fingerprint = `SELECT pg_catalog.json_build_array(
  , (SELECT pg_catalog.sum(pg_catalog.hashint8extended(p.oid::pg_catalog.int8 OPERATOR(pg_catalog.+) (p.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32), 0)) FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)
  , (SELECT pg_catalog.sum(pg_catalog.hashint8extended(t.oid::pg_catalog.int8 OPERATOR(pg_catalog.+) (t.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32), 0)) FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
   AND t.typtype OPERATOR(pg_catalog.<>) 'c'::pg_catalog."char" AND t.typcategory OPERATOR(pg_catalog.<>) 'A'::pg_catalog."char")
- , (SELECT pg_catalog.sum(pg_catalog.hashint8extended(n.oid::pg_catalog.int8 OPERATOR(pg_catalog.+) (n.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32), 0)) FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast_)?temp_'))`
+ , (SELECT pg_catalog.sum(pg_catalog.hashint8extended(n.oid::pg_catalog.int8 OPERATOR(pg_catalog.+) (n.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32), 0)) FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast_)?temp_')
+ , (SELECT pg_catalog.sum(pg_catalog.hashint8extended(p.oid::pg_catalog.int8 OPERATOR(pg_catalog.+) (p.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32), 0)) FROM pg_catalog.pg_policy p)
+ , (SELECT pg_catalog.sum(pg_catalog.hashint8extended(c.oid::pg_catalog.int8 OPERATOR(pg_catalog.+) (c.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32), 0)) FROM pg_catalog.pg_constraint c WHERE c.contypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid))`

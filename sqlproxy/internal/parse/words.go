@@ -189,7 +189,7 @@ func (s *Scanner) look(word []byte) {
 		return
 	}
 	switch string(word) {
-	case "set_config":
+	case "set_config", "pg_settings": // UPDATE of the latter is SET
 		s.found.Effects |= Settings | SettingsAtEnd
 	case "query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema",
 		"table_to_xml", "table_to_xmlschema", "table_to_xml_and_xmlschema",

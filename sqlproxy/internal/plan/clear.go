@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -116,7 +117,7 @@ func (a *analyzer) tells(u clearUse, number int) bool {
 		return true
 	}
 	oid := a.edits.cells[number-1].Column.Type().OID()
-	return u.quoted && !isNumber(oid) && oid != oidBool
+	return u.quoted && !isNumber(oid) && oid != pgtype.BoolOID
 }
 
 // sealedTexts finds the cells of constants that the edits use, by the constants' text:

@@ -183,6 +183,7 @@ func appendBind(dst []byte, m *wire.BindMessage, values []sealing.Value, results
 
 // execute carries an Execute.
 func (c *clientSide) execute() error {
+	c.ran()
 	if len(c.portals) == 0 {
 		c.executed(nil, nil)
 		c.copyIn.other()

@@ -191,6 +191,93 @@ func TestATemporaryTableHidesTheSealedOne(t *testing.T) {
 	}
 }
 
+// What a session did to its temporary objects decides which table a name means.
+func TestATemporaryTableThatIsGoneHidesNothing(t *testing.T) {
+	const insert = "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1')"
+	for _, steps := range [][]string{
+		{"CREATE TEMP TABLE patients (id int, ssn text)", "SELECT count(*) FROM patients", "DROP TABLE patients"},
+		{"CREATE TEMP VIEW patients AS SELECT 1 AS id, ''::text AS ssn", "SELECT count(*) FROM patients", "ALTER VIEW patients RENAME TO others"},
+		{"CREATE TEMP VIEW patients AS SELECT 1 AS id, ''::text AS ssn", "SELECT count(*) FROM patients", "DROP VIEW patients"},
+		{"CREATE TEMP TABLE patients (id int, ssn text)", "SELECT count(*) FROM patients", "DISCARD TEMP"},
+		{"CREATE TEMP TABLE patients (id int, ssn text)", "SELECT count(*) FROM patients", "DO $$BEGIN EXECUTE 'DROP TABLE pg_temp.pat' || 'ients'; END$$"},
+		{"BEGIN", "CREATE TEMP TABLE patients (id int, ssn text) ON COMMIT DROP", "SELECT count(*) FROM patients", "COMMIT"},
+		{"BEGIN", "CREATE TEMP TABLE patients (id int, ssn text)", "SELECT count(*) FROM patients", "ROLLBACK"},
+		{"BEGIN", "SAVEPOINT a", "CREATE TEMP TABLE patients (id int, ssn text)", "SELECT count(*) FROM patients", "ROLLBACK TO a", "COMMIT"},
+		{"CREATE TEMP TABLE other (id int)", "CREATE TEMP TABLE patients (id int, ssn text)", "SELECT count(*) FROM patients", "DROP TABLE patients"},
+	} {
+		for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+			direct, through := sealed(t, &relay.Config{})
+			conn := connect(t, through, mode)
+			for _, step := range steps {
+				mustExec(t, conn, step)
+			}
+			mustExec(t, conn, insert)
+			wantSealed(t, direct, strings.Join(steps, "; "))
+		}
+	}
+}
+
+// wantSealed wants a row of patients, whose ssn is sealed.
+func wantSealed(t testing.TB, direct, what string) {
+	t.Helper()
+	var n, clear int
+	err := connect(t, direct, pgx.QueryExecModeSimpleProtocol).QueryRow(context.Background(),
+		"SELECT count(*), count(*) FILTER (WHERE position('canary'::bytea in ssn) > 0) FROM public.patients").Scan(&n, &clear)
+	if err != nil || n == 0 || clear > 0 {
+		t.Errorf("after %s: %d rows, %d in clear, %v", what, n, clear, err)
+	}
+}
+
+// A function may make a temporary table without the text saying so.
+func TestATemporaryTableIsNobodyElses(t *testing.T) {
+	direct, through := sealed(t, &relay.Config{})
+	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, raw, `CREATE FUNCTION hide() RETURNS int LANGUAGE plpgsql AS
+		$$BEGIN EXECUTE 'CREATE TEMP TABLE pat' || 'ients (id int, ssn text)'; RETURN 1; END$$`)
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	other := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, conn, "SELECT hide()")
+	mustExec(t, raw, "CREATE TABLE another (id int)")
+	mustExec(t, conn, "CREATE TABLE yet_another (id int)")
+	mustExec(t, conn, "SELECT count(*) FROM patients")
+	mustExec(t, other, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1')")
+	wantSealed(t, direct, "a function's temporary table")
+}
+
+// What runs in the database may set search_path without the text saying so.
+func TestCodeOfTheDatabaseMayChangeSettings(t *testing.T) {
+	const setter = "CREATE FUNCTION setter() RETURNS int LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('search_path', 'public', false); RETURN 1; END$$; "
+	for _, c := range []struct{ ddl, sql string }{
+		{"", "UPDATE pg_settings SET setting = 'public' WHERE name = 'search_path'"},
+		{setter, "SELECT setter()"},
+		{setter + "CREATE VIEW public.sets AS SELECT setter() AS x", "SELECT * FROM public.sets"},
+		{setter + "ALTER TABLE public.plain ALTER id SET DEFAULT setter()", "INSERT INTO public.plain (note) VALUES ('x')"},
+		{setter + "CREATE DOMAIN public.d AS int CHECK (setter() > 0)", "SELECT 1::public.d"},
+		{"CREATE DOMAIN public.d AS int CHECK (set_config('search_path', 'public', false) <> '')", "SELECT 1::public.d"},
+		{"CREATE VIEW public.sets AS SELECT set_config('search_path', 'public', false)", "SELECT * FROM public.sets"},
+		{"CREATE VIEW public.sets AS SELECT * FROM pg_settings", "UPDATE public.sets SET setting = 'public' WHERE name = 'search_path'"},
+		{"CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT set_config('search_path', 'public', false); END", "SELECT f()"},
+		{"CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN SET search_path = public; RETURN NEW; END$$; " +
+			"CREATE TRIGGER t BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION tf()", "INSERT INTO public.plain VALUES (1, 'x')"},
+		{"CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN EXECUTE 'SET sea' || 'rch_path = public'; RETURN NEW; END$$; " +
+			"CREATE CONSTRAINT TRIGGER t AFTER INSERT ON plain DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tf()",
+			"INSERT INTO public.plain VALUES (1, 'x')"},
+	} {
+		direct, through := sealed(t, &relay.Config{})
+		mustExec(t, connect(t, direct, pgx.QueryExecModeSimpleProtocol),
+			"CREATE SCHEMA other; CREATE TABLE other.patients (id int, ssn text); SET search_path = public; "+c.ddl)
+		for i, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+			conn := connect(t, through, mode)
+			mustExec(t, conn, "SET search_path = other, public")
+			mustExec(t, conn, "SELECT count(*) FROM patients WHERE ssn = 'x'")
+			mustExec(t, conn, c.sql)
+			mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES ("+strconv.Itoa(i)+", 'canary-1')")
+			mustExec(t, conn, "DELETE FROM public.plain")
+		}
+		wantSealed(t, direct, c.ddl+"; "+c.sql)
+	}
+}
+
 func TestSettingsOfTheSessionAreThoseOfItsValues(t *testing.T) {
 	ctx := context.Background()
 	_, through := sealed(t, &relay.Config{})

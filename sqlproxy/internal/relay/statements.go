@@ -32,6 +32,7 @@ func (c *clientSide) query() error {
 		return c.answer(err, text, true)
 	}
 	c.note(l.effects)
+	c.ran()
 	if l.plan == nil && l.effects&parse.Discards == 0 {
 		c.copyIn.other()
 		c.s.queue.push(expected{kind: expectQuery, alters: alters(l.effects), made: c.dropUnnamed()})

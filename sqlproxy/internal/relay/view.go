@@ -67,11 +67,27 @@ func (c *clientSide) note(e parse.Effects) {
 	}
 	if e&(parse.Catalog|parse.TempCatalog|parse.Discards) != 0 {
 		c.catalog.change()
-		c.temporary = c.temporary || e&(parse.TempCatalog|parse.Discards) != 0
+		// ALTER and DROP do not say whether what they name is temporary.
+		c.temporary = true
 	}
 	if e&parse.Ends != 0 {
 		c.settings.fresh = c.settings.fresh && !c.settings.dirty
 		c.catalog.fresh = c.catalog.fresh && !c.catalog.dirty
+	}
+}
+
+// ran takes note that a statement was sent whose text does not say what the database's own code, such
+// as a trigger's, changes when it runs.
+func (c *clientSide) ran() {
+	if c.snapshot == nil {
+		return
+	}
+	code := c.snapshot.Code()
+	if code&parse.Settings != 0 {
+		c.settings.change()
+	}
+	if code&parse.TempCatalog != 0 && c.ownCatalog {
+		c.note(parse.TempCatalog)
 	}
 }
 
@@ -141,19 +157,24 @@ func (c *clientSide) askCatalog() error {
 		return errors.New("the catalog's fingerprint has no row")
 	}
 	print := string(rows[0][0])
+	hadOwn := c.ownCatalog
 	if err := c.askTemporary(); err != nil {
 		return err
 	}
 	own := c.ownCatalog || c.catalog.dirty && (c.piped || c.s.status.Load() != 'I')
 	shared, sharedPrint := c.database.get()
 	switch {
-	case c.snapshot != nil && c.print == print && !(c.temporary && c.ownCatalog):
+	case c.snapshot != nil && c.print == print && !(c.temporary && (c.ownCatalog || hadOwn)):
 	case !own && shared != nil && sharedPrint == print:
 		c.snapshot = shared
 	default:
 		if c.snapshot, err = c.engine().load(c.s.ctx, c, c.rules.policy); err != nil {
 			c.snapshot = nil
 			return err
+		}
+		if c.snapshot.Temporary() {
+			// What a function made is in it too: nobody else may get it.
+			c.ownCatalog, own = true, true
 		}
 	}
 	c.print = print
