@@ -35,7 +35,7 @@ func (s *Server) Admin() http.Handler {
 func (s *Server) ready() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.closed && len(s.listeners) > 0
+	return s.drain.Err() == nil && len(s.listeners) > 0
 }
 
 // metrics are the counters in Prometheus' text form.

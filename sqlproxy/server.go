@@ -35,9 +35,11 @@ type Server struct {
 	reloading sync.Mutex
 
 	mu        sync.Mutex
-	closed    bool
+	closed    bool // no connection is taken any more
 	listeners map[net.Listener]struct{}
-	running   sync.WaitGroup
+	// running are connections that came before the drain, late are those that came behind it, which may only
+	// cancel queries.
+	running, late sync.WaitGroup
 }
 
 // state is a Config in use, with what follows from it.
@@ -119,7 +121,7 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) register(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.drain.Err() != nil {
 		return false
 	}
 	s.listeners[l] = struct{}{}
@@ -135,12 +137,15 @@ func (s *Server) unregister(l net.Listener) {
 
 // accept begins a connection's goroutine.
 func (s *Server) accept(conn net.Conn) {
-	st := s.config.Load()
+	st, connections := s.config.Load(), &s.running
 	s.mu.Lock()
+	if s.drain.Err() != nil {
+		connections = &s.late
+	}
 	refused := s.closed || st.MaxConnections > 0 &&
 		s.counts.open.Load() >= int64(st.MaxConnections+handshakesBeyond)
 	if !refused {
-		s.running.Add(1)
+		connections.Add(1)
 		s.counts.open.Add(1)
 	}
 	s.mu.Unlock()
@@ -150,16 +155,17 @@ func (s *Server) accept(conn net.Conn) {
 		_ = conn.Close() // there is nobody to tell
 		return
 	}
-	go s.serve(st, conn)
+	go s.serve(st, conn, connections)
 }
 
 // serve is a connection from beginning to end. What it calls before and after the
 // session stands in functions of its own: a session's stack holds what serve has, and idle
 // sessions are many. With a little more it would need 8 kB and not 4.
-func (s *Server) serve(st *state, conn net.Conn) {
+func (s *Server) serve(st *state, conn net.Conn, connections *sync.WaitGroup) {
+	defer connections.Done()
 	seat := &seat{server: s, most: st.MaxConnections}
 	defer seat.leave()
-	pair := s.enter(st, conn, seat)
+	pair := s.enter(st, conn, seat, connections == &s.late)
 	if pair == nil {
 		return
 	}
@@ -173,11 +179,16 @@ func (s *Server) serve(st *state, conn net.Conn) {
 	}
 }
 
-// enter lets a client in. It returns nil for one that was not let in, or wanted to cancel only.
-func (s *Server) enter(st *state, conn net.Conn, seat *seat) *login.Pair {
+// enter lets a client in. It returns nil for one that was not let in, or wanted to cancel only. One that
+// came late, behind the drain, may only cancel a query.
+func (s *Server) enter(st *state, conn net.Conn, seat *seat, late bool) *login.Pair {
 	door := *st.login
 	door.Admit = seat.take
-	pair, err := door.Login(s.drain, conn)
+	ctx := s.drain
+	if late {
+		door.Admit, ctx = stopping, s.hard
+	}
+	pair, err := door.Login(ctx, conn)
 	if errors.Is(err, login.ErrSilent) {
 		return nil
 	}
@@ -205,6 +216,11 @@ func logEnd(st *state, pair *login.Pair, err error) {
 	st.Log.Info("a session ended", "user", pair.User, "database", pair.Database, "error", err)
 }
 
+// stopping is the Admit of those who come late.
+func stopping(string, string) error {
+	return &login.Error{SQLState: "57P03", Message: "the proxy is shutting down"}
+}
+
 // seat is a session's place among MaxConnections.
 type seat struct {
 	server *Server
@@ -228,12 +244,12 @@ func (t *seat) leave() {
 		t.server.counts.sessions.Add(-1)
 	}
 	t.server.counts.open.Add(-1)
-	t.server.running.Done()
 }
 
-// Shutdown stops accepting, lets transactions end, tells clients 57P01 and
+// Shutdown lets nobody in any more (57P03), lets transactions end, tells clients 57P01 and
 // waits until all sessions are over, or Config.Drain or ctx is, when it
 // ends those that are left and returns ctx's error, or context.DeadlineExceeded.
+// Requests to cancel are taken to the end.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if d := s.config.Load().Drain; d > 0 {
 		var cancel context.CancelFunc
@@ -241,26 +257,34 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		defer cancel()
 	}
 	s.mu.Lock()
-	s.closed = true
-	s.beginDrain()
-	for l := range s.listeners {
-		_ = l.Close() // Serve reports
-	}
+	s.beginDrain() // under the lock, so that running gets no more
 	s.mu.Unlock()
 	over := make(chan struct{})
 	go func() {
 		s.running.Wait()
 		close(over)
 	}()
+	var err error
 	select {
 	case <-over:
-		s.endIt()
-		return nil
 	case <-ctx.Done():
+		err = ctx.Err()
 	}
+	s.close()
 	s.endIt()
 	<-over
-	return ctx.Err()
+	s.late.Wait()
+	return err
+}
+
+// close ends the listeners.
+func (s *Server) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for l := range s.listeners {
+		_ = l.Close() // Serve reports
+	}
 }
 
 // passing reports whether Accept may work again later: too many open files, a connection that was gone.

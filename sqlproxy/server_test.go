@@ -280,11 +280,19 @@ func TestShutdownWaitsNoLongerThanItIsTold(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "BEGIN"); err != nil {
 		t.Fatal(err)
 	}
+	told := make(chan error, 1)
+	go func() {
+		_, err := conn.WaitForNotification(context.Background())
+		told <- err
+	}()
 	if err := s.Shutdown(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Shutdown: %v", err)
 	}
 	if err := <-served; !errors.Is(err, ErrServerClosed) {
 		t.Errorf("Serve: %v", err)
+	}
+	if err := <-told; stateOf(err) != "57P01" {
+		t.Errorf("the client is told %v", err)
 	}
 	if _, err := conn.Exec(t.Context(), "COMMIT"); err == nil {
 		t.Error("the session goes on")
@@ -310,8 +318,36 @@ func TestShutdownLetsTransactionsEnd(t *testing.T) {
 	if _, err := idle.WaitForNotification(t.Context()); stateOf(err) != "57P01" {
 		t.Errorf("the idle client is told %v", err)
 	}
-	if _, err := net.Dial("tcp", address); err == nil {
-		t.Error("connections are still accepted")
+	if _, err := pgx.Connect(t.Context(), via(address)); stateOf(err) != "57P03" {
+		t.Errorf("who comes now is told %v", err)
+	}
+	if s.ready() {
+		t.Error("it is still ready")
+	}
+	silent, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	slept := make(chan error, 1)
+	go func() {
+		_, err := busy.Exec(context.Background(), "SAVEPOINT s; SELECT pg_sleep(600)")
+		slept <- err
+	}()
+	watcher := connect(t, via(c.Upstream.Address))
+	await(t, func() bool {
+		var asleep bool
+		err := watcher.QueryRow(t.Context(), "SELECT coalesce(bool_or(wait_event = 'PgSleep'), false) FROM pg_stat_activity WHERE pid = $1", busy.PgConn().PID()).Scan(&asleep)
+		return err == nil && asleep
+	})
+	if err := busy.PgConn().CancelRequest(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-slept; stateOf(err) != "57014" {
+		t.Errorf("what was cancelled ends with %v", err)
+	}
+	if _, err := busy.Exec(t.Context(), "ROLLBACK TO s"); err != nil {
+		t.Fatal(err)
 	}
 	for _, statement := range []string{"INSERT INTO kept VALUES (2)", "COMMIT"} {
 		if _, err := busy.Exec(t.Context(), statement); err != nil {
@@ -323,6 +359,12 @@ func TestShutdownLetsTransactionsEnd(t *testing.T) {
 	}
 	if _, err := busy.Exec(t.Context(), "SELECT 1"); err == nil {
 		t.Error("the session goes on")
+	}
+	if said, err := io.ReadAll(silent); err != nil || !strings.Contains(string(said), "57P03") {
+		t.Errorf("who said nothing is told %q, %v", said, err)
+	}
+	if _, err := net.Dial("tcp", address); err == nil {
+		t.Error("connections are still accepted")
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/login"
-	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
 )
 
@@ -20,6 +20,7 @@ import (
 // them uses alone is in clientSide and serverSide.
 type session struct {
 	ctx    context.Context
+	parent context.Context // of ctx: Run's
 	cancel context.CancelCauseFunc
 	cfg    *Config
 	pair   *login.Pair
@@ -47,7 +48,7 @@ type session struct {
 }
 
 func newSession(ctx context.Context, pair *login.Pair, cfg *Config) *session {
-	s := &session{cfg: cfg, pair: pair, log: cfg.Logger, stats: cfg.Stats, maxText: cfg.MaxText, maxHeld: cfg.MaxHeld}
+	s := &session{parent: ctx, cfg: cfg, pair: pair, log: cfg.Logger, stats: cfg.Stats, maxText: cfg.MaxText, maxHeld: cfg.MaxHeld}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -95,7 +96,7 @@ func (s *session) run() error {
 
 // watch has the session end with its context, or when the proxy drains.
 func (s *session) watch() (stop func()) {
-	stopHangUp := context.AfterFunc(s.ctx, s.hangUp)
+	stopHangUp := context.AfterFunc(s.ctx, s.cutOff)
 	if s.cfg.Drain == nil {
 		return func() { stopHangUp() }
 	}
@@ -142,6 +143,24 @@ func (s *session) hangUp() {
 	})
 }
 
+// farewell is how long a client may take to hear that its session is over.
+const farewell = 2 * time.Second
+
+// cutOff hangs up. Where it is the server of the sessions that ends, clients in a transaction hear of it.
+func (s *session) cutOff() {
+	if s.parent.Err() != nil {
+		_ = s.pair.Client.SetWriteDeadline(time.Now().Add(farewell))
+		if err := s.up.TrySend(shutdownMessage()); err != nil {
+			s.log.Debug("client is gone", "error", err)
+		}
+	}
+	s.hangUp()
+}
+
+func shutdownMessage() []byte {
+	return appendRefusal(nil, "FATAL", refusal("57P01", "terminating connection because the proxy is shutting down", ""), "")
+}
+
 // close releases what the session held.
 func (s *session) close() {
 	s.end(nil)
@@ -177,10 +196,7 @@ func (s *session) drainIfIdle() {
 	if s.status.Load() != 'I' || !s.queue.endIdle() {
 		return
 	}
-	fatal := appendRefusal(nil, "FATAL", &plan.Refusal{
-		SQLState: "57P01", Message: "terminating connection because the proxy is shutting down", Position: -1,
-	}, "")
-	if err := s.up.Send(fatal); err != nil {
+	if err := s.up.Send(shutdownMessage()); err != nil {
 		s.log.Debug("client is gone", "error", err)
 	}
 	s.end(errEnded)

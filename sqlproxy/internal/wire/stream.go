@@ -257,6 +257,16 @@ func (s *Stream) Send(messages []byte) error {
 	return err
 }
 
+// TrySend is Send where the stream is between two messages now; elsewhere it does nothing.
+func (s *Stream) TrySend(messages []byte) error {
+	if !s.mu.TryLock() {
+		return nil
+	}
+	defer s.mu.Unlock()
+	_, err := s.dst.Write(messages)
+	return err
+}
+
 // need waits until n bytes are there to look at. Before it waits it writes.
 func (s *Stream) need(n int) error {
 	if s.more(n) {
