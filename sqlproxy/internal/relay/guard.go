@@ -125,10 +125,7 @@ func (c *clientSide) before(typ byte) error {
 		c.held = nil
 		return c.waitFor(w)
 	}
-	switch {
-	case typ == wire.Terminate: // without a Sync the server takes back what was done
-		return nil
-	case typ == wire.Sync && (c.inBlock || !c.writes):
+	if typ == wire.Sync && (c.inBlock || !c.writes) {
 		return nil // the server's side sees to it when ReadyForQuery comes
 	}
 	if harmless, err := c.harmless(typ); harmless || err != nil {
@@ -209,15 +206,17 @@ func (c *clientSide) guard(e *expected) {
 // guardQuery decides how a Query is sent whose results may not open.
 func (c *clientSide) guardQuery(l looked) (guarded, bracket bool, err error) {
 	n := l.nature
-	idle := func() bool { return !c.piped && c.s.queue.quiet() && c.s.status.Load() == 'I' }
 	switch {
 	case !n.opens:
 		return false, false, nil
 	case n.several && n.copies:
 		return false, false, refusal("0A000", "a text cannot both return sealed columns and have COPY FROM STDIN", "Send the statements one by one.")
 	case n.several && l.effects&parse.Ends != 0:
-		if n.reads && idle() {
-			return false, false, nil // nothing is written
+		if n.reads && !c.piped {
+			outside, err := c.outside()
+			if outside || err != nil {
+				return false, false, err // nothing is written
+			}
 		}
 		return false, false, refusal("0A000", "a text cannot both return sealed columns and end a transaction",
 			"Send COMMIT, ROLLBACK and their like in a text of their own.")
@@ -227,10 +226,15 @@ func (c *clientSide) guardQuery(l looked) (guarded, bracket bool, err error) {
 		return false, false, refusal("0A000", "a statement that writes and returns sealed columns cannot be a simple query within a pipeline",
 			"Send a Sync before it.")
 	}
-	if err := c.makeSure(!c.s.queue.quiet()); err != nil {
-		return false, false, err
-	}
-	return true, c.s.status.Load() == 'I', nil
+	bracket, err = c.outside()
+	return err == nil, bracket, err
+}
+
+// outside reports whether the session is in no transaction block, for which it may have to wait until
+// all that was sent is answered. It must not be asked within a pipeline.
+func (c *clientSide) outside() (bool, error) {
+	err := c.makeSure(!c.s.queue.quiet())
+	return err == nil && c.s.status.Load() == 'I', err
 }
 
 // beginBracket sends the BEGIN before a Query that is put into a transaction block.

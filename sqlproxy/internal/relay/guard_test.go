@@ -221,6 +221,11 @@ func TestWhatIsGuardedIsCommittedAllTheSame(t *testing.T) {
 		{"reads in a text with COMMIT", []string{"Q BEGIN; " + good + "; COMMIT"}, "C BEGIN, C SELECT 1, C COMMIT, Z I", untouched},
 		{"extended", []string{del, "S"}, "C DELETE 1, Z I", "2 3 | "},
 		{"pipeline", []string{ins, good, del, "S", good, "S"}, "C INSERT 0 1, C SELECT 1, C DELETE 1, Z I, C SELECT 0, Z I", "2 3 | 9"},
+		{
+			"reads in texts with COMMIT behind others",
+			[]string{"Q SELECT pg_sleep(0.05)", "Q BEGIN; " + good + "; COMMIT"},
+			"C SELECT 1, Z I, C BEGIN, C SELECT 1, C COMMIT, Z I", untouched,
+		},
 		{"writes and COMMIT in one text", []string{"Q BEGIN; " + del + "; COMMIT"}, "E 0A000, Z I", untouched},
 		{"COMMIT behind a read in a block", []string{"Q BEGIN", "Q " + good + "; COMMIT"}, "C BEGIN, Z T, E 0A000, Z E", untouched},
 		{"data in the text", []string{"Q " + good + "; COPY plain FROM STDIN"}, "E 0A000, Z I", untouched},
@@ -236,6 +241,30 @@ func TestWhatIsGuardedIsCommittedAllTheSame(t *testing.T) {
 				t.Errorf("the tables hold %q, want %q", got, f.left)
 			}
 		})
+	}
+}
+
+// In a block that is known to be one a Sync need not wait, unless the pipeline ended the block.
+func TestABlockThatEndsInThePipelineIsNone(t *testing.T) {
+	ctx := context.Background()
+	raw, through := spoiled(t)
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, conn, "BEGIN")
+	p := conn.PgConn().StartPipeline(ctx)
+	query(p, "COMMIT")
+	query(p, one)
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, pipeline(t, p), "COMMIT, error XX001, sync")
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := stands(t, raw); got != untouched {
+		t.Errorf("the tables hold %q", got)
+	}
+	if s := conn.PgConn().TxStatus(); s != 'I' {
+		t.Errorf("status is %c", s)
 	}
 }
 
@@ -357,6 +386,14 @@ func TestReadsCostNoRoundTrip(t *testing.T) {
 			t.Errorf("%s: sent %s, want %s", f.sql, got, f.want)
 		}
 	}
+	mustExec(t, conn, "BEGIN")
+	r.types()
+	extended(t, conn, "DELETE FROM patients WHERE id = 7 RETURNING ssn")
+	if got := r.types(); got != "PDBDES" {
+		t.Errorf("a write in a block: sent %s", got)
+	}
+	mustExec(t, conn, "COMMIT")
+	r.types()
 	p := conn.PgConn().StartPipeline(ctx)
 	for range 3 {
 		query(p, good)

@@ -166,10 +166,11 @@ func (q *queue) take() {
 func (q *queue) pop(o outcome) {
 	e := &q.mine[q.head]
 	q.atEnd.Store(e.kind == expectSync || e.kind == expectQuery || e.kind == expectCall)
-	e.settle(o)
+	told := *e
 	*e = expected{}
 	q.head++
 	q.answered.Add(1)
+	told.settle(o) // who waits must find the queue without it
 }
 
 // skip drops, after an error, everything up to the client's next Sync.
