@@ -41,7 +41,7 @@ FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_ca
 WHERE NOT pg_catalog.pg_is_other_temp_schema(t.typnamespace)`
 
 const queryFunctions = `SELECT p.oid, n.nspname, p.proname, p.prorettype,
- p.prolang OPERATOR(pg_catalog.<>) 12::pg_catalog.oid AND p.prolang OPERATOR(pg_catalog.<>) 13::pg_catalog.oid, p.prosrc
+ p.prolang OPERATOR(pg_catalog.<>) 12::pg_catalog.oid AND p.prolang OPERATOR(pg_catalog.<>) 13::pg_catalog.oid, p.prosrc, p.proretset
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
 WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 ORDER BY p.oid`

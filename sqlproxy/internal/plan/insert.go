@@ -13,6 +13,8 @@ type insertion struct {
 	columns []int
 	// owners are the tenants and ids of the rows that VALUES gives; nil for other sources.
 	tenants, rowIDs []owner
+	// several says why a row of VALUES may become several; "" where none does.
+	several string
 }
 
 func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
@@ -83,7 +85,10 @@ func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) 
 	for _, i := range ins.columns[min(len(row), len(ins.columns)):] {
 		a.serverDefault(ins.writing, i, at)
 	}
-	a.written(mark, number, at, tenant, rowID, "")
+	if slices.ContainsFunc(row, func(n *pg.Node) bool { return a.mayGiveRows(n) }) {
+		ins.several = "a function in VALUES may return several rows, and each needs a value of its own"
+	}
+	a.written(mark, number, at, tenant, rowID, ins.several)
 }
 
 // insertValue analyses a value for the i-th column of w.
