@@ -131,6 +131,7 @@ var composedShapes = []shape{
 }
 
 var tenantShapes = []shape{
+	{sql: "INSERT INTO patients (id, clinic, ssn) VALUES (50, NULL, $1)", args: args("canary-pat-9"), setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "tenant"},
 	{sql: "INSERT INTO patients (id, clinic, ssn) VALUES (50, 'north', $1)", args: args("canary-pat-9")},
 	{sql: "INSERT INTO patients (id, clinic, ssn) VALUES (50, $1, $2), (51, $3, $4)", args: args("north", "canary-pat-7", "south", "canary-pat-8")},
 	{sql: "INSERT INTO patients (ssn, clinic, id, note) VALUES ($1, $2, 50, $3) RETURNING *", args: args("canary-pat-6", "east", "canary-note")},
