@@ -131,6 +131,13 @@ var composedShapes = []shape{
 }
 
 var tenantShapes = []shape{
+	{sql: "DELETE FROM patients WHERE ssn <> 'canary-pat-1'", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "other tenants"},
+	{sql: "DELETE FROM patients WHERE ssn <> 'canary-pat-1' AND clinic = 'north'", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}},
+	{sql: "SELECT id FROM patients WHERE ssn NOT IN ('canary-pat-1')", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "clinic"},
+	{sql: "SELECT count(*) FROM patients GROUP BY ssn", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "clinic"},
+	{sql: "SELECT a.id FROM patients a JOIN patients b ON a.ssn = b.ssn", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "clinic"},
+	{sql: "SELECT id FROM patients WHERE ssn IN ('canary-pat-2', 'canary-pat-3') OR room = 2", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}},
+	{sql: "INSERT INTO patients (id, clinic, ssn) VALUES (50, NULL, $1)", args: args("canary-pat-9"), setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "tenant"},
 	{sql: "INSERT INTO patients (id, clinic, ssn) VALUES (50, 'north', $1)", args: args("canary-pat-9")},
 	{sql: "INSERT INTO patients (id, clinic, ssn) VALUES (50, $1, $2), (51, $3, $4)", args: args("north", "canary-pat-7", "south", "canary-pat-8")},
 	{sql: "INSERT INTO patients (ssn, clinic, id, note) VALUES ($1, $2, 50, $3) RETURNING *", args: args("canary-pat-6", "east", "canary-note")},

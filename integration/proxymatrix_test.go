@@ -236,7 +236,7 @@ func toOutcome(conn *pgconn.PgConn, s *shape, results []*pgconn.Result, err erro
 	for _, r := range results {
 		var fields, rows []string
 		for _, f := range r.FieldDescriptions {
-			fields = append(fields, fmt.Sprintf("%s %d/%d/%d/%d", f.Name, f.DataTypeOID, f.DataTypeSize, f.TypeModifier, f.Format))
+			fields = append(fields, fmt.Sprintf("%s %d/%d/%d/%d", f.Name, typeName(f.DataTypeOID), f.DataTypeSize, f.TypeModifier, f.Format))
 		}
 		for _, row := range r.Rows {
 			var values []string
@@ -255,6 +255,12 @@ func toOutcome(conn *pgconn.PgConn, s *shape, results []*pgconn.Result, err erro
 		o.results = append(o.results, fmt.Sprintf("[%s] (%s) %s", r.CommandTag, strings.Join(fields, ", "), strings.Join(rows, " ; ")))
 	}
 	return o
+}
+
+// typeName is a type's OID; those of users' types differ between servers and are one.
+func typeName(oid uint32) uint32 {
+	const firstOfUsers = 16384
+	return min(oid, firstOfUsers)
 }
 
 func byteArgs(args []any) [][]byte {

@@ -103,6 +103,8 @@ var refusedReads = []shape{
 }
 
 var refusedWrites = []shape{
+	{sql: "INSERT INTO users (id, bio) VALUES (generate_series(160, 162), $1)", args: args("canary-bio-x"), refused: "0A000", hint: "several rows"},
+	{sql: "INSERT INTO users (id, bio) SELECT id + 160, bio FROM users WHERE id = 1", refused: "0A000", hint: "bio"},
 	{sql: "INSERT INTO users (id, ssn) VALUES (50, upper($1))", args: args("canary"), refused: "0A000", hint: "ssn"},
 	{sql: "INSERT INTO users (id, ssn) VALUES (50, 'canary' || 'x')", refused: "0A000", hint: "ssn"},
 	{sql: "INSERT INTO users (id, ssn) VALUES (50, 'canary'::text::bytea)", refused: "0A000", hint: "ssn"},

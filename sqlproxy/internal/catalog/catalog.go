@@ -258,4 +258,6 @@ type Function struct {
 	Sensitive bool
 	// Returns is the relation whose rows it returns; nil for other results.
 	Returns *Relation
+	// Set is set where it may return several rows, or none.
+	Set bool
 }

@@ -236,7 +236,7 @@ func (l *loader) loadTypes() error {
 
 func (l *loader) loadFunctions() error {
 	return l.each(queryFunctions, func(r row) {
-		f := &Function{OID: r.oid(0), Schema: r.text(1), Name: r.text(2)}
+		f := &Function{OID: r.oid(0), Schema: r.text(1), Name: r.text(2), Set: r.yes(7)}
 		f.Returns = l.byOID[l.rowTypes[r.oid(3)]]
 		l.functions[f.Name] = append(l.functions[f.Name], f)
 		l.byID[f.OID] = f

@@ -35,6 +35,9 @@ type analyzer struct {
 	indexes map[string]bool
 	// peeked are the result columns of queries that were looked at before they are read.
 	peeked map[*pg.SelectStmt][]column
+	// positive are the operators, by their place in the text, that a row has to fulfil or may fulfil
+	// in place of others: where they do not hold it is only not found.
+	positive map[int]bool
 	// ofTenant is set once the text for the server names the session's tenant.
 	ofTenant bool
 }
@@ -184,6 +187,8 @@ type comparand struct {
 	// compared; known says that there is one, or that none is needed.
 	tenant Source
 	known  bool
+	// session is set where the session gives the tenant, of rows that may be of others.
+	session bool
 	// rel is the row of the first column that is compared; nil where it is none of one table.
 	rel *relation
 }

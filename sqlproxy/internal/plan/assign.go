@@ -29,7 +29,7 @@ func (a *analyzer) checkAssign(o origin, t *target, at int) bool {
 		return false
 	}
 	tenant, known := a.tenantOf(o)
-	if !known || !equalSource(tenant, t.tenant) {
+	if !known || a.bySession(o) || !equalSource(tenant, t.tenant) {
 		a.refuse(a.unsupported(t.column, "assigning a value of a row whose tenant may be another", "Fix both tenants in the statement, or set rowseal.tenant.", at))
 		return false
 	}

@@ -1,9 +1,13 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 )
 
 // passes reports whether a function gives one of the values of its first argument, as it was.
@@ -21,6 +25,58 @@ func passes(f *pg.FuncCall) bool {
 // ownFunction reports whether a function is named as one of PostgreSQL's own may be.
 func ownFunction(f *pg.FuncCall) bool {
 	return len(f.Funcname) == 1 || len(f.Funcname) == 2 && f.Funcname[0].GetString_().GetSval() == "pg_catalog"
+}
+
+// scalars are functions of PostgreSQL's own that often give values of rows, and always one.
+var scalars = func() map[string]bool {
+	out := map[string]bool{}
+	for _, name := range strings.Fields(`now clock_timestamp statement_timestamp transaction_timestamp timeofday
+		nextval currval lastval random gen_random_uuid md5 sha256 lower upper initcap btrim ltrim rtrim trim
+		concat concat_ws format length char_length octet_length substr substring left right lpad rpad replace
+		repeat reverse split_part to_char to_date to_timestamp to_number date_trunc date_part extract age
+		make_date make_time make_timestamp make_timestamptz make_interval abs ceil ceiling floor round trunc
+		mod power sqrt encode decode convert_to convert_from to_json to_jsonb json_build_object
+		jsonb_build_object json_build_array jsonb_build_array jsonb_set array_append array_cat array_length
+		string_to_array array_to_string current_setting current_database pg_backend_pid txid_current
+		pg_current_xact_id inet_client_addr timezone to_tsvector to_tsquery plainto_tsquery hashtext`) {
+		out[name] = true
+	}
+	return out
+}()
+
+// sets are beginnings of names that PostgreSQL's own functions have which return several rows.
+var sets = []string{"generate_", "unnest", "regexp_", "string_to_table", "json", "pg_", "ts_", "aclexplode", "txid_"}
+
+// mayGiveRows reports whether an expression calls a function that may return
+// several rows: one that does, or that is not known. What a sub-query calls is its own.
+func (a *analyzer) mayGiveRows(m proto.Message) bool {
+	switch x := m.(type) {
+	case *pg.SubLink:
+		return x.Testexpr != nil && a.mayGiveRows(x.Testexpr)
+	case *pg.FuncCall:
+		if a.returnsSet(x) {
+			return true
+		}
+	}
+	found := false
+	children(m, func(c proto.Message) { found = found || a.mayGiveRows(c) })
+	return found
+}
+
+// returnsSet reports whether a function may return several rows.
+func (a *analyzer) returnsSet(f *pg.FuncCall) bool {
+	name, schema := lastName(f.Funcname), ""
+	if len(f.Funcname) > 1 {
+		schema = f.Funcname[len(f.Funcname)-2].GetString_().GetSval()
+	}
+	found := a.c.Catalog.Functions(a.c.Path, schema, name)
+	if slices.ContainsFunc(found, func(fn *catalog.Function) bool { return fn.Set }) {
+		return true
+	}
+	if ownFunction(f) && scalars[name] {
+		return false
+	}
+	return len(found) == 0 || ownFunction(f) && slices.ContainsFunc(sets, func(s string) bool { return strings.HasPrefix(name, s) })
 }
 
 // runsText reports whether a function runs a query that it is given as text.

@@ -98,11 +98,15 @@ func (a *analyzer) comparand(o origin, what string, at int) (*comparand, bool) {
 	if !a.declaresEquality(o, what, at) {
 		return nil, false
 	}
+	if a.bySession(o) && !a.positive[at] {
+		a.refuse(a.tenantNeeded(o, what+", other than to find rows by it,", at))
+		return nil, false
+	}
 	return a.selfComparand(o), true
 }
 
 func (a *analyzer) selfComparand(o origin) *comparand {
-	c := &comparand{column: o.column(), rel: o.rel, known: true}
+	c := &comparand{column: o.column(), rel: o.rel, known: true, session: a.bySession(o)}
 	if c.column.Scope() != field.ScopeGlobal {
 		c.tenant, c.known = a.tenantOf(o)
 	}
@@ -143,6 +147,7 @@ func (a *analyzer) checkCompare(o origin, c *comparand, at int) bool {
 		return true
 	}
 	t, known := a.tenantOf(o)
+	known = known && !c.session && !a.bySession(o)
 	if known && c.known && equalSource(t, c.tenant) && (!t.IsZero() || a.c.Tenant != "" || sameDefault(o.column(), c.column)) {
 		return true
 	}

@@ -60,7 +60,7 @@ func (ins *insertion) only() (tenant, rowID owner, several string) {
 		return owner{problem: "the rows to insert come from a query"}, owner{problem: "the rows to insert come from a query"},
 			"the rows to insert come from a query"
 	}
-	tenant, rowID = ins.tenants[0], ins.rowIDs[0]
+	tenant, rowID, several = ins.tenants[0], ins.rowIDs[0], ins.several
 	for i, t := range ins.tenants[1:] {
 		several = "several rows are inserted, and each needs a value of its own"
 		if t.problem != "" || t.src != tenant.src && !sameSource(t.src, tenant.src) {

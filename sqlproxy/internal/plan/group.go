@@ -243,7 +243,7 @@ func (a *analyzer) groupable(o origin, others []origin, what string, at int) boo
 	if col.Scope() == field.ScopeGlobal {
 		return true
 	}
-	if _, known := a.tenantOf(o); known {
+	if _, known := a.tenantOf(o); known && !a.bySession(o) {
 		return true
 	}
 	for _, p := range others {

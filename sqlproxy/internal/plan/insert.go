@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/rowseal/rowseal/field"
 )
 
 // insertion is what an INSERT puts into its target.
@@ -13,6 +15,8 @@ type insertion struct {
 	columns []int
 	// owners are the tenants and ids of the rows that VALUES gives; nil for other sources.
 	tenants, rowIDs []owner
+	// several says why a row of VALUES may become several; "" where none does.
+	several string
 }
 
 func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
@@ -83,7 +87,10 @@ func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) 
 	for _, i := range ins.columns[min(len(row), len(ins.columns)):] {
 		a.serverDefault(ins.writing, i, at)
 	}
-	a.written(mark, number, at, tenant, rowID, "")
+	if slices.ContainsFunc(row, func(n *pg.Node) bool { return a.mayGiveRows(n) }) {
+		ins.several = "a function in VALUES may return several rows, and each needs a value of its own"
+	}
+	a.written(mark, number, at, tenant, rowID, ins.several)
 }
 
 // insertValue analyses a value for the i-th column of w.
@@ -134,16 +141,25 @@ func (a *analyzer) tenantValue(w *writing, n *pg.Node) owner {
 		if b := w.rel.table.Column(w.table.Tenant().Column); at < 0 || b != nil && (b.HasDefault || b.Generated || b.Identity) {
 			return owner{problem: "the server decides of which tenant the row is"}
 		}
-		return a.sessions(w.table)
+		return a.tenantless(w.table)
 	}
 	src, ok := a.sourceOf(n, w.base(at).Type)
 	if !ok {
 		return owner{problem: "the tenant of the row is neither a constant nor a parameter"}
 	}
 	if src.Const != nil && src.Const.Null {
-		return a.sessions(w.table)
+		return a.tenantless(w.table)
 	}
 	return owner{src: src}
+}
+
+// tenantless is the owner of a row whose tenant column is NULL: the table's default. The
+// session's tenant is none, since who reads the row learns its tenant from the column.
+func (a *analyzer) tenantless(t *field.Table) owner {
+	if a.c.Tenant != "" {
+		return owner{problem: "the tenant's column is NULL, and the row would not say of which tenant it is"}
+	}
+	return a.sessions(t)
 }
 
 func (a *analyzer) rowIDValue(w *writing, n *pg.Node) owner {

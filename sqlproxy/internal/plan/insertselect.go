@@ -7,6 +7,8 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/rowseal/rowseal/envelope"
 )
 
 // insertQuery analyses INSERT … SELECT. Constants and parameters are sealed for
@@ -168,6 +170,9 @@ func (a *analyzer) passedOn(ins *insertion, cols []column, j, i int, tenant, row
 		return
 	}
 	t := c.Table()
+	if c.Mode() == envelope.ModeRow || c.Mode() == envelope.ModeKMS {
+		a.refuseColumn(c, at, "rows have keys of their own, and two would share one", "Read the value and insert it.")
+	}
 	if name := t.Tenant().Column; name != "" && !a.comesAlong(ins, cols, o, ins.tenantAt(), name, tenant) {
 		a.refuseColumn(c, at, "it may come from a row of another tenant",
 			fmt.Sprintf("Select %q of the same row for the tenant's column.", name))

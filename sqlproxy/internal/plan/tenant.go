@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/rowseal/rowseal/field"
 )
 
 // tenantOf returns what gives the tenant of the rows that a sealed value is
@@ -23,6 +25,49 @@ func (a *analyzer) tenantOf(o origin) (tenant Source, known bool) {
 		}
 	}
 	return Source{}, true
+}
+
+// bySession reports whether nothing but the session says of which tenant the rows
+// of a sealed value are, while its table has rows of several: terms of other
+// tenants' rows differ where the values are equal, so that only what finds rows by equality may compare them.
+func (a *analyzer) bySession(o origin) bool {
+	if a.c.Tenant == "" || o.rel != nil && o.rel.pinned {
+		return false
+	}
+	return slices.ContainsFunc(o.possible, func(c *field.Column) bool {
+		return c.Scope() != field.ScopeGlobal && c.Table().Tenant().Column != ""
+	})
+}
+
+// finds notes the equalities in a condition that no NOT stands before.
+func (a *analyzer) finds(n *pg.Node) {
+	if b := n.GetBoolExpr(); b != nil && b.Boolop != pg.BoolExprType_NOT_EXPR {
+		for _, arg := range b.Args {
+			a.finds(arg)
+		}
+		return
+	}
+	at := -1
+	if x := n.GetAExpr(); x != nil {
+		switch x.Kind {
+		case pg.A_Expr_Kind_AEXPR_OP, pg.A_Expr_Kind_AEXPR_IN, pg.A_Expr_Kind_AEXPR_OP_ANY,
+			pg.A_Expr_Kind_AEXPR_OP_ALL, pg.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+			if op, _ := equality(x.Name); op == "=" {
+				at = int(x.Location)
+			}
+		}
+	} else if s := n.GetSubLink(); s != nil && s.SubLinkType == pg.SubLinkType_ANY_SUBLINK {
+		if op, _ := equality(s.OperName); len(s.OperName) == 0 || op == "=" {
+			at = int(s.Location)
+		}
+	}
+	if at < 0 || a.view {
+		return
+	}
+	if a.positive == nil {
+		a.positive = map[int]bool{}
+	}
+	a.positive[at] = true
 }
 
 // isTenantColumn reports whether a value is that of its row's tenant column.
@@ -174,7 +219,9 @@ func (a *analyzer) conditions(sc *scope, n *pg.Node) {
 		a.keep(sc, a.pin(p.sc, conjuncts(p.on, nil), only))
 	}
 	a.keep(sc, a.pin(sc, conjuncts(n, nil), nil))
+	a.finds(n)
 	for _, p := range sc.pending {
+		a.finds(p.on)
 		if p.check != nil {
 			p.check()
 		}

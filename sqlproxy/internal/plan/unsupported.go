@@ -30,6 +30,10 @@ func (a *analyzer) tenantNeeded(o origin, what string, at int) *Refusal {
 		if t := c.Table().Tenant().Column; t != "" {
 			condition = "compare " + quoted(t) + " with a value in the same WHERE, or "
 		}
+		if condition != "" && a.c.Tenant != "" {
+			r.Hint = "The session's tenant keeps no rows of other tenants out: " + condition + "declare `scope: global` for it and reseal."
+			return r
+		}
 		r.Hint = "Its search terms belong to one tenant: " + condition + "SET rowseal.tenant, or declare `scope: global` for it and reseal."
 	}
 	return r

@@ -78,17 +78,22 @@ func (a *analyzer) sessionsRow(w *writing) string {
 	return fmt.Sprintf("CAST(%s AS pg_catalog.text) = pg_catalog.convert_from(pg_catalog.decode('%x', 'hex'), 'UTF8')", column, a.c.Tenant)
 }
 
-// oneRow reports whether a unique index has all its columns among the pins.
+// oneRow reports whether a unique index has all its columns among the pins. A table's
+// index is about partitions, but not about the tables that inherit from it.
 func (w *writing) oneRow(pins map[int]Source) bool {
-	unique := w.rel.table.Unique
+	table := w.rel.table
 	if w.view() {
-		unique = nil
+		table = nil
 		for _, c := range w.rel.cols {
 			if r := c.origin.rel; r != nil && r.table != nil {
-				unique = r.table.Unique
+				table = r.table
 			}
 		}
 	}
+	if table == nil || table.Kind != 'p' && len(table.Children) > 0 && (!w.only || w.view()) {
+		return false
+	}
+	unique := table.Unique
 	return slices.ContainsFunc(unique, func(index []int16) bool {
 		return len(index) > 0 && !slices.ContainsFunc(index, func(num int16) bool {
 			for i := range pins {

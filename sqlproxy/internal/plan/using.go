@@ -174,7 +174,8 @@ func (m *merging) check(l, r origin) {
 		l, r = r, l
 	}
 	var at int = -1
-	if c, ok := m.a.comparand(l, "a join", at); ok {
+	if m.a.declaresEquality(l, "a join", at) {
+		c := m.a.selfComparand(l)
 		if m.a.checkCompare(r, c, at) && c.column.Scope() == field.ScopeTenant {
 			m.a.checkCompare(l, m.a.selfComparand(r), at)
 		}

@@ -16,6 +16,8 @@ type writing struct {
 	rel *relation
 	// table is the policy's table whose sealed columns it has; nil where none is sealed.
 	table *field.Table
+	// only is set where the statement leaves out the tables that inherit from it.
+	only bool
 }
 
 // writing analyses a statement that writes rows, at the top or in a WITH
@@ -56,7 +58,7 @@ func (a *analyzer) writeTarget(sc *scope, rv *pg.RangeVar) *writing {
 		return nil
 	}
 	sc.add(rel)
-	w := &writing{rel: rel, table: rel.table.Table}
+	w := &writing{rel: rel, table: rel.table.Table, only: !rv.Inh}
 	for i := range rel.cols {
 		if c := w.sealed(i); c != nil {
 			w.table = c.Table()

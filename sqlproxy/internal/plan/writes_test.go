@@ -32,6 +32,11 @@ CREATE UNIQUE INDEX people_ssn_idx ON people (pg_catalog.substr(ssn, 9, 16));
 CREATE TABLE flat (id int PRIMARY KEY, email bytea, phone bytea, score bytea, raw bytea, note text, UNIQUE (note));
 CREATE UNIQUE INDEX ON flat (pg_catalog.substr(email, 9, 16));
 CREATE TABLE keyed (id int PRIMARY KEY, secret bytea, other bytea, note text);
+CREATE TABLE parent (id int PRIMARY KEY, secret bytea);
+CREATE TABLE heir (PRIMARY KEY (id)) INHERITS (parent);
+CREATE VIEW parent_v AS SELECT id, secret FROM parent;
+CREATE TABLE pkeyed (id int PRIMARY KEY, secret bytea) PARTITION BY RANGE (id);
+CREATE TABLE pkeyed_1 PARTITION OF pkeyed FOR VALUES FROM (0) TO (1000);
 CREATE TABLE bound (id int PRIMARY KEY, v bytea, w bytea, note text);
 CREATE TABLE serials (id serial PRIMARY KEY, v bytea);
 CREATE TABLE withdefault (id int PRIMARY KEY, v bytea DEFAULT '\x00', w bytea, note text DEFAULT 'x');
@@ -49,6 +54,8 @@ ALTER VIEW defaulting ALTER email SET DEFAULT '\x00';
 CREATE VIEW ruled AS SELECT id, email FROM flat;
 CREATE RULE r AS ON INSERT TO ruled DO INSTEAD NOTHING;
 CREATE FUNCTION touch() RETURNS void LANGUAGE sql AS 'UPDATE flat SET note = NULL';
+CREATE FUNCTION several() RETURNS SETOF int LANGUAGE sql AS 'SELECT 1 UNION ALL SELECT 2';
+CREATE FUNCTION single() RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE PROCEDURE churn() LANGUAGE sql AS 'DELETE FROM flat';
 CREATE PROCEDURE calm(x text) LANGUAGE sql AS 'SELECT 1';
 `
@@ -81,6 +88,8 @@ func wPolicy(t testing.TB) *field.Policy {
 			wColumn(t, "email", "text", wGlobal), wColumn(t, "phone", "text"), wColumn(t, "score", "int4", wGlobal), wColumn(t, "raw", "bytea"),
 		}},
 		{Name: "keyed", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "secret", "text", wRowKey), wColumn(t, "other", "text", wRowKey)}},
+		{Name: "parent", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "secret", "text", wRowKey)}},
+		{Name: "pkeyed", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "secret", "text", wRowKey)}},
 		{Name: "bound", Tenant: byDefault, RowID: "id", Columns: []field.ColumnConfig{wColumn(t, "v", "text"), wColumn(t, "w", "text")}},
 		{Name: "serials", Tenant: byDefault, RowID: "id", Columns: []field.ColumnConfig{wColumn(t, "v", "text")}},
 		{Name: "withdefault", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "v", "text"), wColumn(t, "w", "text")}},
