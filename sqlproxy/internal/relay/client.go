@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"time"
 	"unsafe"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
@@ -42,6 +43,9 @@ type clientSide struct {
 	catalog   known
 	settings  known
 	view      *view
+	// viewUntil is when the settings must be asked for again, since start: other sessions may make a schema that
+	// search_path names, or change a role's settings.
+	viewUntil time.Duration
 
 	// unsure is set where the analysis asked for a name whose meaning the server did not confirm yet.
 	// moved is set where it asked for a statement that would mean something else now.

@@ -278,6 +278,53 @@ func TestCodeOfTheDatabaseMayChangeSettings(t *testing.T) {
 	}
 }
 
+// Another session makes a schema that search_path names, with a table that hides the sealed one.
+func TestAValueOfATableThatTheAnalysisDidNotMeanIsNotOpened(t *testing.T) {
+	ctx := context.Background()
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeDescribeExec} {
+		direct, through := sealed(t, &relay.Config{})
+		raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+		conn := connect(t, through, mode)
+		mustExec(t, conn, "SET search_path = late, public")
+		mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1')")
+		mustExec(t, conn, "SELECT ssn FROM patients")
+		mustExec(t, raw, "CREATE SCHEMA late; CREATE TABLE late.patients AS SELECT * FROM public.patients")
+		var got []byte
+		if err := conn.QueryRow(ctx, "SELECT ssn FROM patients").Scan(&got); err == nil && bytes.Contains(got, []byte("canary")) {
+			t.Errorf("%v: a value of another table is opened: %q", mode, got)
+		}
+		// From then on the name is known to mean that table.
+		if err := conn.QueryRow(ctx, "SELECT ssn FROM patients").Scan(&got); err != nil || bytes.Contains(got, []byte("canary")) || len(got) < 40 {
+			t.Errorf("%v: later the value is %q, %v", mode, got, err)
+		}
+		_, err := conn.Exec(ctx, "INSERT INTO patients (id, ssn) VALUES (2, 'canary-2')")
+		if err != nil {
+			t.Errorf("%v: insert into a plain table: %v", mode, err)
+		}
+		mustExec(t, raw, "DROP SCHEMA late CASCADE; DROP TABLE patients; "+patientsDDL[:strings.Index(patientsDDL, ";")])
+	}
+}
+
+// A table that was made anew is the sealed one all the same.
+func TestAPreparedStatementOpensWhatATableMadeAnewHolds(t *testing.T) {
+	ctx := context.Background()
+	direct, through := sealed(t, &relay.Config{})
+	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	if _, err := conn.Prepare(ctx, "s", "SELECT ssn FROM patients WHERE id = $1"); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, raw, "ALTER TABLE patients RENAME TO old; "+patientsDDL[:strings.Index(patientsDDL, ";")]+"; DROP TABLE old")
+	mustExec(t, conn, "CREATE TABLE noticed (id int)")
+	mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1')")
+	for range 2 {
+		r := conn.PgConn().ExecPrepared(ctx, "s", [][]byte{[]byte("1")}, nil, nil).Read()
+		if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][0]) != "canary-1" {
+			t.Errorf("got %q, %v", r.Rows, r.Err)
+		}
+	}
+}
+
 func TestSettingsOfTheSessionAreThoseOfItsValues(t *testing.T) {
 	ctx := context.Background()
 	_, through := sealed(t, &relay.Config{})
