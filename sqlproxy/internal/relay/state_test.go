@@ -377,6 +377,37 @@ func TestSQLPreparedStatementsAndCursorsOpen(t *testing.T) {
 	wantState(t, err, "26000")
 }
 
+func TestDeallocateAllKeepsCursorsAndPortals(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1'), (2, 'canary-2'), (3, 'canary-3')")
+	mustExec(t, conn, "BEGIN; DECLARE c CURSOR FOR SELECT ssn FROM patients ORDER BY id")
+	mustExec(t, conn, "DEALLOCATE ALL")
+	var ssn string
+	if err := conn.QueryRow(ctx, "FETCH c").Scan(&ssn); err != nil || ssn != "canary-1" {
+		t.Errorf("a cursor gives %q, %v", ssn, err)
+	}
+	p := conn.PgConn().StartPipeline(ctx)
+	query(p, "DEALLOCATE ALL")
+	query(p, "FETCH c")
+	query(p, "DISCARD PLANS")
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, pipeline(t, p), "DEALLOCATE ALL, canary-2, FETCH 1, DISCARD PLANS, sync")
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, conn, "CLOSE c; COMMIT")
+	script := encode(t, &pgproto3.Query{String: "BEGIN"}, &pgproto3.Parse{Name: "s", Query: "SELECT ssn FROM patients ORDER BY id"},
+		&pgproto3.Bind{DestinationPortal: "p", PreparedStatement: "s"}, &pgproto3.Execute{Portal: "p", MaxRows: 1}, &pgproto3.Sync{},
+		&pgproto3.Query{String: "DEALLOCATE ALL"}, &pgproto3.Execute{Portal: "p", MaxRows: 1}, &pgproto3.Sync{})
+	wantWords(t, play(t, hijack(t, through), script), `C "BEGIN\x00", Z "T", 1 "", 2 "", D "\x00\x01\x00\x00\x00\bcanary-1", s "", Z "T", `+
+		`C "DEALLOCATE ALL\x00", Z "T", D "\x00\x01\x00\x00\x00\bcanary-2", s "", Z "T", `+
+		`Z "T", C "ROLLBACK\x00", Z "I", T ?column?:25:-1:-1:0, D "\x00\x01\x00\x00\x00\x11end of the script", C "SELECT 1\x00", Z "I"`)
+}
+
 func TestDescriptionsAreLogical(t *testing.T) {
 	ctx := context.Background()
 	_, through := sealed(t, &relay.Config{})

@@ -125,8 +125,10 @@ func changesNames(p *plan.Plan) bool {
 func (c *clientSide) learn(l looked, n int, failed bool) {
 	if l.effects&parse.Discards != 0 && n > 0 && !failed {
 		clear(c.statements)
-		clear(c.portals)
-		c.sealedNames = false
+		if l.effects&parse.Closes != 0 {
+			clear(c.portals)
+			c.sealedNames = false
+		}
 	}
 	if l.plan == nil {
 		return
