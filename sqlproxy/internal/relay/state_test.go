@@ -108,6 +108,16 @@ func TestARefusalInAPipelineKeepsOrderAndSkipsToSync(t *testing.T) {
 	}
 }
 
+func TestAQueryWithoutATextIsAnError(t *testing.T) {
+	direct, through := sealed(t, &relay.Config{})
+	script := append([]byte{'Q', 0, 0, 0, 4}, encode(t, &pgproto3.Query{String: "SELECT 1"})...)
+	want := play(t, hijack(t, direct), script)
+	if want[0] != "E 08P01" {
+		t.Fatalf("the server says %s", want[0])
+	}
+	wantWords(t, play(t, hijack(t, through), script), strings.Join(want, ", "))
+}
+
 func TestARefusalFailsTheTransaction(t *testing.T) {
 	ctx := context.Background()
 	for _, mode := range modes {

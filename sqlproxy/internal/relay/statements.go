@@ -23,7 +23,7 @@ func (c *clientSide) query() error {
 	if body == nil {
 		return c.answer(err, "", true)
 	}
-	if bytes.IndexByte(body, 0) != len(body)-1 {
+	if len(body) == 0 || bytes.IndexByte(body, 0) != len(body)-1 {
 		return c.answer(malformed(), "", true)
 	}
 	text := unsafeString(body[:len(body)-1])
