@@ -108,6 +108,23 @@ func TestARefusalInAPipelineKeepsOrderAndSkipsToSync(t *testing.T) {
 	}
 }
 
+// What must not stand behind anything in a pipeline stands behind no query of the proxy's own.
+func TestCommandsThatMustComeFirstDo(t *testing.T) {
+	_, through := sealed(t, &relay.Config{})
+	for _, sql := range []string{
+		"VACUUM patients", "VACUUM plain", "CREATE INDEX CONCURRENTLY ON plain (note)", "REINDEX TABLE CONCURRENTLY plain", "DISCARD ALL",
+	} {
+		conn := connect(t, through, pgx.QueryExecModeExec)
+		for i := range 2 {
+			mustExec(t, conn, "CREATE TEMP TABLE t"+strconv.Itoa(i)+" (id int)") // has the proxy ask for all it knows
+			if r := conn.PgConn().ExecParams(context.Background(), sql, nil, nil, nil, nil).Read(); r.Err != nil {
+				t.Errorf("%s: %v", sql, r.Err)
+			}
+			mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES ($1, $2) ON CONFLICT DO NOTHING", 1, "canary-1")
+		}
+	}
+}
+
 func TestAQueryWithoutATextIsAnError(t *testing.T) {
 	direct, through := sealed(t, &relay.Config{})
 	script := append([]byte{'Q', 0, 0, 0, 4}, encode(t, &pgproto3.Query{String: "SELECT 1"})...)
