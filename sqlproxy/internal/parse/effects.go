@@ -22,6 +22,8 @@ const (
 	Ends
 	// Discards: prepared statements are gone (DISCARD ALL, DEALLOCATE ALL).
 	Discards
+	// Closes: so are cursors and portals (DISCARD ALL).
+	Closes
 )
 
 // anything is what code that is not read may change.
@@ -149,6 +151,9 @@ func (s *statement) second(w *Words, word []byte) {
 	case verbDiscard, verbDeallocate:
 		if string(word) == "all" {
 			w.Effects |= Discards
+			if s.verb == verbDiscard {
+				w.Effects |= Closes
+			}
 		}
 	case verbPrepare:
 		if s.words == 1 && string(word) == "transaction" {

@@ -139,7 +139,7 @@ func TestEffects(t *testing.T) {
 		"SET LOCAL search_path = a":            parse.Settings | parse.SettingsAtEnd,
 		"set session x to local":               parse.Settings,
 		"RESET ALL":                            parse.Settings,
-		"DISCARD ALL":                          parse.Settings | parse.TempCatalog | parse.Discards,
+		"DISCARD ALL":                          parse.Settings | parse.TempCatalog | parse.Discards | parse.Closes,
 		"DISCARD TEMP":                         parse.Settings | parse.TempCatalog,
 		"DEALLOCATE x":                         0,
 		"DEALLOCATE ALL":                       parse.Discards,

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"time"
 	"unsafe"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
@@ -13,8 +14,9 @@ type clientSide struct {
 	s  *session
 	in *wire.Stream
 
-	// piped is set from the first message of the extended protocol to the Sync that
-	// ends the pipeline.
+	// piped is set once the first message of the extended protocol was sent, to the Sync that ends the
+	// pipeline. While it is at hand the proxy's own queries still may be followed by a Sync, and must: VACUUM and its
+	// like run only where nothing came before them.
 	piped bool
 	// pipeline numbers pipelines: each Sync begins another.
 	pipeline int
@@ -52,6 +54,9 @@ type clientSide struct {
 	catalog   known
 	settings  known
 	view      *view
+	// viewUntil is when the settings must be asked for again, since start: other sessions may make a schema that
+	// search_path names, or change a role's settings.
+	viewUntil time.Duration
 
 	// unsure is set where the analysis asked for a name whose meaning the server did not confirm yet.
 	// moved is set where it asked for a statement that would mean something else now.
@@ -115,20 +120,15 @@ func (c *clientSide) message(typ byte) error {
 	case wire.Query:
 		return c.query()
 	case wire.Parse:
-		c.piped = true
-		return c.parse()
+		return c.pipes(c.parse())
 	case wire.Bind:
-		c.piped = true
-		return c.bind()
+		return c.pipes(c.bind())
 	case wire.Execute:
-		c.piped = true
-		return c.execute()
+		return c.pipes(c.execute())
 	case wire.Describe:
-		c.piped = true
-		return c.describe()
+		return c.pipes(c.describe())
 	case wire.Close:
-		c.piped = true
-		return c.close()
+		return c.pipes(c.close())
 	case wire.Sync:
 		c.sync()
 	case wire.CopyData, wire.CopyDone, wire.CopyFail:
@@ -139,6 +139,12 @@ func (c *clientSide) message(typ byte) error {
 		c.in.Pass()
 	}
 	return nil
+}
+
+// pipes says that a message of the extended protocol was carried.
+func (c *clientSide) pipes(err error) error {
+	c.piped = true
+	return err
 }
 
 func (c *clientSide) sync() {

@@ -33,6 +33,12 @@ func (v *serverSide) columns(e *expected) error {
 		return nil
 	}
 	outputs, seen := e.known()
+	switch foreign := v.foreign(columns, outputs, seen); {
+	case foreign && e.kind == expectQuery:
+		return v.unopened(errForeign())
+	case foreign:
+		outputs = nil // its rows are not opened either
+	}
 	if e.kind == expectQuery {
 		v.openQuery(e.query, columns, outputs)
 	}

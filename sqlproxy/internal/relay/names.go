@@ -162,6 +162,14 @@ type portal struct {
 	columns []wire.ColumnInfo
 }
 
+// analysed gives what the statement behind the portal was analysed with; nil for cursors.
+func (p *portal) analysed() *view {
+	if p.statement == nil {
+		return nil
+	}
+	return p.statement.analysed
+}
+
 // query is a Query that touches something sealed, or is waited for.
 type query struct {
 	plan      *plan.Plan

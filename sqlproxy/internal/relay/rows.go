@@ -3,10 +3,13 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
@@ -90,7 +93,11 @@ func (v *serverSide) beginRows() (own bool, err error) {
 	if st := po.statement; st != nil && uniform && st.openerOf == k {
 		v.opener = st.opener
 	} else {
-		v.opener = v.newOpener(columns, po.result(), po.values, po.seen, po.server, po.client)
+		outputs := po.result()
+		if v.foreign(columns, outputs, po.seen, po.analysed()) {
+			return false, v.tell(errForeign())
+		}
+		v.opener = v.newOpener(columns, outputs, po.values, po.seen, po.server, po.client)
 		if st != nil && uniform {
 			st.opener, st.openerOf = v.opener, k
 		}
@@ -158,6 +165,59 @@ func (v *serverSide) output(columns []wire.ColumnInfo, outputs []plan.Output, se
 		none.Possible = append(none.Possible, col)
 	}
 	return none
+}
+
+// foreign reports whether a column that may be sealed, as the analysis has it, comes from a relation that
+// the analysis cannot have meant: the name has come to mean another table. The next statement is analysed anew then.
+// The columns may have been described under any of the views.
+func (v *serverSide) foreign(columns []wire.ColumnInfo, outputs []plan.Output, views ...*view) bool {
+	if len(outputs) != len(columns) {
+		return false
+	}
+	for i := range columns {
+		if columns[i].Table == 0 || len(outputs[i].Possible) == 0 {
+			continue
+		}
+		if !v.meant(&columns[i], outputs[i].Possible, views) {
+			v.s.moved.Store(true)
+			return true
+		}
+	}
+	return false
+}
+
+func (v *serverSide) meant(column *wire.ColumnInfo, possible []*field.Column, views []*view) bool {
+	for _, seen := range views {
+		if seen != nil && holds(seen.snapshot, column, possible) {
+			return true
+		}
+	}
+	// A table that was made anew since, in the place of the old one.
+	latest, _ := v.s.cfg.Shared.rules.Load().database(v.s.pair.Database).get()
+	return latest != nil && holds(latest, column, possible)
+}
+
+// holds reports whether one of the sealed columns may stand in a column that the server names.
+func holds(s *catalog.Snapshot, column *wire.ColumnInfo, possible []*field.Column) bool {
+	r := s.ByOID(column.Table)
+	switch {
+	case r == nil:
+		return false
+	case r.Table == nil:
+		return r.Sensitive && (r.Kind == 'v' || r.Kind == 'm')
+	}
+	for i := range r.Columns {
+		if sealed := r.Columns[i].Sealed; r.Columns[i].Num == column.Num && sealed != nil {
+			return slices.ContainsFunc(possible, func(p *field.Column) bool { return p == sealed || p.String() == sealed.String() })
+		}
+	}
+	return false
+}
+
+// errForeign is told in the place of such a result.
+func errForeign() error {
+	return refusal("XX001", "the result comes from another table than the statement was analysed for",
+		"Try again; the proxy reads the catalog anew.")
 }
 
 // openWindow loads the keys of the rows that wait, and sends these.

@@ -41,6 +41,8 @@ type session struct {
 	draining atomic.Bool
 	// backend names the server's process, as meetBackend has it; nil before it was asked.
 	backend atomic.Pointer[string]
+	// moved is set by the server's side where a name means another table than the client's side believes.
+	moved atomic.Bool
 	// copying tells the client's side what became of a COPY FROM STDIN.
 	copying copies
 

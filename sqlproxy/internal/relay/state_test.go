@@ -108,6 +108,33 @@ func TestARefusalInAPipelineKeepsOrderAndSkipsToSync(t *testing.T) {
 	}
 }
 
+// What must not stand behind anything in a pipeline stands behind no query of the proxy's own.
+func TestCommandsThatMustComeFirstDo(t *testing.T) {
+	_, through := sealed(t, &relay.Config{})
+	for _, sql := range []string{
+		"VACUUM patients", "VACUUM plain", "CREATE INDEX CONCURRENTLY ON plain (note)", "REINDEX TABLE CONCURRENTLY plain", "DISCARD ALL",
+	} {
+		conn := connect(t, through, pgx.QueryExecModeExec)
+		for i := range 2 {
+			mustExec(t, conn, "CREATE TEMP TABLE t"+strconv.Itoa(i)+" (id int)") // has the proxy ask for all it knows
+			if r := conn.PgConn().ExecParams(context.Background(), sql, nil, nil, nil, nil).Read(); r.Err != nil {
+				t.Errorf("%s: %v", sql, r.Err)
+			}
+			mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES ($1, $2) ON CONFLICT DO NOTHING", 1, "canary-1")
+		}
+	}
+}
+
+func TestAQueryWithoutATextIsAnError(t *testing.T) {
+	direct, through := sealed(t, &relay.Config{})
+	script := append([]byte{'Q', 0, 0, 0, 4}, encode(t, &pgproto3.Query{String: "SELECT 1"})...)
+	want := play(t, hijack(t, direct), script)
+	if want[0] != "E 08P01" {
+		t.Fatalf("the server says %s", want[0])
+	}
+	wantWords(t, play(t, hijack(t, through), script), strings.Join(want, ", "))
+}
+
 func TestARefusalFailsTheTransaction(t *testing.T) {
 	ctx := context.Background()
 	for _, mode := range modes {
@@ -278,6 +305,53 @@ func TestCodeOfTheDatabaseMayChangeSettings(t *testing.T) {
 	}
 }
 
+// Another session makes a schema that search_path names, with a table that hides the sealed one.
+func TestAValueOfATableThatTheAnalysisDidNotMeanIsNotOpened(t *testing.T) {
+	ctx := context.Background()
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeDescribeExec} {
+		direct, through := sealed(t, &relay.Config{})
+		raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+		conn := connect(t, through, mode)
+		mustExec(t, conn, "SET search_path = late, public")
+		mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1')")
+		mustExec(t, conn, "SELECT ssn FROM patients")
+		mustExec(t, raw, "CREATE SCHEMA late; CREATE TABLE late.patients AS SELECT * FROM public.patients")
+		var got []byte
+		if err := conn.QueryRow(ctx, "SELECT ssn FROM patients").Scan(&got); err == nil && bytes.Contains(got, []byte("canary")) {
+			t.Errorf("%v: a value of another table is opened: %q", mode, got)
+		}
+		// From then on the name is known to mean that table.
+		if err := conn.QueryRow(ctx, "SELECT ssn FROM patients").Scan(&got); err != nil || bytes.Contains(got, []byte("canary")) || len(got) < 40 {
+			t.Errorf("%v: later the value is %q, %v", mode, got, err)
+		}
+		_, err := conn.Exec(ctx, "INSERT INTO patients (id, ssn) VALUES (2, 'canary-2')")
+		if err != nil {
+			t.Errorf("%v: insert into a plain table: %v", mode, err)
+		}
+		mustExec(t, raw, "DROP SCHEMA late CASCADE; DROP TABLE patients; "+patientsDDL[:strings.Index(patientsDDL, ";")])
+	}
+}
+
+// A table that was made anew is the sealed one all the same.
+func TestAPreparedStatementOpensWhatATableMadeAnewHolds(t *testing.T) {
+	ctx := context.Background()
+	direct, through := sealed(t, &relay.Config{})
+	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	if _, err := conn.Prepare(ctx, "s", "SELECT ssn FROM patients WHERE id = $1"); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, raw, "ALTER TABLE patients RENAME TO old; "+patientsDDL[:strings.Index(patientsDDL, ";")]+"; DROP TABLE old")
+	mustExec(t, conn, "CREATE TABLE noticed (id int)")
+	mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1')")
+	for range 2 {
+		r := conn.PgConn().ExecPrepared(ctx, "s", [][]byte{[]byte("1")}, nil, nil).Read()
+		if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][0]) != "canary-1" {
+			t.Errorf("got %q, %v", r.Rows, r.Err)
+		}
+	}
+}
+
 func TestSettingsOfTheSessionAreThoseOfItsValues(t *testing.T) {
 	ctx := context.Background()
 	_, through := sealed(t, &relay.Config{})
@@ -361,6 +435,37 @@ func errHint(err error) string {
 		return e.Hint
 	}
 	return ""
+}
+
+func TestDeallocateAllKeepsCursorsAndPortals(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, conn, "INSERT INTO patients (id, ssn) VALUES (1, 'canary-1'), (2, 'canary-2'), (3, 'canary-3')")
+	mustExec(t, conn, "BEGIN; DECLARE c CURSOR FOR SELECT ssn FROM patients ORDER BY id")
+	mustExec(t, conn, "DEALLOCATE ALL")
+	var ssn string
+	if err := conn.QueryRow(ctx, "FETCH c").Scan(&ssn); err != nil || ssn != "canary-1" {
+		t.Errorf("a cursor gives %q, %v", ssn, err)
+	}
+	p := conn.PgConn().StartPipeline(ctx)
+	query(p, "DEALLOCATE ALL")
+	query(p, "FETCH c")
+	query(p, "DISCARD PLANS")
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, pipeline(t, p), "DEALLOCATE ALL, canary-2, FETCH 1, DISCARD PLANS, sync")
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, conn, "CLOSE c; COMMIT")
+	script := encode(t, &pgproto3.Query{String: "BEGIN"}, &pgproto3.Parse{Name: "s", Query: "SELECT ssn FROM patients ORDER BY id"},
+		&pgproto3.Bind{DestinationPortal: "p", PreparedStatement: "s"}, &pgproto3.Execute{Portal: "p", MaxRows: 1}, &pgproto3.Sync{},
+		&pgproto3.Query{String: "DEALLOCATE ALL"}, &pgproto3.Execute{Portal: "p", MaxRows: 1}, &pgproto3.Sync{})
+	wantWords(t, play(t, hijack(t, through), script), `C "BEGIN\x00", Z "T", 1 "", 2 "", D "\x00\x01\x00\x00\x00\bcanary-1", s "", Z "T", `+
+		`C "DEALLOCATE ALL\x00", Z "T", D "\x00\x01\x00\x00\x00\bcanary-2", s "", Z "T", `+
+		`Z "T", C "ROLLBACK\x00", Z "I", T ?column?:25:-1:-1:0, D "\x00\x01\x00\x00\x00\x11end of the script", C "SELECT 1\x00", Z "I"`)
 }
 
 func TestDescriptionsAreLogical(t *testing.T) {

@@ -19,11 +19,11 @@ const reservedPrefix = "_rowseal_"
 // query carries a Query.
 func (c *clientSide) query() error {
 	c.s.stats.Statements.Add(1)
-	body, err := c.heldText()
+	body, err := c.heldText(expectQuery)
 	if body == nil {
 		return c.answer(err, "", true)
 	}
-	if bytes.IndexByte(body, 0) != len(body)-1 {
+	if len(body) == 0 || bytes.IndexByte(body, 0) != len(body)-1 {
 		return c.answer(malformed(), "", true)
 	}
 	text := unsafeString(body[:len(body)-1])
@@ -48,9 +48,9 @@ func (c *clientSide) dropUnnamed() *atomic.Int32 { return c.statements.set(nil, 
 // alters reports whether other sessions' catalog may be another after a text.
 func alters(e parse.Effects) bool { return e&parse.Catalog != 0 }
 
-// heldText gives the body of a message with a text. It is nil where the
+// heldText gives the body of a message with a text, which is answered by a kind. It is nil where the
 // message needs no more: it was passed on, or err says how it is answered.
-func (c *clientSide) heldText() ([]byte, error) {
+func (c *clientSide) heldText(k kind) ([]byte, error) {
 	body, err := c.in.Body(c.s.maxText)
 	if !errors.Is(err, wire.ErrTooLong) {
 		return body, err
@@ -60,11 +60,7 @@ func (c *clientSide) heldText() ([]byte, error) {
 			"Send values as parameters, or use COPY.")
 	}
 	// With nothing to look for the text need not be held.
-	e := expected{kind: expectQuery}
-	if c.piped {
-		e.kind = expectParse
-	}
-	c.s.queue.push(e)
+	c.s.queue.push(expected{kind: k})
 	c.in.Pass()
 	return nil, nil
 }
@@ -137,8 +133,11 @@ func changesNames(p *plan.Plan) bool {
 func (c *clientSide) learn(l looked, n int, failed bool) {
 	if l.effects&parse.Discards != 0 && n > 0 && !failed {
 		clear(c.statements)
-		clear(c.portals)
-		c.sealedNames, c.unread = false, false
+		c.unread = false
+		if l.effects&parse.Closes != 0 {
+			clear(c.portals)
+			c.sealedNames = false
+		}
 	}
 	if l.plan == nil {
 		return
@@ -177,7 +176,7 @@ func forget[T any](n names[T], name []byte) {
 // parse carries a Parse.
 func (c *clientSide) parse() error {
 	c.s.stats.Statements.Add(1)
-	body, err := c.heldText()
+	body, err := c.heldText(expectParse)
 	if body == nil {
 		return c.answer(err, "", false)
 	}

@@ -96,28 +96,27 @@ func (c *clientSide) current() (*view, error) {
 	if err := c.currentCatalog(); err != nil {
 		return nil, err
 	}
-	if c.view != nil && c.settings.holds(c) {
-		if c.view.snapshot != c.snapshot || c.view.rules != c.rules {
-			v := *c.view
-			values := *v.values
-			values.Cipher = c.rules.cipher
-			v.rules, v.snapshot, v.values = c.rules, c.snapshot, &values
-			c.view = &v
-		}
+	// What search_path amounts to depends on the catalog.
+	if c.view != nil && c.settings.holds(c) && c.view.snapshot == c.snapshot && c.view.rules == c.rules && time.Since(start) < c.viewUntil {
 		return c.view, nil
 	}
+	until := time.Since(start) + freshFor
 	v, err := c.askSettings()
 	if err != nil {
 		return nil, err
 	}
 	c.settings.settled(c)
-	c.view = v
+	c.view, c.viewUntil = v, until
 	return v, nil
 }
 
 // follow takes over rules that were replaced.
 func (c *clientSide) follow() {
 	r := c.s.cfg.Shared.rules.Load()
+	if c.s.moved.Load() && c.s.moved.Swap(false) && c.database != nil {
+		c.note(parse.Settings | parse.TempCatalog)
+		c.database.stale()
+	}
 	if r == c.rules {
 		return
 	}
