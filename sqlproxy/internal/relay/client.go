@@ -174,6 +174,20 @@ func (c *clientSide) call() error {
 // dropped, where it is one that the session survives. simple is set for Query and
 // FunctionCall, text is what a refusal's position is about.
 func (c *clientSide) answer(err error, text string, simple bool) error {
+	return c.answerAs(err, text, simple, refusedName)
+}
+
+// answerParse is answer for a Parse. One of the unnamed statement drops that even where it
+// fails: so does what stands for it, or else a Bind would run the old one once more.
+func (c *clientSide) answerParse(err error, text string, unnamed bool) error {
+	if unnamed {
+		return c.answerAs(err, text, false, "")
+	}
+	return c.answer(err, text, false)
+}
+
+// answerAs is answer with the name of the statement that stands for what is refused.
+func (c *clientSide) answerAs(err error, text string, simple bool, name string) error {
 	if err == nil {
 		return nil
 	}
@@ -187,19 +201,19 @@ func (c *clientSide) answer(err error, text string, simple bool) error {
 	case errors.As(err, &server):
 		message := wire.AppendMessage(nil, wire.ErrorResponse, string(server.body))
 		c.in.Drop()
-		return c.refuse(message, simple, true)
+		return c.refuse(message, simple, true, name)
 	case refused:
 		c.s.blame(r)
 		message := appendRefusal(nil, "ERROR", r, text)
 		c.in.Drop()
-		return c.refuse(message, simple, false)
+		return c.refuse(message, simple, false, name)
 	}
 	return err
 }
 
 // refuse puts a statement that fails in the place of the message at hand; its error is
-// replaced by message. force has message stand even where the transaction has failed.
-func (c *clientSide) refuse(message []byte, simple, force bool) error {
+// replaced by message. name is the failing statement's. force has message stand even where the transaction has failed.
+func (c *clientSide) refuse(message []byte, simple, force bool, name string) error {
 	c.s.stats.Refused.Add(1)
 	e := expected{kind: expectQuery, refusal: message, force: force}
 	out := c.in.Append()
@@ -208,7 +222,10 @@ func (c *clientSide) refuse(message []byte, simple, force bool) error {
 		out = wire.AppendMessage(out, wire.Query, refusedText, "\x00")
 	} else {
 		e.kind, e.own, c.skipping = expectParse, true, true
-		out = wire.AppendParse(out, refusedName, refusedText, nil)
+		if name == "" {
+			e.made, e.drops = c.dropUnnamed(), true
+		}
+		out = wire.AppendParse(out, name, refusedText, nil)
 	}
 	c.s.queue.push(e)
 	return c.in.Set(out)

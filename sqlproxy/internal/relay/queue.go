@@ -40,8 +40,9 @@ type expected struct {
 	statement *statement
 	portal    *portal
 	query     *query
-	// made is the fate of the name that the message makes or closes.
-	made *atomic.Int32
+	// made is the fate of the name that the message makes or closes; drops is set where it is closed by an error.
+	made  *atomic.Int32
+	drops bool
 	// refusal is the ErrorResponse that takes the place of the server's.
 	refusal []byte
 	asked   *asked
@@ -62,7 +63,9 @@ const (
 
 // settle tells all who wait what became of the message.
 func (e *expected) settle(o outcome) {
-	if e.made != nil {
+	if e.made != nil && e.drops && o == failed {
+		settle(e.made)
+	} else if e.made != nil {
 		e.made.Store(int32(o))
 	}
 	if e.wait != nil {

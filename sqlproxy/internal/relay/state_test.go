@@ -125,6 +125,36 @@ func TestCommandsThatMustComeFirstDo(t *testing.T) {
 	}
 }
 
+func TestARefusedParseLeavesNoUnnamedStatement(t *testing.T) {
+	direct, through := sealed(t, &relay.Config{MaxText: 1000})
+	insert := []pgproto3.FrontendMessage{
+		&pgproto3.Parse{Query: "INSERT INTO patients (id, ssn) SELECT 1 + count(*), $1 FROM plain"},
+		&pgproto3.Bind{Parameters: [][]byte{[]byte("canary-1")}}, &pgproto3.Execute{}, &pgproto3.Sync{},
+	}
+	again := []pgproto3.FrontendMessage{&pgproto3.Bind{Parameters: [][]byte{[]byte("canary-2")}}, &pgproto3.Execute{}, &pgproto3.Sync{}}
+	for what, refused := range map[string]string{
+		"refused": "SELECT id FROM patients WHERE upper(ssn) = $1", "constant": "SELECT $1::text FROM patients WHERE age = 'x'",
+		"too long": "SELECT $1 --" + strings.Repeat("x", 1000), "unknown": "SELECT nonesuch FROM patients WHERE ssn = $1",
+	} {
+		script := encode(t, insert...)
+		script = append(script, encode(t, &pgproto3.Parse{Query: refused}, &pgproto3.Sync{})...)
+		script = append(script, encode(t, again...)...)
+		got := play(t, hijack(t, through), script)
+		if len(got) < 9 || !strings.HasPrefix(got[4], "E ") || got[6] != "E 26000" {
+			t.Errorf("%s: answers are %s", what, strings.Join(got, ", "))
+		}
+		mustExec(t, connect(t, direct, pgx.QueryExecModeSimpleProtocol), "DELETE FROM patients")
+	}
+	// A statement with a name stays.
+	script := encode(t, &pgproto3.Parse{Name: "s", Query: "SELECT 7"}, &pgproto3.Sync{},
+		&pgproto3.Parse{Name: "s", Query: "SELECT id FROM patients WHERE upper(ssn) = $1"}, &pgproto3.Sync{},
+		&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	got := play(t, hijack(t, through), script)
+	if len(got) < 8 || got[2] != "E 0A000" || !strings.HasPrefix(got[5], "D ") {
+		t.Errorf("answers are %s", strings.Join(got, ", "))
+	}
+}
+
 func TestAQueryWithoutATextIsAnError(t *testing.T) {
 	direct, through := sealed(t, &relay.Config{})
 	script := append([]byte{'Q', 0, 0, 0, 4}, encode(t, &pgproto3.Query{String: "SELECT 1"})...)

@@ -176,18 +176,23 @@ func forget[T any](n names[T], name []byte) {
 // parse carries a Parse.
 func (c *clientSide) parse() error {
 	c.s.stats.Statements.Add(1)
+	prefix, err := c.in.Prefix(1)
+	if err != nil {
+		return err
+	}
+	unnamed := len(prefix) > 0 && prefix[0] == 0
 	body, err := c.heldText(expectParse)
 	if body == nil {
-		return c.answer(err, "", false)
+		return c.answerParse(err, "", unnamed)
 	}
 	m, err := wire.ReadParse(body)
 	if err != nil || bytes.HasPrefix(m.Name, []byte(reservedPrefix)) {
-		return c.answer(malformed(), "", false)
+		return c.answerParse(malformed(), "", unnamed)
 	}
 	text := unsafeString(m.Text)
 	l, err := c.look(text, m.OIDs, true)
 	if err != nil {
-		return c.answer(err, text, false)
+		return c.answerParse(err, text, unnamed)
 	}
 	st := &statement{
 		name: string(m.Name), text: strings.Clone(text), oids: m.OIDs, effects: l.effects,
@@ -208,7 +213,7 @@ func (c *clientSide) parseSealed(st *statement) error {
 	if len(st.plan.Pieces) > 0 {
 		var err error
 		if st.rewritten, err = st.seen.values.Text(c.s.ctx, st.plan, text); err != nil {
-			return c.answer(err, text, false)
+			return c.answerParse(err, text, st.name == "")
 		}
 		text = st.rewritten.Text
 	}
