@@ -316,9 +316,11 @@ func TestCodeOfTheDatabaseMayChangeSettings(t *testing.T) {
 		{"CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT set_config('search_path', 'public', false); END", "SELECT f()"},
 		{"CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN SET search_path = public; RETURN NEW; END$$; " +
 			"CREATE TRIGGER t BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION tf()", "INSERT INTO public.plain VALUES (1, 'x')"},
-		{"CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN EXECUTE 'SET sea' || 'rch_path = public'; RETURN NEW; END$$; " +
-			"CREATE CONSTRAINT TRIGGER t AFTER INSERT ON plain DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tf()",
-			"INSERT INTO public.plain VALUES (1, 'x')"},
+		{
+			"CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN EXECUTE 'SET sea' || 'rch_path = public'; RETURN NEW; END$$; " +
+				"CREATE CONSTRAINT TRIGGER t AFTER INSERT ON plain DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tf()",
+			"INSERT INTO public.plain VALUES (1, 'x')",
+		},
 	} {
 		direct, through := sealed(t, &relay.Config{})
 		mustExec(t, connect(t, direct, pgx.QueryExecModeSimpleProtocol),
