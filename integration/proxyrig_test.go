@@ -9,6 +9,8 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -185,7 +187,7 @@ func (v version) start(t testing.TB, log io.Writer, settings map[string]string) 
 	t.Helper()
 	all := testpg.Settings()
 	maps.Copy(all, settings)
-	server, err := localpg.Start(t.Context(), localpg.Config{BinDir: v.binDir, Settings: all, Log: log})
+	server, err := localpg.Start(t.Context(), localpg.Config{BinDir: v.reachable(t), Settings: all, Log: log})
 	if errors.Is(err, localpg.ErrNoBinaries) && testing.Short() {
 		t.Skip(err)
 	}
@@ -197,6 +199,28 @@ func (v version) start(t testing.TB, log io.Writer, settings map[string]string) 
 	}
 	t.Cleanup(func() { _ = server.Stop() })
 	return server
+}
+
+// reachable gives the folder of the server programs where the account can read them that the server runs as. A root
+// caller's server runs as another user, who may not be able to come into the checkout: it gets a copy.
+func (v version) reachable(t testing.TB) string {
+	t.Helper()
+	if v.binDir == "" || os.Getuid() != 0 {
+		return v.binDir
+	}
+	if _, err := os.Stat(filepath.Join(v.binDir, "initdb")); err != nil {
+		return v.binDir // Start says what is missing
+	}
+	dir := t.TempDir()
+	for d := dir; d != os.TempDir() && d != "/" && d != "."; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("cp", "-a", filepath.Dir(v.binDir)+"/.", dir).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "bin")
 }
 
 // twin gives an empty database of this version on a server whose log nobody reads.
