@@ -75,14 +75,9 @@ func (c *Cipher) fetchCells(ctx context.Context, cells []OpenCell, at []cell) {
 			missing = append(missing, i)
 		}
 	}
-	if len(refs) == 0 {
-		return
-	}
-	grants := make([]envelope.Grant, len(refs))
-	c.keyring.OpenKeys(ctx, refs, grants)
-	for j, i := range missing {
-		at[i].key, at[i].lease = grants[j].Key, grants[j].Lease
-		if err := grants[j].Err; err != nil {
+	c.askOpenKeys(ctx, at, refs, missing)
+	for _, i := range missing {
+		if err := at[i].err; err != nil {
 			cells[i].Err = cells[i].Column.fail("open", -1, err)
 		}
 	}

@@ -284,6 +284,12 @@ func (c *Cipher) fetchOpenKeys(ctx context.Context, columns []*Column, cells []c
 			at = append(at, n)
 		}
 	}
+	c.askOpenKeys(ctx, cells, refs, at)
+}
+
+// askOpenKeys asks the keyring for the keys of the cells at these places, at
+// once, and sets them or why there is none.
+func (c *Cipher) askOpenKeys(ctx context.Context, cells []cell, refs []envelope.Ref, at []int) {
 	if len(refs) == 0 {
 		return
 	}
