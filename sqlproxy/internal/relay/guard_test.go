@@ -412,7 +412,7 @@ func TestReadsCostNoRoundTrip(t *testing.T) {
 	mustExec(t, simple, good)
 	r.types()
 	mustExec(t, simple, good)
-	if got := r.types(); got != "Q" {
+	if got := r.types(); got != "PBDECCS" {
 		t.Errorf("a query: sent %s", got)
 	}
 }

@@ -183,6 +183,13 @@ type query struct {
 	failed bool
 	// tag is the body of the last CommandComplete while it waits for the COMMIT; for the server's side.
 	tag []byte
+
+	// split is set where it was sent as messages of the extended protocol. The rest is the server's side's: which of
+	// them were answered, what to send where the columns are others than was thought, and whether that is so.
+	split         bool
+	parsed, bound bool
+	again         string
+	anew          bool
 }
 
 // touches reports whether rows of the portal are changed.

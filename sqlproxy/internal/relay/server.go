@@ -123,6 +123,9 @@ func (v *serverSide) answer(e *expected, typ byte) error {
 	case wire.ParameterDescription:
 		return v.parameters(e)
 	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete, wire.NoData:
+		if v.step(e, typ) {
+			return nil
+		}
 		v.pass(e)
 		if e.kind != expectQuery {
 			v.s.queue.pop(done)
@@ -179,6 +182,9 @@ func (v *serverSide) ready(e *expected) error {
 	}
 	if e.alters {
 		v.altered = true
+	}
+	if again, err := v.anew(e); again || err != nil {
+		return err
 	}
 	if text := v.afterReady(e, body[0]); text != "" {
 		e.ending = true
