@@ -293,5 +293,7 @@ func (v *serverSide) sendTag(e *expected) error {
 	if e.query == nil || e.query.tag == nil || e.query.failed || v.swallow {
 		return nil
 	}
-	return v.in.Set(wire.AppendMessage(v.in.Append(), wire.CommandComplete, string(e.query.tag)))
+	tag := string(e.query.tag)
+	e.query.tag = nil
+	return v.in.Set(wire.AppendMessage(v.in.Append(), wire.CommandComplete, tag))
 }

@@ -42,6 +42,12 @@ const endMarker = "end of the script"
 // play writes messages without waiting for answers, and gives the answers as words.
 func play(t testing.TB, conn net.Conn, script []byte) []string {
 	t.Helper()
+	return playAs(t, conn, script, describe)
+}
+
+// playAs is play with another choice of words.
+func playAs(t testing.TB, conn net.Conn, script []byte, describe func(t testing.TB, typ byte, body []byte) string) []string {
+	t.Helper()
 	script = append(script, encode(t, &pgproto3.Sync{}, &pgproto3.Query{String: "ROLLBACK"},
 		&pgproto3.Query{String: "SELECT '" + endMarker + "'"})...)
 	go conn.Write(script)

@@ -61,6 +61,9 @@ func (v *serverSide) message(typ byte) error {
 	case wire.NoticeResponse:
 		return v.notice()
 	case wire.NotificationResponse, wire.ParameterStatus:
+		if err := v.committed(); err != nil {
+			return err
+		}
 		v.in.Pass()
 		return nil
 	}

@@ -15,8 +15,8 @@ import (
 // It is the same to the server but for the form of the columns: a plan without parameters is made the same way,
 // an error has the same text and position, and the Sync that ends it also ends an implicit transaction. Three things a
 // Query does are done here on purpose. It leaves neither an unnamed portal nor an unnamed statement: both are
-// closed, and an empty Query drops the statement that an error has left. It answers only when the transaction is committed:
-// the CommandComplete waits for the ReadyForQuery. And it is right where the catalog has changed meanwhile and *
+// closed, and an empty Query drops the statement that an error has left. It says that it is complete when the transaction
+// is committed: the CommandComplete waits for what comes behind that. And it is right where the catalog has changed meanwhile and *
 // stands for other columns: see anew.
 
 // emptyText is a Query that does nothing, except that it drops the unnamed statement.
@@ -85,6 +85,16 @@ func (v *serverSide) step(e *expected, typ byte) bool {
 	}
 	v.in.Drop()
 	return true
+}
+
+// committed sends the CommandComplete of a split Query, if it was held, before what the server sends between
+// the end of a transaction and ReadyForQuery.
+func (v *serverSide) committed() error {
+	e := v.expected()
+	if e == nil || e.query == nil || !e.query.split {
+		return nil
+	}
+	return v.sendTag(e)
 }
 
 // miscounted reports whether an error says that a Query which was split has another number of columns than the
