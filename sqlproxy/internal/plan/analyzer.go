@@ -119,9 +119,10 @@ type origin struct {
 	rel *relation
 	col *catalog.Column
 	// given is the column of VALUES or unnest whose value it is, unchanged, where rel is one row of
-	// these; nil for all else. once is set where that row comes once.
+	// these; nil for all else. once is set where that row comes once, cast is the type of a cast of the value; 0 for none.
 	given *given
 	once  bool
+	cast  uint32
 	// bad is why nothing may be done with the value: it is made of sealed ones
 	// in a way that cannot be followed. nil for none.
 	bad *Refusal

@@ -324,8 +324,7 @@ func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
 	if w.kind == wantCompare || w.kind == wantAssign {
 		return a.result(n, w)
 	}
-	a.expr(sc, c.Arg, forbid("a cast"))
-	return origin{}
+	return a.castGiven(a.expr(sc, c.Arg, forbid("a cast")), c)
 }
 
 func (a *analyzer) nullCast(n *pg.Node) bool {

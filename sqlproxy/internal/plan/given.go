@@ -180,36 +180,43 @@ func (g *given) converts() bool {
 
 // flow notes that an expression which is assigned to a sealed column gives it values of a rowSource. It
 // is asked ahead of the statement's own reading, which then finds the source's column sealed.
-func (a *analyzer) flow(sc *scope, c *field.Column, n *pg.Node, cast bool) {
+func (a *analyzer) flow(sc *scope, c *field.Column, n *pg.Node) {
 	switch {
 	case n.GetTypeCast() != nil:
-		oid, ok := a.typeOID(n.GetTypeCast().TypeName)
-		own := c.Type().OID()
-		if ok && len(n.GetTypeCast().TypeName.GetTypmods()) == 0 && (oid == own || isText(oid) && isText(own)) {
-			a.flow(sc, c, n.GetTypeCast().Arg, true)
-		}
+		o, _ := a.resolve(sc, n.GetTypeCast().Arg)
+		a.flowsInto(a.castGiven(o, n.GetTypeCast()), c)
 	case n.GetCaseExpr() != nil:
 		for _, when := range n.GetCaseExpr().Args {
-			a.flow(sc, c, when.GetCaseWhen().GetResult(), cast)
+			a.flow(sc, c, when.GetCaseWhen().GetResult())
 		}
-		a.flow(sc, c, n.GetCaseExpr().Defresult, cast)
+		a.flow(sc, c, n.GetCaseExpr().Defresult)
 	case n.GetCoalesceExpr() != nil:
 		for _, arg := range n.GetCoalesceExpr().Args {
-			a.flow(sc, c, arg, cast)
+			a.flow(sc, c, arg)
 		}
 	case n.GetColumnRef() != nil:
 		o, _ := a.resolve(sc, n)
-		a.flowsInto(o, c, cast)
+		a.flowsInto(o, c)
 	}
 }
 
+// castGiven is what a cast makes of a value of a rowSource that is not sealed; nothing of others.
+func (a *analyzer) castGiven(o origin, c *pg.TypeCast) origin {
+	oid, ok := a.typeOID(c.TypeName)
+	if g := o.givenBy(); !ok || g == nil || g.column != nil || o.cast != 0 || len(c.TypeName.GetTypmods()) > 0 {
+		return origin{}
+	}
+	o.cast, o.null = oid, false
+	return o
+}
+
 // flowsInto notes that a value goes into a sealed column, where it is of a rowSource and not sealed yet.
-func (a *analyzer) flowsInto(o origin, c *field.Column, cast bool) {
-	g := o.givenBy()
-	if g == nil || g.src.read || g.column != nil {
+func (a *analyzer) flowsInto(o origin, c *field.Column) {
+	g, own := o.givenBy(), c.Type().OID()
+	if g == nil || g.src.read || g.column != nil || o.cast != 0 && o.cast != own && !(isText(o.cast) && isText(own)) {
 		return
 	}
-	g.column, g.cast = c, cast
+	g.column, g.cast = c, o.cast != 0
 	a.peeked = nil // what was seen before is not what will be read
 }
 

@@ -35,17 +35,26 @@ func (a *analyzer) sealRow(src *rowSource, row int) {
 			continue
 		}
 		at := locationOf(src.rows[row][g.i])
-		switch l, ok := a.literal(src.rows[row][g.i]); {
-		case !ok:
-			a.result(src.rows[row][g.i], assign(&target{column: g.column}))
+		switch l, _ := a.literal(src.rows[row][g.i]); {
 		case g.bound == nil:
 			a.refuseColumn(g.column, at, "it is not known into which rows the value gets", "Assign the column of VALUES in SET, or in the SELECT of an INSERT.")
-		case !g.assignable():
+		case !a.literals(g) || !g.assignable():
 			a.refuse(a.typeMismatch(g.column, at))
 		default:
 			a.sealItem(g, row, number, l)
 		}
 	}
+}
+
+// literals refuses values of a column that are neither constants nor parameters.
+func (a *analyzer) literals(g *given) bool {
+	for _, row := range g.src.rows {
+		if _, ok := a.literal(row[g.i]); !ok {
+			a.result(row[g.i], assign(&target{column: g.column}))
+			return false
+		}
+	}
+	return true
 }
 
 // assignable reports whether the server would assign the column's values to the sealed one.
@@ -95,7 +104,7 @@ func (a *analyzer) sealItem(g *given, row, number int, l literal) {
 
 // typeItem gives a value the type that the server gives its column.
 func (a *analyzer) typeItem(src *Source, g *given, l literal, at int) bool {
-	if g.cast && isText(g.oid) {
+	if g.cast && isText(g.oid) && !isText(g.column.Type().OID()) {
 		src.As = g.column.Type().OID()
 	}
 	if l.oid != 0 && l.oid != pgtype.UnknownOID || g.src.array {
@@ -145,21 +154,30 @@ func (a *analyzer) ownerOf(g *given, b bound, row int, other string, tenant bool
 func (a *analyzer) identifies(p *givenPin) bool {
 	oid := a.givenType(p.by)
 	typ := a.c.Catalog.BaseOf(p.typ)
-	if p.cast != 0 {
-		return p.cast == typ && (oid == typ || isText(oid) && !isText(typ) || isInteger(oid) && isInteger(typ))
+	same := oid == typ || isText(oid) && isText(typ) || isInteger(oid) && isInteger(typ)
+	switch {
+	case !isText(typ) && !isInteger(typ) && typ != pgtype.UUIDOID:
+		return false
+	case p.cast != 0:
+		return p.cast == typ && (same || isText(oid))
 	}
-	return oid == typ || isText(oid) && isText(typ) || isInteger(oid) && isInteger(typ)
+	return same
 }
 
 // givenPinOf reads a column of a rowSource, or a cast of one, that is compared with or assigned to a column of a type.
 func (a *analyzer) givenPinOf(sc *scope, n *pg.Node, typ uint32) (p givenPin, ok bool) {
+	var o origin
 	if c := n.GetTypeCast(); c != nil {
-		if p.cast, ok = a.typeOID(c.TypeName); !ok || len(c.TypeName.GetTypmods()) > 0 {
-			return p, false
-		}
-		n = c.Arg
+		o, _ = a.resolve(sc, c.Arg)
+		o = a.castGiven(o, c)
+	} else {
+		o, _ = a.resolve(sc, n)
 	}
-	o, _ := a.resolve(sc, n)
-	p.by, p.of, p.typ = o.givenBy(), o.rel, typ
-	return p, p.by != nil && p.by.column == nil
+	return o.pin(typ)
+}
+
+// pin is a value of a rowSource as one that is equal to a column of a type.
+func (o origin) pin(typ uint32) (p givenPin, ok bool) {
+	g := o.givenBy()
+	return givenPin{by: g, of: o.rel, typ: typ, cast: o.cast}, g != nil && g.column == nil
 }

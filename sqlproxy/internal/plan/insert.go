@@ -80,7 +80,7 @@ func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) 
 	ins.tenants, ins.rowIDs = append(ins.tenants, tenant), append(ins.rowIDs, rowID)
 	number, mark := a.newRow(), a.mark()
 	own := &owners{writing: ins.writing, tenant: tenant, rowID: rowID, several: func(o origin) string {
-		if o.once && len(sc.rels) == 1 {
+		if sc.once(o) {
 			return ""
 		}
 		return "a row of VALUES or unnest may get into several rows, and each needs a value of its own"

@@ -25,7 +25,7 @@ func (a *analyzer) aheadOfInsert(sc *scope, s *pg.InsertStmt) {
 	cols := a.query(sc, s.SelectStmt.GetSelectStmt(), nil)
 	for j, i := range ins.columns[:min(len(ins.columns), len(cols))] {
 		if c := ins.sealed(i); c != nil {
-			a.flowsInto(cols[j].origin, c, false)
+			a.flowsInto(cols[j].origin, c)
 		}
 	}
 }
@@ -76,9 +76,9 @@ func (ins *insertion) alongWith(cols []column, o origin, own owner, at int) []gi
 	if own.problem == "" || at < 0 || j < 0 || j >= len(cols) || ins.base(at) == nil {
 		return nil
 	}
-	k := cols[j].origin
-	if g := k.givenBy(); g != nil && g.column == nil && k.rel == o.rel {
-		return []givenPin{{by: g, typ: ins.base(at).Type}}
+	if p, ok := cols[j].origin.pin(ins.base(at).Type); ok && p.of == o.rel {
+		p.of = nil // the query will be read once more
+		return []givenPin{p}
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (a *analyzer) aheadOfMerge(sc *scope, s *pg.MergeStmt) {
 			}
 			for j, i := range ins.columns[:min(len(ins.columns), len(when.Values))] {
 				if c := w.sealed(i); c != nil {
-					a.flow(in, c, when.Values[j], false)
+					a.flow(in, c, when.Values[j])
 				}
 			}
 		}

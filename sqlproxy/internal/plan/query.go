@@ -74,8 +74,9 @@ func (a *analyzer) simple(sc *scope, s *pg.SelectStmt, wants []want) ([]column, 
 	for _, w := range s.WindowClause {
 		a.window(sc, w.GetWindowDef())
 	}
-	if len(s.FromClause) != 1 || len(sc.rels) != 1 || a.mayGiveSeveral(s) {
-		cols = severalTimes(cols)
+	several := a.mayGiveSeveral(s)
+	for i := range cols {
+		cols[i].origin.once = !several && sc.once(cols[i].origin)
 	}
 	a.distinct(sc, s, cols, wants)
 	a.orderBy(sc, s, cols)
@@ -89,6 +90,11 @@ func (a *analyzer) simple(sc *scope, s *pg.SelectStmt, wants []want) ([]column, 
 // mayGiveSeveral reports whether a result column may make several rows of one.
 func (a *analyzer) mayGiveSeveral(s *pg.SelectStmt) bool {
 	return slices.ContainsFunc(s.TargetList, func(n *pg.Node) bool { return a.mayGiveRows(n) })
+}
+
+// once reports whether a value is of a row of VALUES or unnest that comes once in this scope.
+func (sc *scope) once(o origin) bool {
+	return o.once && len(sc.rels) == 1 && owns(sc.rels, o.rel)
 }
 
 // severalTimes returns columns of rows that may come several times.

@@ -45,7 +45,7 @@ func (a *analyzer) aheadOfUpdate(sc *scope, s *pg.UpdateStmt) {
 func (a *analyzer) aheadOfSet(sc *scope, w *writing, list []*pg.Node) {
 	for _, t := range a.assignments(sc, &setting{writing: w}, list) {
 		if c := w.sealed(t.i); c != nil {
-			a.flow(sc, c, t.val, false)
+			a.flow(sc, c, t.val)
 		}
 	}
 }
