@@ -57,6 +57,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 	p := &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}
 	for _, s := range tree.Stmts {
 		p.Stmts = append(p.Stmts, a.statement(s.Stmt))
+		a.sealGiven()
 		if a.refusal != nil {
 			return nil, a.refusal
 		}

@@ -133,7 +133,7 @@ func (a *analyzer) sealedTexts() map[string]int {
 			continue
 		}
 		out[k.Text] = d.cell
-		if a.edits.cells[d.cell-1].Do == Terms {
+		if a.edits.cells[d.cell-1].OfArray() {
 			for _, e := range arrayElements(k.Text) {
 				if e != "" {
 					out[e] = d.cell

@@ -20,6 +20,9 @@ type insertion struct {
 }
 
 func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
+	if q := s.SelectStmt.GetSelectStmt(); q != nil && len(q.ValuesLists) == 0 {
+		a.ahead(func() { a.aheadOfInsert(sc, s) })
+	}
 	sc = a.with(sc, s.WithClause)
 	in := &scope{parent: sc}
 	w := a.writeTarget(in, s.Relation)
@@ -73,15 +76,21 @@ func (a *analyzer) omitted(ins *insertion, at int) {
 
 // insertRow analyses a row of VALUES, or of MERGE's INSERT.
 func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) {
-	tenant, rowID := a.rowOwners(ins, row)
+	tenant, rowID := a.rowOwners(sc, ins, row)
 	ins.tenants, ins.rowIDs = append(ins.tenants, tenant), append(ins.rowIDs, rowID)
 	number, mark := a.newRow(), a.mark()
+	own := &owners{writing: ins.writing, tenant: tenant, rowID: rowID, several: func(o origin) string {
+		if sc.once(o) {
+			return ""
+		}
+		return "a row of VALUES or unnest may get into several rows, and each needs a value of its own"
+	}}
 	for j, n := range row {
 		if j >= len(ins.columns) {
 			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more expressions than target columns"})
 			return
 		}
-		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number})
+		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number, owners: own})
 	}
 	// A row may be shorter than the table where the list of columns is missing.
 	for _, i := range ins.columns[min(len(row), len(ins.columns)):] {
@@ -113,7 +122,7 @@ func (a *analyzer) insertValue(sc *scope, w *writing, i int, n *pg.Node, t *targ
 }
 
 // rowOwners finds the tenant and the bound id of a row among its values.
-func (a *analyzer) rowOwners(ins *insertion, row []*pg.Node) (tenant, rowID owner) {
+func (a *analyzer) rowOwners(sc *scope, ins *insertion, row []*pg.Node) (tenant, rowID owner) {
 	if ins.table == nil {
 		return owner{}, owner{}
 	}
@@ -131,7 +140,20 @@ func (a *analyzer) rowOwners(ins *insertion, row []*pg.Node) (tenant, rowID owne
 	if ins.table.RowID() != "" {
 		rowID = a.rowIDValue(ins.writing, value(ins.rowIDAt()))
 	}
+	tenant.rows = a.ownerColumn(sc, ins, tenant, ins.tenantAt(), value(ins.tenantAt()))
+	rowID.rows = a.ownerColumn(sc, ins, rowID, ins.rowIDAt(), value(ins.rowIDAt()))
 	return tenant, rowID
+}
+
+// ownerColumn reads what a row has in its tenant column or bound id as a column of VALUES or unnest.
+func (a *analyzer) ownerColumn(sc *scope, ins *insertion, own owner, at int, n *pg.Node) []givenPin {
+	if own.problem == "" || n == nil || at < 0 || ins.base(at) == nil {
+		return nil
+	}
+	if p, ok := a.givenPinOf(sc, n, ins.base(at).Type); ok {
+		return []givenPin{p}
+	}
+	return nil
 }
 
 // tenantValue reads what a row has in its tenant column; nil where it says nothing.

@@ -5,6 +5,7 @@ import (
 )
 
 func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) []column {
+	a.ahead(func() { a.aheadOfMerge(sc, s) })
 	sc = a.with(sc, s.WithClause)
 	in := &scope{parent: sc}
 	w := a.writeTarget(in, s.Relation)
@@ -33,6 +34,33 @@ func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) []column {
 	}
 	in.unpin()
 	return a.targets(in, s.ReturningList, nil)
+}
+
+// aheadOfMerge looks for what of the source flows into sealed columns.
+func (a *analyzer) aheadOfMerge(sc *scope, s *pg.MergeStmt) {
+	in := &scope{parent: a.with(sc, s.WithClause)}
+	w := a.writeTarget(in, s.Relation)
+	if w == nil || w.table == nil {
+		return
+	}
+	a.from(in, []*pg.Node{s.SourceRelation})
+	for _, n := range s.MergeWhenClauses {
+		when := n.GetMergeWhenClause()
+		switch when.CommandType {
+		case pg.CmdType_CMD_UPDATE:
+			a.aheadOfSet(in, w, when.TargetList)
+		case pg.CmdType_CMD_INSERT:
+			ins := &insertion{writing: w}
+			if !a.insertColumns(ins, when.TargetList) {
+				return
+			}
+			for j, i := range ins.columns[:min(len(ins.columns), len(when.Values))] {
+				if c := w.sealed(i); c != nil {
+					a.flow(in, c, when.Values[j])
+				}
+			}
+		}
+	}
 }
 
 func (a *analyzer) mergeWhen(in, source *scope, w *writing, s *pg.MergeStmt, when *pg.MergeWhenClause) {

@@ -143,7 +143,7 @@ func (a *analyzer) star(sc *scope, t *pg.ResTarget, wants []want, at int) (cols 
 		w := wantAt(wants, at+i)
 		rewrite = rewrite || v.write != "" || v.org.isSealed() && (w.kind == wantCompare || sc.isGrouped(v.org))
 		cols = append(cols, column{name: v.name, origin: v.org})
-		if !a.view && v.org.bad != nil {
+		if !a.view && v.org.bad != nil && !v.org.passesTo(w) {
 			a.refuse(v.org.bad)
 		}
 		a.starColumn(sc, v, w, r)

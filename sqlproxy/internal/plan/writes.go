@@ -165,6 +165,8 @@ func (a *analyzer) writable(w *writing, columns []int, at int) {
 type owner struct {
 	src     Source
 	problem string
+	// rows are columns of VALUES and unnest that say so, for values of the same row of these.
+	rows []givenPin
 }
 
 // sessions is the owner where the row does not say: the session's tenant, or the table's default.
@@ -228,6 +230,7 @@ func sameSource(x, y Source) bool {
 	if x.Const != nil && y.Const != nil {
 		return *x.Const == *y.Const
 	}
+	x.Sought, y.Sought = false, false
 	return x == y && !x.IsZero()
 }
 

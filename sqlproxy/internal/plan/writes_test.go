@@ -276,25 +276,40 @@ func wShowParams(b *strings.Builder, p *Plan) {
 
 func wShowCell(c Cell) string {
 	source := func(s Source) string {
-		switch {
-		case s.Param != 0:
-			return "$" + strconv.Itoa(s.Param)
-		case s.Const == nil:
-			return "session"
-		case s.Const.Null:
-			return "NULL"
+		if s.Array {
+			s.Array = false
+			return "each of " + wShowSource(s)
 		}
-		return fmt.Sprintf("%q:%d", s.Const.Text, s.Const.OID)
+		return wShowSource(s)
 	}
-	out := []string{"seal", "term", "terms"}[c.Do] + " " + c.Column.String() + " " + source(c.From)
+	out := []string{"seal", "term", "terms", "seals"}[c.Do] + " " + c.Column.String() + " " + source(c.From)
+	if c.From.As != 0 {
+		out += " as " + strconv.Itoa(int(c.From.As))
+	}
 	if !c.Tenant.IsZero() {
 		out += " of " + source(c.Tenant)
 	}
 	if !c.RowID.IsZero() {
 		out += " row id " + source(c.RowID)
 	}
-	if c.Do == Seal {
+	if c.seals() {
 		out += " in " + strconv.Itoa(c.Row)
+	}
+	return out
+}
+
+func wShowSource(s Source) string {
+	out := "session"
+	switch {
+	case s.Param != 0:
+		out = "$" + strconv.Itoa(s.Param)
+	case s.Const != nil && s.Const.Null:
+		out = "NULL"
+	case s.Const != nil:
+		out = fmt.Sprintf("%q:%d", s.Const.Text, s.Const.OID)
+	}
+	if s.Sought && s.Param != 0 {
+		out += " or nobody"
 	}
 	return out
 }
@@ -312,7 +327,7 @@ func wRender(text string, p *Plan) string {
 			switch {
 			case c.From.Const.Null:
 				b.WriteString("NULL::pg_catalog.bytea")
-			case c.Do == Terms:
+			case c.OfArray():
 				b.WriteString("ARRAY[pg_catalog.decode('" + hex.EncodeToString(wBytes(c)) + "','hex')]::pg_catalog.bytea[]")
 			default:
 				b.WriteString("pg_catalog.decode('" + hex.EncodeToString(wBytes(c)) + "','hex')")
@@ -328,7 +343,7 @@ func wRender(text string, p *Plan) string {
 
 func wBytes(c Cell) []byte {
 	sum := sha256.Sum256([]byte(wShowCell(c)))
-	if c.Do != Seal {
+	if !c.seals() {
 		return sum[:16]
 	}
 	return append(append(bytes.Clone(c.Column.Prefixes()[0]), sum[:]...), sum[:]...)
