@@ -181,6 +181,11 @@ type want struct {
 	anyway bool
 }
 
+// changes reports whether constants and parameters in its place are sealed or become terms.
+func (w want) changes() bool {
+	return w.kind == wantAssign || w.kind == wantCompare || w.target != nil
+}
+
 // target is a cell that is written.
 type target struct {
 	column        *field.Column

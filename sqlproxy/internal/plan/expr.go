@@ -459,6 +459,11 @@ func (a *analyzer) grouping(sc *scope) bool { return len(sc.grouped) > 0 }
 
 // indirection reads (x).f and x[i].
 func (a *analyzer) indirection(sc *scope, n *pg.Node, x *pg.A_Indirection, w want) origin {
+	if expands(n) && sc.anySealed() {
+		// As one of several it moves those behind it to other places.
+		a.refuse(unknownColumns(locationOf(n)))
+		return origin{}
+	}
 	for _, i := range x.Indirection {
 		if s := i.GetAIndices(); s != nil {
 			a.expr(sc, s.Lidx, forbid("a subscript"))

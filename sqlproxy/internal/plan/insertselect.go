@@ -109,8 +109,8 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 			wants[j] = assign(&target{column: c, tenant: tenant.src, rowID: rowID.src, row: number})
 		}
 	}
-	cols := a.query(sc, q, wants)
-	if a.refusal != nil {
+	cols, unknown := a.subquery(sc, q, wants)
+	if a.refusal != nil || !a.counted(ins, len(cols), unknown, at) {
 		return
 	}
 	a.written(mark, number, at, tenant, rowID, severalRows(leaves))
@@ -120,6 +120,22 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 			a.passedOn(ins, cols, j, i, tenant, rowID, at)
 		}
 	}
+}
+
+// counted refuses queries of which it is not known what they give a sealed column.
+func (a *analyzer) counted(ins *insertion, n int, unknown bool, at int) bool {
+	for j, i := range ins.columns {
+		switch {
+		case ins.sealed(i) == nil:
+		case unknown:
+			a.refuse(unknownColumns(at))
+			return false
+		case j >= n:
+			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more target columns than expressions"})
+			return false
+		}
+	}
+	return true
 }
 
 // keepsDuplicates refuses UNION and its kin without ALL for sealed columns:

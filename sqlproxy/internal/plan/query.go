@@ -26,7 +26,7 @@ func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols 
 	case s.Op != pg.SetOperation_SETOP_NONE:
 		cols, unknown = a.setOperation(sc, s, wants)
 	case len(s.ValuesLists) > 0:
-		cols = a.values(sc, s, wants)
+		cols, unknown = a.values(sc, s, wants), hasSeveral(s.ValuesLists)
 	default:
 		cols, unknown = a.simple(sc, s, wants)
 	}
@@ -38,6 +38,10 @@ func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols 
 	a.expr(sc, s.LimitOffset, forbid("OFFSET"))
 	if s.IntoClause != nil {
 		a.into(cols, s)
+	}
+	if unknown && slices.ContainsFunc(wants, want.changes) {
+		// What is meant for a sealed column might be another than the analysis takes it for.
+		a.refuse(unknownColumns(a.firstLocation(s)))
 	}
 	return cols, unknown
 }
@@ -162,6 +166,10 @@ func (a *analyzer) peekColumn(sc *scope, rows []*pg.Node, i int) origin {
 		}
 	}
 	return origin{}
+}
+
+func hasSeveral(rows []*pg.Node) bool {
+	return slices.ContainsFunc(rows, func(row *pg.Node) bool { return slices.ContainsFunc(row.GetList().GetItems(), several) })
 }
 
 func valuesName(i int) string { return "column" + itoa(i+1) }

@@ -29,6 +29,11 @@ func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []
 			continue
 		}
 		w := wantAt(wants, len(cols))
+		if expands(t.GetVal()) {
+			a.expr(sc, t.GetVal().GetAIndirection().Arg, forbid("(…).*"))
+			cols, unknown = append(cols, column{}), true
+			continue
+		}
 		before := a.mark()
 		var o origin
 		if a.view {
@@ -49,6 +54,18 @@ func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []
 		a.refuse(unknownColumns(-1))
 	}
 	return cols, unknown
+}
+
+// expands reports whether an expression is (…).*, which stands for as many values as its type has.
+func expands(n *pg.Node) bool {
+	list := n.GetAIndirection().GetIndirection()
+	return len(list) > 0 && list[len(list)-1].GetAStar() != nil
+}
+
+// several reports whether an item of a row may be several values: (…).* and t.* are.
+func several(n *pg.Node) bool {
+	f := n.GetColumnRef().GetFields()
+	return expands(n) || len(f) > 0 && f[len(f)-1].GetAStar() != nil
 }
 
 // unnames reports whether what was rewritten in an expression takes from its
