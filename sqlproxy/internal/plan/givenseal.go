@@ -130,7 +130,7 @@ func (a *analyzer) ownerOf(g *given, b bound, row int, other string, tenant bool
 		return Source{}, false, other
 	}
 	src = l.src
-	if src.Const != nil && src.Const.Null {
+	if src.isNull() {
 		if b.pin.sought {
 			return Source{}, true, ""
 		}

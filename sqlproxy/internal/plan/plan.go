@@ -157,6 +157,9 @@ type Source struct {
 // IsZero reports whether the source is neither parameter nor constant.
 func (s Source) IsZero() bool { return s.Param == 0 && s.Const == nil }
 
+// isNull reports whether the source is the constant NULL.
+func (s Source) isNull() bool { return s.Const != nil && s.Const.Null }
+
 // Const is a constant of the text, as PostgreSQL read it.
 type Const struct {
 	// Text is the value in text form: a string without quotes and escapes, a
