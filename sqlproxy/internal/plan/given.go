@@ -217,6 +217,7 @@ func (a *analyzer) flowsInto(o origin, c *field.Column) {
 		return
 	}
 	g.column, g.cast = c, o.cast != 0
+	a.flowing++
 	a.peeked = nil // what was seen before is not what will be read
 }
 
@@ -224,6 +225,18 @@ func (a *analyzer) flowsInto(o origin, c *field.Column) {
 func (a *analyzer) ahead(look func()) {
 	if a.refusal == nil {
 		a.dry(look)
+	}
+}
+
+// aheadOfWith looks for what statements of a WITH clause, which write, put from one of its queries into sealed
+// columns: once more as long as it finds something, because what it finds may let it get further.
+func (a *analyzer) aheadOfWith(sc *scope, w *pg.WithClause) {
+	writes := slices.ContainsFunc(w.GetCtes(), func(n *pg.Node) bool {
+		return n.GetCommonTableExpr().GetCtequery().GetSelectStmt() == nil
+	})
+	for found := -1; writes && a.drying == 0 && found != a.flowing; {
+		found = a.flowing
+		a.ahead(func() { a.with(sc, w) })
 	}
 }
 
