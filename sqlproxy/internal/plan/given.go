@@ -95,7 +95,7 @@ func (a *analyzer) source(node any, rows [][]*pg.Node, array bool) *rowSource {
 // valuesSource returns the rowSource that VALUES is; nil where it is none: where its
 // rows are not all there, or are wanted for something else.
 func (a *analyzer) valuesSource(s *pg.SelectStmt, wants []want) *rowSource {
-	if a.view || s.WithClause != nil || len(s.SortClause) > 0 || s.LimitCount != nil || s.LimitOffset != nil || len(s.LockingClause) > 0 {
+	if a.view || len(s.SortClause) > 0 || s.LimitCount != nil || s.LimitOffset != nil || len(s.LockingClause) > 0 {
 		return nil
 	}
 	for _, w := range wants {
