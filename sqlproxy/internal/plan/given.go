@@ -175,7 +175,10 @@ func (src *rowSource) flows() bool {
 // would be what they were before.
 func (g *given) converts() bool {
 	own := g.column.Type()
-	return g.oid != own.OID() && !(isText(g.oid) && isText(own.OID()))
+	if isText(g.oid) && isText(own.OID()) {
+		return false // what is too long is refused
+	}
+	return g.oid != own.OID() || own.Modifier() >= 0
 }
 
 // flow notes that an expression which is assigned to a sealed column gives it values of a rowSource. It
