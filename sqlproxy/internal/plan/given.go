@@ -216,7 +216,7 @@ func (a *analyzer) castGiven(o origin, c *pg.TypeCast) origin {
 // flowsInto notes that a value goes into a sealed column, where it is of a rowSource and not sealed yet.
 func (a *analyzer) flowsInto(o origin, c *field.Column) {
 	g, own := o.givenBy(), c.Type().OID()
-	if g == nil || g.src.read || g.column != nil || o.cast != 0 && o.cast != own && !(isText(o.cast) && isText(own)) {
+	if g == nil || g.column != nil || o.cast != 0 && o.cast != own && !(isText(o.cast) && isText(own)) {
 		return
 	}
 	g.column, g.cast = c, o.cast != 0
