@@ -309,6 +309,9 @@ func wShowSource(s Source) string {
 	case s.Const != nil:
 		out = fmt.Sprintf("%q:%d", s.Const.Text, s.Const.OID)
 	}
+	if s.Type != 0 {
+		out += ":" + strconv.Itoa(int(s.Type))
+	}
 	if s.Sought && s.Param != 0 {
 		out += " or nobody"
 	}

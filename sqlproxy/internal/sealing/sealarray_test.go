@@ -236,6 +236,27 @@ func TestAnIDInBinaryFormNeedsNoType(t *testing.T) {
 	}
 }
 
+// What the server takes for a text is one, even if it is as long as a number would be.
+func TestAnIDThatIsCastFromATextIsRead(t *testing.T) {
+	f, table := boundFixture(t)
+	p := &plan.Plan{
+		NumParams: 2,
+		Cells: []plan.Cell{{
+			Do: plan.Seal, Column: table.Column("number"), From: param(2),
+			RowID: plan.Source{Param: 1, As: pgtype.Int4OID, Type: pgtype.TextOID},
+		}},
+		Params: []plan.Param{{Client: 1}, {Cell: 1}},
+	}
+	out, err := f.Bind(t.Context(), p, []Value{{Format: binaryFormat, Data: []byte("12")}, text("4111")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got string
+	if err := f.Cipher.Open(t.Context(), &got, table.Column("number"), field.Row{Tenant: "acme", ID: int64(12)}, out[1].Data); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnArrayOfConstantsIsSealedInTheText(t *testing.T) {
 	f := newFixture(t)
 	array := plan.Const{Text: "{canary-1,NULL}", OID: pgtype.TextArrayOID}
