@@ -1,5 +1,15 @@
 package integration
 
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
 // valuesShapes write several rows from one VALUES.
 var valuesShapes = []shape{
 	{sql: "UPDATE users SET ssn = v.ssn, name = v.name, note = v.note FROM (VALUES (1, 'canary-v-1', 'canaryVa', 'n1'), (2, 'canary-v-2', NULL, 'n2'), (9, 'canary-v-3', 'canaryVb', 'n3')) AS v(id, ssn, name, note) WHERE users.id = v.id"},
@@ -8,7 +18,7 @@ var valuesShapes = []shape{
 	{sql: "UPDATE users SET ssn = v.ssn FROM (VALUES ($1, $2)) AS v(id, ssn) WHERE users.id = v.id::int", args: args("1", "canary-v-7")},
 	{sql: "UPDATE users SET ssn = v.ssn FROM (VALUES (1, 'canary-v-8')) AS v(id, ssn) WHERE users.id = v.id RETURNING *"},
 	{sql: "UPDATE users u SET ssn = v.ssn FROM (VALUES (1, 'canary-ssn-1', 'same'), (2, 'canary-v-9', 'other')) AS v(id, ssn, note) WHERE u.id = v.id AND u.ssn IS DISTINCT FROM v.ssn RETURNING u.id, v.ssn, v.note"},
-	{sql: "UPDATE users u SET name = v.name FROM (VALUES ('canaryAda', 'canaryAdaTwo')) AS v(old, name) WHERE u.note = 'first'"},
+	{sql: "UPDATE users u SET name = v.name FROM (VALUES ('x', 'canaryAdaTwo')) AS v(old, name) WHERE u.note = 'first'"},
 	{sql: "UPDATE users u SET name = COALESCE(v.name, u.name), ssn = CASE WHEN v.id = 1 THEN v.ssn ELSE u.ssn END FROM (VALUES (1, 'canary-v-10', NULL), (2, 'canary-v-11', 'canaryVc')) AS v(id, ssn, name) WHERE u.id = v.id"},
 	{sql: "UPDATE users SET dob = v.dob, num = v.num, salary = v.salary, doc = v.doc, tags = v.tags FROM (VALUES (1, '1987-06-10'::date, 42424210, 13579.30, '{\"canary\": 7}'::jsonb, '{canaryT,u}'::text[]), (2, '1987-06-11', 42424211, 13579, NULL, NULL)) AS v(id, dob, num, salary, doc, tags) WHERE users.id = v.id"},
 	{sql: "UPDATE users SET dob = v.dob::date, num = v.num::int FROM (VALUES (1, '1987-06-12', '42424212'), (2, $1, $2)) AS v(id, dob, num) WHERE users.id = v.id", args: args("1987-06-13", "42424213")},
@@ -46,7 +56,10 @@ var valuesShapes = []shape{
 
 	{sql: "WITH v(id, ssn) AS (VALUES (1, 'canary-w-1'), (2, $1)) UPDATE users SET ssn = v.ssn FROM v WHERE users.id = v.id", args: args("canary-w-2")},
 	{sql: "WITH v(id, ssn) AS (VALUES (50, 'canary-w-3'), (51, $1)) INSERT INTO users (id, ssn) SELECT id, ssn FROM v", args: args("canary-w-4")},
-	{sql: "WITH v(id, ssn) AS (VALUES (1, 'canary-w-5')), w AS (UPDATE users SET ssn = v.ssn FROM v WHERE users.id = v.id RETURNING users.id) SELECT w.id FROM w", refused: "0A000", hint: "ssn"},
+	{sql: "WITH v(id, ssn) AS (VALUES (1, 'canary-w-5')), w AS (UPDATE users SET ssn = v.ssn FROM v WHERE users.id = v.id RETURNING users.id) SELECT w.id, v.ssn FROM w, v"},
+	{sql: "WITH v(id, ssn) AS (VALUES (1, 'canary-w-6'), (50, $1)), w AS (UPDATE users SET ssn = v.ssn FROM v WHERE users.id = v.id RETURNING users.id) INSERT INTO users (id, ssn) SELECT v.id, v.ssn FROM v WHERE NOT EXISTS (SELECT 1 FROM w WHERE w.id = v.id)", args: args("canary-w-7")},
+	{sql: "WITH v(id, bio) AS (VALUES (1, 'canary-w-6'), (50, $1)), w AS (UPDATE users SET bio = v.bio FROM v WHERE users.id = v.id RETURNING users.id) INSERT INTO users (id, bio) SELECT v.id, v.bio FROM v WHERE NOT EXISTS (SELECT 1 FROM w WHERE w.id = v.id)", args: args("canary-w-7"), refused: "0A000", hint: "bio"},
+	{sql: "UPDATE users u SET name = v.name, ssn = v.ssn FROM (VALUES (1, 'canaryWa', 'canary-w-8'::varchar)) AS v(id, name, ssn) WHERE u.id = v.id RETURNING v.name, u.name, v.ssn, u.ssn"},
 	{sql: "WITH w AS (UPDATE users SET ssn = v.ssn FROM (VALUES (1, 'canary-w-5')) AS v(id, ssn) WHERE users.id = v.id RETURNING users.id, users.ssn) SELECT * FROM w"},
 	{sql: "INSERT INTO users (id, ssn, note) SELECT v.id, v.ssn, v.note FROM (VALUES (50, 'canary-i-1', 'a'), (51, $1, 'b')) AS v(id, ssn, note) RETURNING id, ssn", args: args("canary-i-2")},
 	{sql: "INSERT INTO users (id, ssn) SELECT * FROM (VALUES (50, 'canary-i-3'), (51, NULL)) AS v"},
@@ -107,9 +120,68 @@ var unnestShapes = []shape{
 	{sql: "UPDATE users SET ssn = u.ssn FROM unnest($1::int[], $2::text[]) AS u(id, ssn) WHERE users.id = u.id AND cardinality($2::text[]) > 0", args: args("{1}", "{canary-u-20}"), refused: "0A000", hint: "ssn"},
 	{sql: "MERGE INTO users t USING unnest($1::int[], $2::text[]) AS s(id, ssn) ON t.id = s.id WHEN MATCHED THEN UPDATE SET ssn = s.ssn WHEN NOT MATCHED THEN INSERT (id, ssn) VALUES (s.id, s.ssn)", args: args("{1,50}", "{canary-u-21,canary-u-22}")},
 	{sql: "MERGE INTO cards t USING unnest($1::int[], $2::text[]) AS s(id, n) ON t.id = s.id WHEN MATCHED THEN UPDATE SET number = s.n WHEN NOT MATCHED THEN INSERT (id, number) VALUES (s.id, s.n)", args: args("{30,50}", "{canary-6070,canary-6071}")},
-	{sql: "PREPARE p (int[], text[]) AS INSERT INTO users (id, ssn) SELECT * FROM unnest($1, $2); ", simple: true},
+	{sql: "PREPARE pv (int[], text[]) AS INSERT INTO users (id, ssn) SELECT * FROM unnest($1, $2)", simple: true},
 	{sql: "EXECUTE pu ('{50,51}', '{canary-u-23,canary-u-24}')", setup: []string{"PREPARE pu (int[], text[]) AS INSERT INTO users (id, ssn) SELECT * FROM unnest($1, $2)"}, simple: true},
 	{sql: "INSERT INTO users (id, ssn) SELECT x, y FROM unnest(ARRAY[50], ARRAY['canary-u-25']) AS u(x, y)", refused: "0A000", hint: "ssn"},
 	{sql: "INSERT INTO users (id, ssn) SELECT x, y FROM ROWS FROM (unnest($1::int[]), unnest($2::text[])) AS u(x, y)", args: args("{50}", "{canary-u-26}"), refused: "0A000", hint: "ssn"},
 	{sql: "INSERT INTO users (id, ssn) SELECT unnest($1::int[]), unnest($2::text[])", args: args("{50}", "{canary-u-26}"), refused: "0A000", hint: "ssn"},
+}
+
+// A driver that sends arrays and numbers in binary form writes rows of all kinds of keys.
+func TestADriverWritesSeveralRowsInBinaryForm(t *testing.T) {
+	r := versions[0].rig(t)
+	conn, err := pgx.Connect(t.Context(), r.Through)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	for _, c := range []struct {
+		sql  string
+		args []any
+	}{
+		{"INSERT INTO users (id, ssn, bio) SELECT * FROM unnest($1::int[], $2::text[], $3::text[])", []any{[]int32{60, 61, 62}, []*string{ref("canary-b-1"), nil, ref("canary-b-3")}, []string{"canary-b-4", "canary-b-5", "canary-b-6"}}},
+		{"UPDATE users u SET ssn = v.ssn, bio = v.bio FROM (VALUES ($1::int, $2::text, $3::text), ($4, $5, $6)) AS v(id, ssn, bio) WHERE u.id = v.id", []any{60, "canary-b-7", "canary-b-8", 61, "canary-b-9", nil}},
+		{"INSERT INTO cards (id, number) SELECT * FROM unnest($1::int[], $2::text[])", []any{[]int32{60, 61}, []string{"canary-b-10", "canary-b-11"}}},
+		{"UPDATE cards SET number = u.n FROM unnest($1::int[], $2::text[]) AS u(id, n) WHERE cards.id = u.id", []any{[]int32{61}, []string{"canary-b-12"}}},
+		{"MERGE INTO cards t USING (VALUES ($1::int, $2::text)) AS s(id, n) ON t.id = s.id WHEN MATCHED THEN UPDATE SET number = s.n", []any{60, "canary-b-13"}},
+		{"INSERT INTO patients (id, clinic, ssn) SELECT * FROM unnest($1::int[], $2::text[], $3::text[])", []any{[]int32{60, 61}, []string{"north", "south"}, []string{"canary-b-14", "canary-b-15"}}},
+	} {
+		if _, err := conn.Exec(t.Context(), c.sql, c.args...); err != nil {
+			t.Fatalf("%s: %v", c.sql, err)
+		}
+	}
+	assertNoCanary(t, "the leg to the server", r.Tap.Take())
+	rows, err := conn.Query(t.Context(), `SELECT id, ssn, bio FROM users WHERE id >= 60 UNION ALL SELECT id, ssn, NULL FROM patients WHERE id >= 60`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		var id int
+		var ssn, bio *string
+		err := row.Scan(&id, &ssn, &bio)
+		return fmt.Sprintln(id, deref(ssn), deref(bio)), err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	want := "60 canary-b-14 -\n60 canary-b-7 canary-b-8\n61 canary-b-15 -\n61 canary-b-9 -\n62 canary-b-3 canary-b-6\n"
+	if strings.Join(got, "") != want {
+		t.Errorf("got\n%swant\n%s", strings.Join(got, ""), want)
+	}
+	for id, want := range map[int]string{60: "canary-b-13", 61: "canary-b-12"} {
+		var number string
+		if err := conn.QueryRow(t.Context(), "SELECT number FROM cards WHERE id = $1", id).Scan(&number); err != nil || number != want {
+			t.Errorf("card %d is %s, %v", id, number, err)
+		}
+	}
+}
+
+func ref(s string) *string { return &s }
+
+func deref(s *string) string {
+	if s == nil {
+		return "-"
+	}
+	return *s
 }

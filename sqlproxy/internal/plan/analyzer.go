@@ -41,6 +41,8 @@ type analyzer struct {
 	// sources are VALUES and unnest by their nodes, and given the same in order.
 	sources map[any]*rowSource
 	given   []*rowSource
+	// flowing counts their columns that go into sealed ones.
+	flowing int
 	// drying counts the steps of the analysis that are under way and will be forgotten.
 	drying int
 	// ofTenant is set once the text for the server names the session's tenant.

@@ -231,7 +231,7 @@ func (e *edits) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
 			continue
 		}
 		c := e.cells[d.cell-1]
-		if !c.byParameter() && !(c.seals() && (in > 0 || e.repeats || c.ownKey() && highest > 0)) {
+		if !c.byParameter() && !(c.Tenant.isNull() && highest > 0) && !(c.seals() && (in > 0 || e.repeats || c.ownKey() && highest > 0)) {
 			continue
 		}
 		changed = true

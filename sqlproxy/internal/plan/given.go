@@ -95,7 +95,7 @@ func (a *analyzer) source(node any, rows [][]*pg.Node, array bool) *rowSource {
 // valuesSource returns the rowSource that VALUES is; nil where it is none: where its
 // rows are not all there, or are wanted for something else.
 func (a *analyzer) valuesSource(s *pg.SelectStmt, wants []want) *rowSource {
-	if a.view || s.WithClause != nil || len(s.SortClause) > 0 || s.LimitCount != nil || s.LimitOffset != nil || len(s.LockingClause) > 0 {
+	if a.view || len(s.SortClause) > 0 || s.LimitCount != nil || s.LimitOffset != nil || len(s.LockingClause) > 0 {
 		return nil
 	}
 	for _, w := range wants {
@@ -175,7 +175,10 @@ func (src *rowSource) flows() bool {
 // would be what they were before.
 func (g *given) converts() bool {
 	own := g.column.Type()
-	return g.oid != own.OID() && !(isText(g.oid) && isText(own.OID()))
+	if isText(g.oid) && isText(own.OID()) {
+		return false // what is too long is refused
+	}
+	return g.oid != own.OID() || own.Modifier() >= 0
 }
 
 // flow notes that an expression which is assigned to a sealed column gives it values of a rowSource. It
@@ -213,10 +216,11 @@ func (a *analyzer) castGiven(o origin, c *pg.TypeCast) origin {
 // flowsInto notes that a value goes into a sealed column, where it is of a rowSource and not sealed yet.
 func (a *analyzer) flowsInto(o origin, c *field.Column) {
 	g, own := o.givenBy(), c.Type().OID()
-	if g == nil || g.src.read || g.column != nil || o.cast != 0 && o.cast != own && !(isText(o.cast) && isText(own)) {
+	if g == nil || g.column != nil || o.cast != 0 && o.cast != own && !(isText(o.cast) && isText(own)) {
 		return
 	}
 	g.column, g.cast = c, o.cast != 0
+	a.flowing++
 	a.peeked = nil // what was seen before is not what will be read
 }
 
@@ -224,6 +228,18 @@ func (a *analyzer) flowsInto(o origin, c *field.Column) {
 func (a *analyzer) ahead(look func()) {
 	if a.refusal == nil {
 		a.dry(look)
+	}
+}
+
+// aheadOfWith looks for what statements of a WITH clause, which write, put from one of its queries into sealed
+// columns: once more as long as it finds something, because what it finds may let it get further.
+func (a *analyzer) aheadOfWith(sc *scope, w *pg.WithClause) {
+	writes := slices.ContainsFunc(w.GetCtes(), func(n *pg.Node) bool {
+		return n.GetCommonTableExpr().GetCtequery().GetSelectStmt() == nil
+	})
+	for found := -1; writes && a.drying == 0 && found != a.flowing; {
+		found = a.flowing
+		a.ahead(func() { a.with(sc, w) })
 	}
 }
 

@@ -130,7 +130,7 @@ func (a *analyzer) ownerOf(g *given, b bound, row int, other string, tenant bool
 		return Source{}, false, other
 	}
 	src = l.src
-	if src.Const != nil && src.Const.Null {
+	if src.isNull() {
 		if b.pin.sought {
 			return Source{}, true, ""
 		}
@@ -141,6 +141,12 @@ func (a *analyzer) ownerOf(g *given, b bound, row int, other string, tenant bool
 		return own.src, false, own.problem
 	}
 	src.Array, src.Sought = g.src.array, b.pin.sought
+	if src.Param != 0 {
+		src.Type = l.oid
+		if src.Type == 0 {
+			src.Type = a.givenType(b.pin.by)
+		}
+	}
 	if src.Const != nil && !src.Array && (src.Const.OID == pgtype.UnknownOID || b.pin.cast != 0) {
 		k := *src.Const
 		k.OID = b.pin.typ

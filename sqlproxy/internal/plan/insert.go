@@ -20,6 +20,7 @@ type insertion struct {
 }
 
 func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
+	a.aheadOfWith(sc, s.WithClause)
 	if q := s.SelectStmt.GetSelectStmt(); q != nil && len(q.ValuesLists) == 0 {
 		a.ahead(func() { a.aheadOfInsert(sc, s) })
 	}

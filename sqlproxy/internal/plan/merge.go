@@ -5,6 +5,7 @@ import (
 )
 
 func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) []column {
+	a.aheadOfWith(sc, s.WithClause)
 	a.ahead(func() { a.aheadOfMerge(sc, s) })
 	sc = a.with(sc, s.WithClause)
 	in := &scope{parent: sc}

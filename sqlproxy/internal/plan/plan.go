@@ -146,6 +146,9 @@ type Source struct {
 	// row ids: '42' is a number where that is one. 0 where it is not known. Of a value
 	// that is sealed it is the type that a text is cast to; 0 for no cast.
 	As uint32
+	// Type is the OID of the type that the server gives a parameter which the client leaves
+	// open; 0 where it is that of As.
+	Type uint32
 	// Array is set where the source is an array of tenants or row ids, of which each is
 	// that of the value at the same place of the array in From. Only with Seals.
 	Array bool
@@ -156,6 +159,9 @@ type Source struct {
 
 // IsZero reports whether the source is neither parameter nor constant.
 func (s Source) IsZero() bool { return s.Param == 0 && s.Const == nil }
+
+// isNull reports whether the source is the constant NULL.
+func (s Source) isNull() bool { return s.Const != nil && s.Const.Null }
 
 // Const is a constant of the text, as PostgreSQL read it.
 type Const struct {

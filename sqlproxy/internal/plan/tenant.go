@@ -111,6 +111,9 @@ func (a *analyzer) pin(sc *scope, conj []*pg.Node, only []*relation) (undo func(
 	sought := false
 	set := func(rel *relation, src Source) {
 		src.Sought = src.Sought || sought
+		if src.isNull() && !src.Sought {
+			return
+		}
 		if !rel.pinned && (only == nil || owns(only, rel)) {
 			rel.pinned, rel.tenant = true, src
 			pinned = append(pinned, rel)
@@ -175,8 +178,7 @@ func (a *analyzer) pinSides(sc *scope, x, y *pg.Node, only []*relation, set func
 }
 
 func (a *analyzer) pinValue(o origin, n *pg.Node, set func(*relation, Source)) {
-	src, ok := a.sourceOf(n, o.col.Type)
-	if ok && !(src.Const != nil && src.Const.Null) {
+	if src, ok := a.sourceOf(n, o.col.Type); ok {
 		set(o.rel, src)
 	}
 }

@@ -13,6 +13,7 @@ import (
 )
 
 func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) []column {
+	a.aheadOfWith(sc, s.WithClause)
 	if len(s.FromClause) > 0 {
 		a.ahead(func() { a.aheadOfUpdate(sc, s) })
 	}

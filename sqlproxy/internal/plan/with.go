@@ -25,6 +25,7 @@ func (a *analyzer) with(sc *scope, w *pg.WithClause) *scope {
 	if w == nil {
 		return sc
 	}
+	a.aheadOfWith(sc, w)
 	inner := &scope{parent: sc, ctes: map[string]*cte{}}
 	if w.Recursive {
 		return a.withRecursive(inner, w)

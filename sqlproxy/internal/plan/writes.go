@@ -25,13 +25,13 @@ type writing struct {
 func (a *analyzer) writing(sc *scope, n *pg.Node) []column {
 	switch {
 	case n.GetInsertStmt() != nil:
-		return a.insertStmt(sc, n.GetInsertStmt())
+		return severalTimes(a.insertStmt(sc, n.GetInsertStmt()))
 	case n.GetUpdateStmt() != nil:
-		return a.updateStmt(sc, n.GetUpdateStmt())
+		return severalTimes(a.updateStmt(sc, n.GetUpdateStmt()))
 	case n.GetDeleteStmt() != nil:
-		return a.deleteStmt(sc, n.GetDeleteStmt())
+		return severalTimes(a.deleteStmt(sc, n.GetDeleteStmt()))
 	case n.GetMergeStmt() != nil:
-		return a.mergeStmt(sc, n.GetMergeStmt())
+		return severalTimes(a.mergeStmt(sc, n.GetMergeStmt()))
 	}
 	a.refuse(&Refusal{
 		SQLState: "0A000", Position: -1, Message: "a query of WITH that is neither SELECT nor a statement that writes rows",

@@ -51,6 +51,7 @@ CREATE VIEW people_v AS SELECT id, org, ssn AS social, note FROM people;
 CREATE VIEW flat_v AS SELECT id, email FROM flat WHERE id > 0;
 CREATE VIEW defaulting AS SELECT id, email FROM flat;
 ALTER VIEW defaulting ALTER email SET DEFAULT '\x00';
+CREATE VIEW mixed AS SELECT f.id, f.email, v.x FROM flat f, (VALUES ('shown')) AS v (x);
 CREATE VIEW ruled AS SELECT id, email FROM flat;
 CREATE RULE r AS ON INSERT TO ruled DO INSTEAD NOTHING;
 CREATE FUNCTION touch() RETURNS void LANGUAGE sql AS 'UPDATE flat SET note = NULL';
@@ -307,6 +308,9 @@ func wShowSource(s Source) string {
 		out = "NULL"
 	case s.Const != nil:
 		out = fmt.Sprintf("%q:%d", s.Const.Text, s.Const.OID)
+	}
+	if s.Type != 0 {
+		out += ":" + strconv.Itoa(int(s.Type))
 	}
 	if s.Sought && s.Param != 0 {
 		out += " or nobody"

@@ -202,7 +202,11 @@ func (b *batch) value(s plan.Source) (Value, error) {
 			Message: fmt.Sprintf("there is no parameter $%d", s.Param),
 		}
 	case s.Param > 0:
-		return b.client[s.Param-1], nil
+		v := b.client[s.Param-1]
+		if v.OID == 0 {
+			v.OID = s.Type
+		}
+		return v, nil
 	}
 	return Value{}, nil
 }
