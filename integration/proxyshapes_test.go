@@ -20,6 +20,7 @@ var shapeGroups = []struct {
 	{"tenants", tenantShapes},
 	{"rows", rowShapes},
 	{"session", sessionShapes},
+	{"counted", countedShapes},
 	{"several statements", severalShapes},
 	{"types", typeShapes},
 	{"refused reads", refusedReads},
