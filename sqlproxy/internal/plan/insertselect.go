@@ -34,7 +34,8 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 			wants[j] = assign(&target{column: c, tenant: tenant.src, rowID: rowID.src, row: number})
 		}
 	}
-	cols := a.query(sc, q, wants)
+	cols, unknown := a.subquery(sc, q, wants)
+	a.counted(ins.writing, ins.columns, unknown, at)
 	if a.refusal != nil {
 		return
 	}

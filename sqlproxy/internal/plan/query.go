@@ -27,6 +27,12 @@ func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols 
 		cols, unknown = a.setOperation(sc, s, wants)
 	case len(s.ValuesLists) > 0:
 		cols = a.values(sc, s, wants)
+		unknown = slices.ContainsFunc(s.ValuesLists, func(row *pg.Node) bool {
+			return slices.ContainsFunc(row.GetList().GetItems(), isRowStar)
+		})
+		if unknown && anySealedColumn(cols) {
+			a.refuse(unknownColumns(-1))
+		}
 	default:
 		cols, unknown = a.simple(sc, s, wants)
 	}

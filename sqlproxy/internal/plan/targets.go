@@ -8,15 +8,11 @@ import (
 
 // targets reads a list of result columns: of SELECT or of RETURNING.
 func (a *analyzer) targets(sc *scope, list []*pg.Node, wants []want) []column {
-	cols, unknown := a.targetList(sc, list, wants)
-	if unknown && anySealedColumn(cols) {
-		a.refuse(unknownColumns(-1))
-	}
+	cols, _ := a.targetList(sc, list, wants)
 	return cols
 }
 
-// targetList is targets for callers that bear with columns that are not known
-// as long as none is sealed.
+// targetList is targets, and says too whether there are columns that are not known, beside which none may be sealed.
 func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []column, unknown bool) {
 	for i, n := range list {
 		if a.refusal != nil {
@@ -43,7 +39,7 @@ func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []
 				a.nameTarget(list, i, name)
 			}
 		}
-		cols = append(cols, column{name: name, origin: o})
+		cols, unknown = append(cols, column{name: name, origin: o}), unknown || isRowStar(t.GetVal())
 	}
 	if unknown && anySealedColumn(cols) {
 		a.refuse(unknownColumns(-1))

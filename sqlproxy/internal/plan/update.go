@@ -264,7 +264,8 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 		}
 	}
 	if sub != nil {
-		a.query(sc, sub, wants)
+		_, unknown := a.subquery(sc, sub, wants)
+		a.counted(set.writing, columns, unknown, at)
 	}
 	a.written(mark, row, at, set.tenant, set.rowID, set.several)
 }
