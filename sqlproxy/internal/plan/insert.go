@@ -76,7 +76,9 @@ func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) 
 	tenant, rowID := a.rowOwners(ins, row)
 	ins.tenants, ins.rowIDs = append(ins.tenants, tenant), append(ins.rowIDs, rowID)
 	number, mark := a.newRow(), a.mark()
-	a.countedRow(ins.writing, ins.columns, row, at)
+	if at := slices.IndexFunc(row, isRowStar); at >= 0 {
+		a.counted(sc, ins.writing, ins.columns, row[at].ProtoReflect(), locationOf(row[at]))
+	}
 	for j, n := range row {
 		if j >= len(ins.columns) {
 			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more expressions than target columns"})

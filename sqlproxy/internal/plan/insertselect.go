@@ -35,7 +35,9 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 		}
 	}
 	cols, unknown := a.subquery(sc, q, wants)
-	a.counted(ins.writing, ins.columns, unknown, at)
+	if unknown {
+		a.counted(sc, ins.writing, ins.columns, q.ProtoReflect(), at)
+	}
 	if a.refusal != nil {
 		return
 	}

@@ -16,8 +16,8 @@ var refusedWrites = []struct{ sql, says string }{
 	{"insert into people (id, org, ssn) values (1, 'a', 'x') on conflict (id) do update set (ssn, note) = (select 'secret-1', 'y')", "may be another tenant's"},
 
 	// Values that only the server can count are not seen to be for a sealed column.
-	{"insert into flat (id, email) select * from nowhere", "only the server can count"},
-	{"insert into flat (id, email) table nowhere", "only the server can count"},
+	{"insert into flat (id, email) select * from nowhere", `"nowhere" does not exist`},
+	{"insert into flat (id, email) table nowhere", `"nowhere" does not exist`},
 	{`insert into flat (id, email) select * from json_each_text('{"1": "secret-1"}')`, "only the server can count"},
 	{`insert into flat (id, email) select r.* from rows from (json_each_text('{"1": "secret-1"}')) r`, "only the server can count"},
 	{`insert into flat_v select * from json_each_text('{"1": "secret-1"}')`, "only the server can count"},
@@ -25,7 +25,7 @@ var refusedWrites = []struct{ sql, says string }{
 	{"insert into flat (id, email) select (row(1, 'secret-1')).*", "only the server can count"},
 	{"insert into flat (id, note, email) select (row(1, 'x')).*, 'secret-1'", "only the server can count"},
 	{"insert into flat (id, note, email) select (p).*, 'secret-1' from plain p", "only the server can count"},
-	{"insert into flat select *, 'secret-1' from nowhere", "only the server can count"},
+	{"insert into flat select *, 'secret-1' from nowhere", `"nowhere" does not exist`},
 	{"insert into flat (id, email) values ((row(1, 'secret-1')).*)", "only the server can count"},
 	{"insert into flat (id, note, email) values ((row(1, 'x')).*, 'secret-1')", "only the server can count"},
 	{"insert into flat (id, note, email) values (1, (row('x')).*, 'secret-1')", "only the server can count"},

@@ -264,8 +264,9 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 		}
 	}
 	if sub != nil {
-		_, unknown := a.subquery(sc, sub, wants)
-		a.counted(set.writing, columns, unknown, at)
+		if _, unknown := a.subquery(sc, sub, wants); unknown {
+			a.counted(sc, set.writing, columns, sub.ProtoReflect(), at)
+		}
 	}
 	a.written(mark, row, at, set.tenant, set.rowID, set.several)
 }
