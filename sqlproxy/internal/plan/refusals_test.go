@@ -1,10 +1,12 @@
 package plan_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 )
 
@@ -72,6 +74,41 @@ func TestRowsThatOnlyTheServerCountsPassWhereNothingIsSealed(t *testing.T) {
 		"update orders set (user_id, note) = (select (row(1, 'x')).*)",
 	} {
 		if p, err := plan.Analyze(worldContext(t), sql); err != nil || p.Touches {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// TestColumnsThatAreNotAsThePolicyHasThemAreRefused is about a database that is not ready, or holds rows as values.
+func TestColumnsThatAreNotAsThePolicyHasThemAreRefused(t *testing.T) {
+	t.Parallel()
+	conn := connectedTo(t, `CREATE TABLE users (id int PRIMARY KEY, ssn text, name bytea, pin bytea, email text);
+		CREATE TABLE people (id int PRIMARY KEY, ssn bytea, city text);
+		CREATE TABLE holder (id int, p people);
+		CREATE TABLE docs (id int, public_id uuid PRIMARY KEY, src text, body bytea GENERATED ALWAYS AS (src::bytea) STORED);
+		CREATE VIEW v_docs AS SELECT id FROM docs;
+		CREATE MATERIALIZED VIEW members AS SELECT id, ssn FROM people;`)
+	snapshot, err := catalog.Load(context.Background(), querier{conn}, worldPolicy(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &plan.Context{Catalog: snapshot, Path: []string{"pg_catalog", "public"}}
+	for _, sql := range []string{
+		"select ssn from users", "select * from users", "select id from users where ssn = 'x'", "insert into users (id, ssn) values (1, 'x')",
+		"insert into users values (1, 'x')", "update users set ssn = 'x'", "update users set email = ssn", "insert into users (id) values (1) returning *",
+		"copy users from stdin", "copy users (id, ssn) to stdout",
+		"select p from holder", "select (p).ssn from holder", "select (p).* from holder", "insert into holder values (1, row(1, 'x', 'y'))",
+		"update holder set p.ssn = 'x'", "select id from holder where p is not null", "copy holder from stdin", "copy holder to stdout",
+		"insert into docs (id, body) values (1, 'x')", "select body from docs", "select * from members", "select id from members",
+	} {
+		_, err := plan.Analyze(c, sql)
+		var r *plan.Refusal
+		if !errors.As(err, &r) || r.SQLState != "0A000" {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, sql := range []string{"select id, email from users", "insert into users (id, name) values (1, 'x')", "select id from v_docs"} {
+		if _, err := plan.Analyze(c, sql); err != nil {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
