@@ -188,6 +188,14 @@ func (w want) changes() bool {
 	return w.kind == wantAssign || w.kind == wantCompare || w.target != nil
 }
 
+// sealed is the column whose values stand in such a place.
+func (w want) sealed() *field.Column {
+	if w.target != nil {
+		return w.target.column
+	}
+	return w.compare.column
+}
+
 // target is a cell that is written.
 type target struct {
 	column        *field.Column

@@ -79,11 +79,10 @@ func (a *analyzer) omitted(ins *insertion, at int) {
 func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) {
 	tenant, rowID := a.rowOwners(sc, ins, row)
 	ins.tenants, ins.rowIDs = append(ins.tenants, tenant), append(ins.rowIDs, rowID)
-	if ins.table != nil && slices.ContainsFunc(row, several) {
-		a.refuse(unknownColumns(at))
-		return
-	}
 	number, mark := a.newRow(), a.mark()
+	if at := slices.IndexFunc(row, isRowStar); at >= 0 {
+		a.counted(sc, ins.writing, ins.columns, row[at].ProtoReflect(), locationOf(row[at]))
+	}
 	own := &owners{writing: ins.writing, tenant: tenant, rowID: rowID, several: func(o origin) string {
 		if sc.once(o) {
 			return ""

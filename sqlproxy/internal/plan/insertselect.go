@@ -110,7 +110,10 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 		}
 	}
 	cols, unknown := a.subquery(sc, q, wants)
-	if a.refusal != nil || !a.counted(ins, len(cols), unknown, at) {
+	if unknown {
+		a.counted(sc, ins.writing, ins.columns, q.ProtoReflect(), at)
+	}
+	if a.refusal != nil || !a.enough(ins, len(cols), at) {
 		return
 	}
 	a.written(mark, number, at, tenant, rowID, severalRows(leaves))
@@ -122,15 +125,10 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 	}
 }
 
-// counted refuses queries of which it is not known what they give a sealed column.
-func (a *analyzer) counted(ins *insertion, n int, unknown bool, at int) bool {
+// enough refuses queries that give a sealed column nothing.
+func (a *analyzer) enough(ins *insertion, n, at int) bool {
 	for j, i := range ins.columns {
-		switch {
-		case ins.sealed(i) == nil:
-		case unknown:
-			a.refuse(unknownColumns(at))
-			return false
-		case j >= n:
+		if j >= n && ins.sealed(i) != nil {
 			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more target columns than expressions"})
 			return false
 		}

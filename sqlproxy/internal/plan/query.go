@@ -26,7 +26,13 @@ func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols 
 	case s.Op != pg.SetOperation_SETOP_NONE:
 		cols, unknown = a.setOperation(sc, s, wants)
 	case len(s.ValuesLists) > 0:
-		cols, unknown = a.values(sc, s, wants), hasSeveral(s.ValuesLists)
+		cols = a.values(sc, s, wants)
+		unknown = slices.ContainsFunc(s.ValuesLists, func(row *pg.Node) bool {
+			return slices.ContainsFunc(row.GetList().GetItems(), isRowStar)
+		})
+		if unknown && anySealedColumn(cols) {
+			a.refuse(unknownColumns(-1))
+		}
 	default:
 		cols, unknown = a.simple(sc, s, wants)
 	}
@@ -39,9 +45,8 @@ func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols 
 	if s.IntoClause != nil {
 		a.into(cols, s)
 	}
-	if unknown && slices.ContainsFunc(wants, want.changes) {
-		// What is meant for a sealed column might be another than the analysis takes it for.
-		a.refuse(unknownColumns(a.firstLocation(s)))
+	if i := slices.IndexFunc(wants, want.changes); unknown && i >= 0 {
+		a.uncounted(outer, wants[i].sealed(), s.ProtoReflect(), a.firstLocation(s))
 	}
 	return cols, unknown
 }
@@ -166,10 +171,6 @@ func (a *analyzer) peekColumn(sc *scope, rows []*pg.Node, i int) origin {
 		}
 	}
 	return origin{}
-}
-
-func hasSeveral(rows []*pg.Node) bool {
-	return slices.ContainsFunc(rows, func(row *pg.Node) bool { return slices.ContainsFunc(row.GetList().GetItems(), several) })
 }
 
 func valuesName(i int) string { return "column" + itoa(i+1) }

@@ -8,15 +8,11 @@ import (
 
 // targets reads a list of result columns: of SELECT or of RETURNING.
 func (a *analyzer) targets(sc *scope, list []*pg.Node, wants []want) []column {
-	cols, unknown := a.targetList(sc, list, wants)
-	if unknown && anySealedColumn(cols) {
-		a.refuse(unknownColumns(-1))
-	}
+	cols, _ := a.targetList(sc, list, wants)
 	return cols
 }
 
-// targetList is targets for callers that bear with columns that are not known
-// as long as none is sealed.
+// targetList is targets, and says too whether there are columns that are not known, beside which none may be sealed.
 func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []column, unknown bool) {
 	for i, n := range list {
 		if a.refusal != nil {
@@ -54,18 +50,6 @@ func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []
 		a.refuse(unknownColumns(-1))
 	}
 	return cols, unknown
-}
-
-// expands reports whether an expression is (…).*, which stands for as many values as its type has.
-func expands(n *pg.Node) bool {
-	list := n.GetAIndirection().GetIndirection()
-	return len(list) > 0 && list[len(list)-1].GetAStar() != nil
-}
-
-// several reports whether an item of a row may be several values: (…).* and t.* are.
-func several(n *pg.Node) bool {
-	f := n.GetColumnRef().GetFields()
-	return expands(n) || len(f) > 0 && f[len(f)-1].GetAStar() != nil
 }
 
 // unnames reports whether what was rewritten in an expression takes from its

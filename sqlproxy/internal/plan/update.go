@@ -326,7 +326,9 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 		}
 	}
 	if sub != nil {
-		a.query(sc, sub, wants)
+		if _, unknown := a.subquery(sc, sub, wants); unknown {
+			a.counted(sc, set.writing, columns, sub.ProtoReflect(), at)
+		}
 	}
 	a.written(mark, row, at, set.tenant, set.rowID, set.several)
 }
