@@ -142,7 +142,7 @@ func TestASplitQueryMayRunCode(t *testing.T) { compareSplits(t, beside, splitsBe
 func compareSplits(t *testing.T, ddl string, tests []splitTest) {
 	direct, _ := sealed(t, &relay.Config{})
 	r, recorded := record(t, direct)
-	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t))})
+	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t)).SplitAll()})
 	twin := testpg.DSN(t)
 	mustExec(t, connect(t, twin, pgx.QueryExecModeSimpleProtocol), twinDDL+";"+ddl+";"+someRows)
 	mustExec(t, connect(t, direct, pgx.QueryExecModeSimpleProtocol), ddl)
@@ -174,7 +174,7 @@ func TestAStarMayStandForNewColumns(t *testing.T) {
 	ctx := context.Background()
 	direct, _ := sealed(t, &relay.Config{})
 	r, recorded := record(t, direct)
-	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t))})
+	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t)).SplitAll()})
 	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
 	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
 	mustExec(t, conn, someRows)
@@ -220,7 +220,7 @@ func TestAStarMayStandForNewColumns(t *testing.T) {
 
 // A value that does not open ends a split Query like another: in full, and with no statement left.
 func TestASplitQueryMayNotOpen(t *testing.T) {
-	raw, through := spoiled(t)
+	raw, through := spoiledAs(t, relay.NewShared(patients(t), newCipher(t)).SplitAll())
 	for _, f := range []struct{ steps, want string }{
 		{"Q " + bad + "|bind", "E XX001, Z I, E 26000, Z I"},
 		{"Q BEGIN|Q " + bad + "|Q ROLLBACK|bind", "C BEGIN, Z T, E XX001, Z E, C ROLLBACK, Z I, E 26000, Z I"},
@@ -235,6 +235,34 @@ func TestASplitQueryMayNotOpen(t *testing.T) {
 	}
 	if got := stands(t, raw); got != untouched {
 		t.Errorf("the tables hold %q", got)
+	}
+}
+
+// A text whose result was small is not split, until it is not small any more.
+func TestSmallResultsAreNotSplit(t *testing.T) {
+	direct, _ := sealed(t, &relay.Config{})
+	r, recorded := record(t, direct)
+	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t))})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	for i := range 100 {
+		mustExec(t, conn, fmt.Sprintf("INSERT INTO patients (id, ssn, note) VALUES (%d, 'canary-%d', 'n')", i, i))
+	}
+	for i, step := range []struct{ sql, sent string }{
+		{"SELECT ssn FROM patients WHERE id < 1 AND note = 'n'", "PBDECCS"},
+		{"SELECT ssn FROM patients WHERE id < 2 AND note = 'n'", "Q"},
+		{"SELECT ssn FROM patients WHERE id < 98 AND note <> 'no n'", "PBDECCS"}, // another text
+		{"SELECT ssn FROM patients WHERE id < 99 AND note <> 'mm'", "PBDECCS"},
+		{"SELECT ssn FROM patients WHERE id < 100 AND note = 'n'", "Q"},
+		{"SELECT ssn FROM patients WHERE id < 100 AND note = 'n'", "PBDECCS"},
+		{"SELECT ssn FROM patients WHERE id < 3 AND note = 'n'", "PBDECCS"},
+		{"SELECT ssn FROM patients WHERE id < 100 AND note = ''", "Q"},
+		{"SELECT ssn FROM patients WHERE id < 3 AND note = 'n'", "Q"},
+	} {
+		r.types()
+		mustExec(t, conn, step.sql)
+		if sent := r.types(); i > 0 && sent != step.sent {
+			t.Errorf("%d: sent %s, want %s", i, sent, step.sent)
+		}
 	}
 }
 
