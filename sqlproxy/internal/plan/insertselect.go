@@ -45,8 +45,8 @@ func (a *analyzer) rowsOfQuery(sc *scope, ins *insertion, q *pg.SelectStmt, tena
 			continue
 		}
 		own := &owners{writing: ins.writing, tenant: tenant, rowID: rowID}
-		own.tenant.rows = ins.alongWith(cols, o, tenant, ins.tenantAt())
-		own.rowID.rows = ins.alongWith(cols, o, rowID, ins.rowIDAt())
+		own.tenant.rows = ins.alongWith(cols, o, ins.tenantAt())
+		own.rowID.rows = ins.alongWith(cols, o, ins.rowIDAt())
 		once := o.once
 		own.several = func(origin) string {
 			if once {
@@ -71,9 +71,9 @@ func (ins *insertion) anything() []want {
 }
 
 // alongWith reads what the query gives the target's column at beside o as a column of the same row of VALUES or unnest.
-func (ins *insertion) alongWith(cols []column, o origin, own owner, at int) []givenPin {
+func (ins *insertion) alongWith(cols []column, o origin, at int) []givenPin {
 	j := slices.Index(ins.columns, at)
-	if own.problem == "" || at < 0 || j < 0 || j >= len(cols) || ins.base(at) == nil {
+	if at < 0 || j < 0 || j >= len(cols) || ins.base(at) == nil {
 		return nil
 	}
 	if p, ok := cols[j].origin.pin(ins.base(at).Type); ok && p.of == o.rel {
