@@ -109,15 +109,30 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 			wants[j] = assign(&target{column: c, tenant: tenant.src, rowID: rowID.src, row: number})
 		}
 	}
-	cols := a.query(sc, q, wants)
+	cols, unknown := a.subquery(sc, q, wants)
 	if a.refusal != nil {
 		return
 	}
+	a.missing(ins, cols, unknown, at)
 	a.written(mark, number, at, tenant, rowID, severalRows(leaves))
 	a.keepsRows(ins, rows, leaves, mark, number, at)
 	for j, i := range ins.columns {
 		if j < len(cols) && wants[j].kind == wantOutput {
 			a.passedOn(ins, cols, j, i, tenant, rowID, at)
+		}
+	}
+}
+
+// missing checks the sealed columns for which the analysis finds nothing in the query: it
+// gives them what only the server knows, or they get the server's default.
+func (a *analyzer) missing(ins *insertion, cols []column, unknown bool, at int) {
+	for j, i := range ins.columns {
+		switch c := ins.sealed(i); {
+		case c == nil:
+		case unknown:
+			a.refuse(unknownColumns(at))
+		case j >= len(cols):
+			a.serverDefault(ins.writing, i, at)
 		}
 	}
 }

@@ -326,7 +326,10 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 		}
 	}
 	if sub != nil {
-		a.query(sc, sub, wants)
+		cols, unknown := a.subquery(sc, sub, wants)
+		if (unknown || len(cols) != len(columns)) && slices.ContainsFunc(columns, func(i int) bool { return set.sealed(i) != nil }) {
+			a.refuse(unknownColumns(at))
+		}
 	}
 	a.written(mark, row, at, set.tenant, set.rowID, set.several)
 }
