@@ -113,7 +113,7 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 	if a.refusal != nil {
 		return
 	}
-	a.missing(ins, cols, unknown, at)
+	a.missing(ins, cols, unknown && saysValues(q), at)
 	a.written(mark, number, at, tenant, rowID, severalRows(leaves))
 	a.keepsRows(ins, rows, leaves, mark, number, at)
 	for j, i := range ins.columns {
@@ -135,6 +135,17 @@ func (a *analyzer) missing(ins *insertion, cols []column, unknown bool, at int) 
 			a.serverDefault(ins.writing, i, at)
 		}
 	}
+}
+
+// saysValues reports whether a query has constants or parameters, which may be meant for sealed columns.
+func saysValues(q *pg.SelectStmt) bool {
+	return contains(q, func(m proto.Message) bool {
+		switch m.(type) {
+		case *pg.A_Const, *pg.ParamRef:
+			return true
+		}
+		return false
+	})
 }
 
 // keepsDuplicates refuses UNION and its kin without ALL for sealed columns:
