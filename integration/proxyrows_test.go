@@ -124,6 +124,7 @@ var unnestShapes = []shape{
 	{sql: "EXECUTE pu ('{50,51}', '{canary-u-23,canary-u-24}')", setup: []string{"PREPARE pu (int[], text[]) AS INSERT INTO users (id, ssn) SELECT * FROM unnest($1, $2)"}, simple: true},
 	{sql: "INSERT INTO users (id, ssn) SELECT x, y FROM unnest(ARRAY[50], ARRAY['canary-u-25']) AS u(x, y)", refused: "0A000", hint: "ssn"},
 	{sql: "INSERT INTO users (id, ssn) SELECT x, y FROM ROWS FROM (unnest($1::int[]), unnest($2::text[])) AS u(x, y)", args: args("{50}", "{canary-u-26}"), refused: "0A000", hint: "ssn"},
+	{sql: "INSERT INTO users (id, ssn) SELECT * FROM json_each_text($1)", args: args(`{"50": "canary-u-27"}`), refused: "0A000"},
 	{sql: "INSERT INTO users (id, ssn) SELECT unnest($1::int[]), unnest($2::text[])", args: args("{50}", "{canary-u-26}"), refused: "0A000", hint: "ssn"},
 }
 

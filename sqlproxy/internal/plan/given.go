@@ -315,7 +315,7 @@ func sameBound(x, y *bound) bool {
 // boundBy gives the owner of the rows that a value of a rowSource gets into.
 func (own owner) boundBy(o origin) (b bound, problem string) {
 	for i := range own.rows {
-		if p := &own.rows[i]; p.by.src == o.given.src && (p.of == nil || p.of == o.rel) {
+		if p := &own.rows[i]; p.of == nil || p.of == o.rel {
 			return bound{pin: p}, ""
 		}
 	}

@@ -144,14 +144,14 @@ func (a *analyzer) rowOwners(sc *scope, ins *insertion, row []*pg.Node) (tenant,
 	if ins.table.RowID() != "" {
 		rowID = a.rowIDValue(ins.writing, value(ins.rowIDAt()))
 	}
-	tenant.rows = a.ownerColumn(sc, ins, tenant, ins.tenantAt(), value(ins.tenantAt()))
-	rowID.rows = a.ownerColumn(sc, ins, rowID, ins.rowIDAt(), value(ins.rowIDAt()))
+	tenant.rows = a.ownerColumn(sc, ins, ins.tenantAt(), value(ins.tenantAt()))
+	rowID.rows = a.ownerColumn(sc, ins, ins.rowIDAt(), value(ins.rowIDAt()))
 	return tenant, rowID
 }
 
 // ownerColumn reads what a row has in its tenant column or bound id as a column of VALUES or unnest.
-func (a *analyzer) ownerColumn(sc *scope, ins *insertion, own owner, at int, n *pg.Node) []givenPin {
-	if own.problem == "" || n == nil || at < 0 || ins.base(at) == nil {
+func (a *analyzer) ownerColumn(sc *scope, ins *insertion, at int, n *pg.Node) []givenPin {
+	if n == nil || at < 0 || ins.base(at) == nil {
 		return nil
 	}
 	if p, ok := a.givenPinOf(sc, n, ins.base(at).Type); ok {

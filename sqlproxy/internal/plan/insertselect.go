@@ -45,8 +45,8 @@ func (a *analyzer) rowsOfQuery(sc *scope, ins *insertion, q *pg.SelectStmt, tena
 			continue
 		}
 		own := &owners{writing: ins.writing, tenant: tenant, rowID: rowID}
-		own.tenant.rows = ins.alongWith(cols, o, tenant, ins.tenantAt())
-		own.rowID.rows = ins.alongWith(cols, o, rowID, ins.rowIDAt())
+		own.tenant.rows = ins.alongWith(cols, o, ins.tenantAt())
+		own.rowID.rows = ins.alongWith(cols, o, ins.rowIDAt())
 		once := o.once
 		own.several = func(origin) string {
 			if once {
@@ -71,9 +71,9 @@ func (ins *insertion) anything() []want {
 }
 
 // alongWith reads what the query gives the target's column at beside o as a column of the same row of VALUES or unnest.
-func (ins *insertion) alongWith(cols []column, o origin, own owner, at int) []givenPin {
+func (ins *insertion) alongWith(cols []column, o origin, at int) []givenPin {
 	j := slices.Index(ins.columns, at)
-	if own.problem == "" || at < 0 || j < 0 || j >= len(cols) || ins.base(at) == nil {
+	if at < 0 || j < 0 || j >= len(cols) || ins.base(at) == nil {
 		return nil
 	}
 	if p, ok := cols[j].origin.pin(ins.base(at).Type); ok && p.of == o.rel {
@@ -113,9 +113,10 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 	if unknown {
 		a.counted(sc, ins.writing, ins.columns, q.ProtoReflect(), at)
 	}
-	if a.refusal != nil || !a.enough(ins, len(cols), at) {
+	if a.refusal != nil {
 		return
 	}
+	a.missing(ins, len(cols), at)
 	a.written(mark, number, at, tenant, rowID, severalRows(leaves))
 	a.keepsRows(ins, rows, leaves, mark, number, at)
 	for j, i := range ins.columns {
@@ -125,15 +126,13 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 	}
 }
 
-// enough refuses queries that give a sealed column nothing.
-func (a *analyzer) enough(ins *insertion, n, at int) bool {
-	for j, i := range ins.columns {
-		if j >= n && ins.sealed(i) != nil {
-			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more target columns than expressions"})
-			return false
+// missing checks the sealed columns that a query has nothing for: they get the server's default.
+func (a *analyzer) missing(ins *insertion, n, at int) {
+	for _, i := range ins.columns[min(n, len(ins.columns)):] {
+		if ins.sealed(i) != nil {
+			a.serverDefault(ins.writing, i, at)
 		}
 	}
-	return true
 }
 
 // keepsDuplicates refuses UNION and its kin without ALL for sealed columns:

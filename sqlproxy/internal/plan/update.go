@@ -326,7 +326,7 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 		}
 	}
 	if sub != nil {
-		if _, unknown := a.subquery(sc, sub, wants); unknown {
+		if cols, unknown := a.subquery(sc, sub, wants); unknown || len(cols) != len(columns) {
 			a.counted(sc, set.writing, columns, sub.ProtoReflect(), at)
 		}
 	}

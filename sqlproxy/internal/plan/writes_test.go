@@ -38,6 +38,7 @@ CREATE VIEW parent_v AS SELECT id, secret FROM parent;
 CREATE TABLE pkeyed (id int PRIMARY KEY, secret bytea) PARTITION BY RANGE (id);
 CREATE TABLE pkeyed_1 PARTITION OF pkeyed FOR VALUES FROM (0) TO (1000);
 CREATE TABLE bound (id int PRIMARY KEY, v bytea, w bytea, note text);
+CREATE TABLE dated (day date PRIMARY KEY, v bytea);
 CREATE TABLE serials (id serial PRIMARY KEY, v bytea);
 CREATE TABLE withdefault (id int PRIMARY KEY, v bytea DEFAULT '\x00', w bytea, note text DEFAULT 'x');
 CREATE TABLE gentenant (id int PRIMARY KEY, org text DEFAULT 'a', v bytea);
@@ -92,6 +93,7 @@ func wPolicy(t testing.TB) *field.Policy {
 		{Name: "parent", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "secret", "text", wRowKey)}},
 		{Name: "pkeyed", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "secret", "text", wRowKey)}},
 		{Name: "bound", Tenant: byDefault, RowID: "id", Columns: []field.ColumnConfig{wColumn(t, "v", "text"), wColumn(t, "w", "text")}},
+		{Name: "dated", Tenant: byDefault, RowID: "day", Columns: []field.ColumnConfig{wColumn(t, "v", "text")}},
 		{Name: "serials", Tenant: byDefault, RowID: "id", Columns: []field.ColumnConfig{wColumn(t, "v", "text")}},
 		{Name: "withdefault", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "v", "text"), wColumn(t, "w", "text")}},
 		{Name: "gentenant", Tenant: byColumn, Columns: []field.ColumnConfig{wColumn(t, "v", "text")}},
