@@ -76,12 +76,27 @@ type keyColumn struct {
 type row struct {
 	key    []any
 	values [][]byte
+	// plain are the values of plain columns, each as Cipher.SealRows takes it: on PostgreSQL a
+	// field.Binary, elsewhere what the driver gives; nil for NULL.
+	plain []any
+	// beside are the columns that are only read, as text; nil for NULL.
+	beside []*string
 }
 
 // change is a row with its new values; fresh[i] is nil where values[i] stays.
+// A row is written only if all that was read and is to be replaced, and the plain values that fresh
+// ones were made of, are still as they were.
 type change struct {
 	row
 	fresh [][]byte
+	// plainTo is what becomes of the plain values: nil for all stay.
+	plainTo []plainEdit
+}
+
+// plainEdit is what becomes of a value in clear.
+type plainEdit struct {
+	set   bool   // else it stays
+	value []byte // the PostgreSQL binary form of the column's type; nil is NULL
 }
 
 // name says which row it is.

@@ -1,0 +1,14 @@
+package rotate
+
+import (
+	"context"
+	"fmt"
+)
+
+// newWork makes what a worker does for job. It may ask the KMS and the key store.
+func newWork(ctx context.Context, cfg *Config, job *Job) (work, error) {
+	switch job.Kind {
+	case Rewrap, Reseal, Seal, Unseal, Verify, Overwrite:
+	}
+	return nil, fmt.Errorf("rotate: unknown kind of job %q", job.Kind)
+}
