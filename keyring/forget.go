@@ -117,7 +117,9 @@ func (k *Keyring) ForgetKeys(ids ...envelope.KeyID) {
 func (k *Keyring) ForgetTenant(tenant string) {
 	k.forgotten.note() // which keys are the tenant's is not known of those being loaded
 	of := func(key *envelope.Key) bool { return key == nil || key.Tenant() == tenant }
-	k.held.ForgetFunc(func(_ envelope.KeyID, h *heldKey) bool { return h == nil || h.Tenant() == tenant && h.purpose != PurposeStore })
+	k.held.ForgetFunc(func(_ envelope.KeyID, h *heldKey) bool {
+		return h == nil || h.Tenant() == tenant && h.purpose != PurposeStore
+	})
 	k.current.ForgetFunc(func(o owner, _ *envelope.KeyID) bool { return o.tenant == tenant && o.purpose != PurposeStore })
 	k.writers.ForgetFunc(func(r writerRef, _ *envelope.Key) bool { return r.tenant == tenant })
 	k.readers.ForgetFunc(func(_ readerRef, key *envelope.Key) bool { return of(key) })

@@ -111,6 +111,33 @@ type Watcher interface {
 	Watch(ctx context.Context, changed func(ids []envelope.KeyID), gap func(reason error)) error
 }
 
+// Restorer is a store that takes records back from an export.
+type Restorer interface {
+	// Restore is [Store.Create] of records that keep their CreatedAt and
+	// ChangedAt.
+	Restore(ctx context.Context, records []Record) ([]Record, error)
+}
+
+// Export is a copy of keys that somebody took. They are wrapped in it as they are
+// in the store.
+type Export struct {
+	ID     envelope.KeyID // of the export; random
+	At     time.Time      // by the store's clock; set by the store
+	By     string         // who took it
+	To     string         // where to
+	Tenant string         // whose keys; "" for all
+	Keys   int64          // how many records; 0 while it is written, or where it broke off
+	Digest string         // the file's last line has it, in hex; "" like Keys
+}
+
+// Ledger is a store that remembers exports.
+type Ledger interface {
+	// SaveExport notes e, or where its ID is noted already, its Keys and Digest.
+	SaveExport(ctx context.Context, e Export) error
+	// Exports returns all exports, the oldest first.
+	Exports(ctx context.Context) ([]Export, error)
+}
+
 // Filter narrows a List. Zero fields do not narrow.
 type Filter struct {
 	Tenant  string

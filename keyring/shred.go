@@ -125,6 +125,7 @@ func (k *Keyring) end(ctx context.Context, tenant string, to State, by, reason s
 	if err != nil {
 		return err
 	}
+	reason = cmp.Or(reason, "shredded")
 	for _, p := range tenantPurposes {
 		for pass := 1; ; pass++ {
 			again, err := k.endOnce(ctx, a, p, tenant, to, by, reason)
@@ -177,7 +178,7 @@ func (k *Keyring) block(ctx context.Context, p Purpose, tenant string, list []Re
 		}
 		version = last.Version + 1
 	}
-	mark := Record{Tenant: tenant, Purpose: p, Version: version, State: Destroyed, ChangedBy: by, Reason: cmp.Or(reason, "shredded")}
+	mark := Record{Tenant: tenant, Purpose: p, Version: version, State: Destroyed, ChangedBy: by, Reason: reason}
 	_, _ = rand.Read(mark.ID[:]) // never fails: crypto/rand
 	stands, err := k.cfg.Store.Create(ctx, []Record{mark})
 	if err != nil {

@@ -29,6 +29,7 @@ type Store struct {
 	records map[envelope.KeyID]keyring.Record
 	places  map[place]envelope.KeyID
 	newest  map[place]uint32 // by place with version 0
+	exports []keyring.Export
 	watches map[int]watch
 	watched int // numbers the watches
 }
