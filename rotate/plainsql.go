@@ -180,7 +180,7 @@ func (p *plainSQL) update(t *target, c *change) (string, []any, error) {
 				return "", nil, fmt.Errorf("%s.%s, row %s: %w", t.name, column.name, t.rowName(c.row), err)
 			}
 		}
-		sets, set = append(sets, p.quote(column.name)+" = ?"), append(set, driverValue(to))
+		sets, set = append(sets, p.quote(column.name)+" = ?"), append(set, to)
 	}
 	if sets == nil {
 		return "", nil, nil
@@ -198,18 +198,4 @@ func orNil(b []byte) any {
 		return nil
 	}
 	return b
-}
-
-// driverValue is a natural value as drivers take it: what is none of theirs goes as text.
-func driverValue(v any) any {
-	switch v := v.(type) {
-	case fmt.Stringer:
-		if _, ok := v.(interface{ UnixNano() int64 }); ok {
-			return v // a time
-		}
-		return v.String()
-	case uint32:
-		return int64(v)
-	}
-	return v
 }
