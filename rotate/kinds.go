@@ -8,7 +8,9 @@ import (
 // newWork makes what a worker does for job. It may ask the KMS and the key store.
 func newWork(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	switch job.Kind {
-	case Rewrap, Reseal, Seal, Unseal, Verify, Overwrite:
+	case Rewrap:
+		return newRewrap(ctx, cfg, job)
+	case Reseal, Seal, Unseal, Verify, Overwrite:
 	}
 	return nil, fmt.Errorf("rotate: unknown kind of job %q", job.Kind)
 }
