@@ -38,7 +38,11 @@ func (c *converter) convert(code byte, plain []byte) ([]byte, error) {
 	if c.text, err = from.AppendText(c.text[:0], plain); err != nil {
 		return nil, err
 	}
-	fresh, err := c.to.EncodeText(nil, string(c.text))
+	text := c.text
+	if from.String() == "bpchar" { // its cast to text drops the padding
+		text = bytes.TrimRight(text, " ")
+	}
+	fresh, err := c.to.EncodeText(nil, string(text))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math"
 	"strconv"
 
@@ -21,6 +22,7 @@ type verify struct {
 	table     *field.Table
 	tenant    string
 	tenantAt  string
+	seed      string
 	sample    uint64 // rows whose hash is at most this are opened
 	destroyed bool   // values of destroyed keys are expected
 
@@ -58,7 +60,7 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 		return nil, err
 	}
 	v := &verify{
-		sealedPage: page, table: job.Table, tenant: job.Tenant, tenantAt: tenantAt, sample: sample, destroyed: destroyed,
+		sealedPage: page, table: job.Table, tenant: job.Tenant, tenantAt: tenantAt, seed: job.Options["seed"], sample: sample, destroyed: destroyed,
 		tally: newTally(columns), copies: map[[tagSize]byte]int{},
 	}
 	for _, c := range columns {
@@ -138,6 +140,7 @@ func (v *verify) inSample(r *row) bool {
 		return true
 	}
 	h := fnv.New64a()
+	io.WriteString(h, v.seed) //nolint:errcheck // a hash takes all
 	for _, k := range r.key {
 		fmt.Fprintf(h, "%v\x00", k)
 	}
