@@ -1,7 +1,10 @@
 package rotate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -109,4 +112,20 @@ func counted(to []count, counts ...count) []count {
 		}
 	}
 	return to
+}
+
+// withPolicy makes the columns' declarations part of the job's identity: an open job is joined by those only who
+// mean the same by it.
+func withPolicy(job *Job, columns []*field.Column) {
+	h := sha256.New()
+	for _, c := range columns {
+		t := c.Table()
+		fmt.Fprintf(h, "%q %q %v %d %v %d %v %v %q %q\n", c.Field(), c.Name(), c.Type(), c.Suite(), c.Mode(), c.Pad(), c.Flags(),
+			c.Scope(), c.Domain(), t.RowID())
+	}
+	job.Options = maps.Clone(job.Options)
+	if job.Options == nil {
+		job.Options = map[string]string{}
+	}
+	job.Options["policy"] = hex.EncodeToString(h.Sum(nil)[:8])
 }

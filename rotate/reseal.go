@@ -48,6 +48,7 @@ func newReseal(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if err != nil {
 		return nil, err
 	}
+	withPolicy(job, columns)
 	tenantAt, err := tenantColumn(job)
 	if err != nil {
 		return nil, err

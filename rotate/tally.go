@@ -18,18 +18,29 @@ type tally struct {
 	byMode   [4]int64
 	keys     map[envelope.KeyID]int64
 	roots    map[string]int64 // of ModeKMS
+	others   int64            // keys beyond those of seen
 	findings map[string]int64
+
+	seen map[envelope.KeyID]struct{} // since the work began
 }
+
+// maxSeen bounds how many keys a worker tells apart, as what a value says of its key may be anything. Values of
+// keys beyond them are counted under OtherKeys.
+const maxSeen = 1 << 18
+
+// OtherKeys is the name of the count for values whose keys a verify did not tell apart, since there were too many.
+const OtherKeys = "key/other"
 
 func newTally(columns []*field.Column) tally {
 	return tally{
 		columns: columns, byColumn: make([]int64, len(columns)),
 		keys: map[envelope.KeyID]int64{}, roots: map[string]int64{}, findings: map[string]int64{},
+		seen: map[envelope.KeyID]struct{}{},
 	}
 }
 
 func (t *tally) reset() {
-	t.values, t.opened, t.destroyed = 0, 0, 0
+	t.values, t.opened, t.destroyed, t.others = 0, 0, 0, 0
 	clear(t.byColumn)
 	clear(t.bySuite[:])
 	clear(t.byMode[:])
@@ -46,13 +57,26 @@ func (t *tally) add(c *sealedCell, column int) {
 		t.roots[c.value.RootKey()]++
 		return
 	}
-	t.keys[c.value.KeyID()]++
+	id := c.value.KeyID()
+	if _, known := t.keys[id]; !known && !t.remember(id) {
+		t.others++
+		return
+	}
+	t.keys[id]++
+}
+
+func (t *tally) remember(id envelope.KeyID) bool {
+	if _, ok := t.seen[id]; !ok && len(t.seen) >= maxSeen {
+		return false
+	}
+	t.seen[id] = struct{}{}
+	return true
 }
 
 // counts names them: "key/ID" with the tenant key's id, or the root key's where that wraps the row keys, "suite/N",
 // "mode/N", "column/NAME", "finding/KIND".
 func (t *tally) counts() []count {
-	list := counted(make([]count, 0, 8), count{"values", t.values}, count{"opened", t.opened}, count{"destroyed", t.destroyed})
+	list := counted(make([]count, 0, 8), count{"values", t.values}, count{"opened", t.opened}, count{"destroyed", t.destroyed}, count{OtherKeys, t.others})
 	for i, n := range t.byColumn {
 		list = counted(list, count{"column/" + t.columns[i].Name(), n})
 	}

@@ -51,6 +51,7 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if err != nil {
 		return nil, err
 	}
+	withPolicy(job, columns)
 	tenantAt, err := tenantColumn(job)
 	if err != nil {
 		return nil, err
