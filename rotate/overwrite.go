@@ -60,6 +60,9 @@ func newOverwrite(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	return o, err
 }
 
+// fork returns o, which is not changed by its use.
+func (o *overwrite) fork() work { return o }
+
 func (o *overwrite) reads() reads {
 	want := reads{sealed: namesOf(o.columns), writes: true}
 	want.tenant.column, want.tenant.value = o.tenantAt, o.tenant

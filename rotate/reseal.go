@@ -57,11 +57,20 @@ func newReseal(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reseal{sealedPage: page, keyring: cfg.Keyring, all: all, tenant: job.Tenant, tenantAt: tenantAt, newest: map[string]newestKey{}}
-	for _, c := range columns {
-		r.converters = append(r.converters, converter{to: c.Type()})
+	r := reseal{sealedPage: page, keyring: cfg.Keyring, all: all, tenant: job.Tenant, tenantAt: tenantAt}
+	return r.fork(), nil
+}
+
+// fork returns the same for another worker.
+func (r *reseal) fork() work {
+	other := &reseal{
+		sealedPage: r.sealedPage.fork(), keyring: r.keyring, all: r.all, tenant: r.tenant, tenantAt: r.tenantAt,
+		newest: map[string]newestKey{},
 	}
-	return r, nil
+	for _, c := range r.columns {
+		other.converters = append(other.converters, converter{to: c.Type()})
+	}
+	return other
 }
 
 func (r *reseal) reads() reads {

@@ -46,6 +46,11 @@ func newSealedPage(ctx context.Context, cfg *Config, t *field.Table, columns []*
 	return &sealedPage{cipher: cfg.Cipher, columns: columns, who: who}, err
 }
 
+// fork returns a page for another worker.
+func (p *sealedPage) fork() *sealedPage {
+	return &sealedPage{cipher: p.cipher, columns: p.columns, who: p.who}
+}
+
 // parse takes in the rows of a page. A value of another type is taken in too: it can be opened.
 func (p *sealedPage) parse(rows []row) {
 	n := len(p.columns)

@@ -19,7 +19,6 @@ import (
 // Opening is what a sample leaves out.
 type verify struct {
 	*sealedPage
-	table     *field.Table
 	tenant    string
 	tenantAt  string
 	seed      string
@@ -60,16 +59,22 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verify{
-		sealedPage: page, table: job.Table, tenant: job.Tenant, tenantAt: tenantAt, seed: job.Options["seed"], sample: sample, destroyed: destroyed,
-		tally: newTally(columns), copies: map[[tagSize]byte]int{},
+	v := verify{
+		sealedPage: page, tenant: job.Tenant, tenantAt: tenantAt, seed: job.Options["seed"], sample: sample, destroyed: destroyed,
 	}
 	for _, c := range columns {
 		if c.Transition().Plain != "" {
 			v.clear = append(v.clear, c)
 		}
 	}
-	return v, nil
+	return v.fork(), nil
+}
+
+// fork returns the same for another worker.
+func (v *verify) fork() work {
+	other := *v
+	other.sealedPage, other.tally, other.copies, other.check = v.sealedPage.fork(), newTally(v.columns), map[[tagSize]byte]int{}, nil
+	return &other
 }
 
 // sampleOption is the highest hash of a row that is opened.
