@@ -1,8 +1,15 @@
 package rotate
 
 import (
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/rowseal/rowseal/field"
@@ -49,7 +56,8 @@ type Job struct {
 
 // Config says what jobs run with.
 type Config struct {
-	// DB is where the table is, and where the job's progress is kept; required.
+	// DB is where the table is, and where the job's progress is kept; required. It gives each worker a
+	// connection, and one or two beside them.
 	DB *sql.DB
 	// Dialect is the SQL that DB speaks; required.
 	Dialect Dialect
@@ -85,6 +93,87 @@ type Config struct {
 	Progress func(Progress)
 	// Log takes warnings and what is decided; nil discards it. It gets no value.
 	Log *slog.Logger
+}
+
+// The bounds of Config.
+const (
+	defaultPage     = 2000
+	maxPage         = 5000
+	maxWorkers      = 64
+	defaultLease    = 30 * time.Second
+	minLease        = 5 * time.Second
+	maxLease        = 10 * time.Minute
+	defaultPatience = 5 * time.Minute
+)
+
+// validate checks c and fills in what is left out.
+func (c *Config) validate() error {
+	switch {
+	case c.DB == nil || c.Keyring == nil:
+		return errors.New("rotate: Config needs DB and Keyring")
+	case c.PageSize < 0 || c.PageSize > maxPage:
+		return fmt.Errorf("rotate: PageSize is %d; 1 to %d is allowed, 0 means %d", c.PageSize, maxPage, defaultPage)
+	case c.Workers < 0 || c.Workers > maxWorkers:
+		return fmt.Errorf("rotate: Workers is %d; 1 to %d is allowed, 0 means 1", c.Workers, maxWorkers)
+	case c.Lease != 0 && (c.Lease < minLease || c.Lease > maxLease):
+		return fmt.Errorf("rotate: Lease is %v; %v to %v is allowed, 0 means %v", c.Lease, minLease, maxLease, defaultLease)
+	case c.Patience < 0:
+		return fmt.Errorf("rotate: Patience is %v; it is 0, for %v, or more", c.Patience, defaultPatience)
+	case c.SkipTriggers && c.Dialect != PostgreSQL:
+		return fmt.Errorf("rotate: SkipTriggers is for PostgreSQL; %v has no such setting", c.Dialect)
+	}
+	c.PageSize, c.Workers = orElse(c.PageSize, defaultPage), orElse(c.Workers, 1)
+	c.Lease, c.Patience = orElse(c.Lease, defaultLease), orElse(c.Patience, defaultPatience)
+	if c.Dialect == SQLite {
+		c.Workers = 1 // which has one writer
+	}
+	if c.Owner == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "unknown"
+		}
+		c.Owner = fmt.Sprintf("%s:%d", host, os.Getpid())
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return checkConcurrency(&c.Concurrency)
+}
+
+func orElse[T comparable](v, instead T) T {
+	var zero T
+	if v == zero {
+		return instead
+	}
+	return v
+}
+
+// entry is the job as the journal has it. Its name is a hash of all that makes it this job.
+func (j *Job) entry(owner string) (entry, error) {
+	if j.Table == nil {
+		return entry{}, errors.New("rotate: Job.Table is nil")
+	}
+	columns := slices.Clone(j.Columns)
+	slices.Sort(columns)
+	for _, c := range columns {
+		if j.Table.Column(c) == nil {
+			return entry{}, fmt.Errorf("rotate: %w: %s.%s is not a sealed column of the policy", ErrNoColumn, j.Table.Name(), c)
+		}
+	}
+	spec, err := json.Marshal(struct {
+		Columns []string          `json:"columns,omitempty"`
+		Tenant  string            `json:"tenant,omitempty"`
+		Options map[string]string `json:"options,omitempty"`
+	}{columns, j.Tenant, j.Options})
+	if err != nil {
+		return entry{}, err
+	}
+	name, err := json.Marshal([]string{string(j.Kind), j.Table.Name(), string(spec)})
+	if err != nil {
+		return entry{}, err
+	}
+	sum := sha256.Sum256(name)
+	return entry{name: hex.EncodeToString(sum[:]), kind: j.Kind, table: j.Table.Name(), spec: string(spec), owner: owner}, nil
 }
 
 // Result is what became of a job, counted over all processes and interruptions since

@@ -17,6 +17,10 @@ type work interface {
 	plan(ctx context.Context, rows []row) ([]verdict, error)
 }
 
+// forker is a work that makes those of other workers, to share with them what it has learned. The others'
+// are made by newWork.
+type forker interface{ fork() work }
+
 // reads is what a page is read with.
 type reads struct {
 	// sealed are columns that hold sealed values.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"testing"
 	"time"
@@ -182,9 +183,29 @@ func (w *world) opens(t testing.TB, d db, people []person) {
 	}
 }
 
-func (w *world) config(d db) rotate.RowsConfig {
-	return rotate.RowsConfig{DB: d.DB, Dialect: d.dialect, Keyring: w.ring, Table: w.table}
+func (w *world) config(d db) rotate.Config {
+	return rotate.Config{DB: d.DB, Dialect: d.dialect, Keyring: w.ring}
 }
+
+func (w *world) rewrap() rotate.Job { return rotate.Job{Kind: rotate.Rewrap, Table: w.table} }
+
+// run rewraps, and wants no error.
+func (w *world) run(t testing.TB, cfg rotate.Config) map[string]int64 {
+	t.Helper()
+	result, err := rotate.Run(t.Context(), cfg, w.rewrap())
+	must(t, err)
+	return result.Counts
+}
+
+// counted checks what was counted, and that nothing else was.
+func counted(t testing.TB, got map[string]int64, want map[string]int64) {
+	t.Helper()
+	if !maps.Equal(got, want) {
+		t.Fatalf("counted %v, want %v", got, want)
+	}
+}
+
+type counts = map[string]int64
 
 // records lists the key store.
 func (w *world) records(t testing.TB) (list []keyring.Record) {
