@@ -20,7 +20,7 @@ import (
 // nothing counted twice. A row that others change meanwhile is read again and never overwritten. While the server or the KMS
 // is away, Run waits up to cfg.Patience.
 //
-// Errors: ErrIncomplete where the job came to its end and single values failed; ErrCanceled; ErrNoTable, ErrNoColumn,
+// Errors: ErrIncomplete where the job came to its end and single values failed, for a Verify ErrFindings; ErrCanceled; ErrNoTable, ErrNoColumn,
 // ErrNoPrimaryKey, ErrNoJournal; ctx's. The result says in each case what was done.
 func Run(ctx context.Context, cfg Config, job Job) (Result, error) {
 	r, err := newRun(ctx, &cfg, &job)
@@ -201,6 +201,10 @@ func (r *run) incomplete(result Result) error {
 	if failed == 0 {
 		return nil
 	}
+	problem := ErrIncomplete
+	if r.job.Kind == Verify {
+		problem = ErrFindings
+	}
 	const shown = 3
 	var lines []string
 	for _, f := range result.Findings[:min(shown, len(result.Findings))] {
@@ -210,7 +214,7 @@ func (r *run) incomplete(result Result) error {
 	if failed > int64(len(lines)) {
 		more = fmt.Sprintf("; and %d more", failed-int64(len(lines)))
 	}
-	return fmt.Errorf("%w (%d failed): %s%s", ErrIncomplete, failed, strings.Join(lines, "; "), more)
+	return fmt.Errorf("%w (%d failed): %s%s", problem, failed, strings.Join(lines, "; "), more)
 }
 
 // String is `people.name, row id=42: what is wrong`.

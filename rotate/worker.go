@@ -210,7 +210,9 @@ func (p *page) commit(ctx context.Context, c *claim, verdicts []verdict) (err er
 	if err := p.write(ctx, verdicts); err != nil {
 		return err
 	}
-	p.at.counts = make(map[string]int64, len(p.counts))
+	if p.at.counts == nil { // else it has what p.counts has no room for
+		p.at.counts = make(map[string]int64, len(p.counts))
+	}
 	for _, n := range p.counts {
 		p.at.counts[n.name] += n.n
 	}

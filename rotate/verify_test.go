@@ -1,0 +1,285 @@
+package rotate
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/testpg"
+)
+
+// guests is a table with all that verify looks at: a row id, terms, row keys, a transition.
+func (s *shop) guests(edits ...func(*field.ColumnConfig)) *field.Table {
+	s.t.Helper()
+	text := s.typ("text")
+	cfg := field.TableConfig{
+		Name: "guests", Tenant: field.TenantSource{Column: "tenant"}, RowID: "id",
+		Columns: []field.ColumnConfig{
+			{Name: "name", Type: text, Search: field.Search{Equality: true}},
+			{Name: "email", Type: text, Mode: envelope.ModeRow},
+			{Name: "city", Type: text, Transition: field.Transition{Plain: "city_clear"}},
+		},
+	}
+	for i := range cfg.Columns {
+		for _, edit := range edits {
+			edit(&cfg.Columns[i])
+		}
+	}
+	table, err := field.NewTable(cfg)
+	s.must(err)
+	return table
+}
+
+// guest is a row of the table guests.
+type guest struct {
+	id     int64
+	tenant string
+	sealed [][]byte // name, email, city
+	clear  *string  // city_clear
+}
+
+func (s *shop) guest(c *field.Cipher, table *field.Table, id int64, tenant string) guest {
+	s.t.Helper()
+	rows := []field.SealRow{{
+		Row:    field.Row{Tenant: tenant, ID: id},
+		Values: []any{fmt.Sprintf("Name %d", id), fmt.Sprintf("%d@example.org", id), "Vienna"},
+	}}
+	s.must(c.SealRows(s.t.Context(), table.Columns(), rows))
+	return guest{id: id, tenant: tenant, sealed: rows[0].Sealed}
+}
+
+// keysOnly hides the keyring's namespace, so that values of another one can be made with the same keys.
+type keysOnly struct{ field.Keyring }
+
+// plant returns thirty guests, of which the first thirteen have a fault each, and the faults as verify is to
+// report them.
+func (s *shop) plant(table *field.Table) (guests []guest, want []string) {
+	s.t.Helper()
+	const name, email, city = 0, 1, 2
+	for i := range int64(30) {
+		guests = append(guests, s.guest(s.cipher, table, i+1, fmt.Sprintf("tenant-%d", i%2)))
+	}
+	foreign, err := field.New(field.Config{Keyring: keysOnly{s.ring}, Namespace: "other"})
+	s.must(err)
+	domain := s.guests(of("name", func(c *field.ColumnConfig) { c.Domain = "people" }))
+	harder := s.guests(of("email", strict))
+	left := "Vienna"
+	for i, fault := range []struct {
+		column, kind string
+		plant        func(g *guest)
+	}{
+		{"name", FindingUnsealed, func(g *guest) { g.sealed[name] = []byte("Ann") }},
+		{"email", FindingMalformed, func(g *guest) { g.sealed[email] = g.sealed[email][:40] }},
+		{"email", FindingUndecryptable, func(g *guest) { g.sealed[email] = flipped(g.sealed[email]) }},
+		{"name", FindingForeign, func(g *guest) { g.sealed[name] = g.sealed[city] }},
+		{"name", FindingWrongTenant, func(g *guest) { g.sealed[name] = s.guest(s.cipher, table, g.id, "tenant-1").sealed[name] }},
+		{"city", FindingWrongRow, func(g *guest) { g.sealed[city] = s.guest(s.cipher, table, 99, g.tenant).sealed[city] }},
+		{"city", FindingUnknownKey, func(g *guest) { g.sealed[city] = edited(g.sealed[city], 10) }},
+		{"name", FindingDestroyedKey, func(g *guest) {
+			*g = s.guest(s.cipher, table, g.id, "tenant-2")
+			g.sealed[email], g.sealed[city] = nil, nil
+		}},
+		{"city", FindingWrongType, func(g *guest) { g.sealed[city] = edited(g.sealed[city], 5) }},
+		{"name", FindingStaleTerms, func(g *guest) { g.sealed[name] = s.guest(s.cipher, domain, g.id, g.tenant).sealed[name] }},
+		{"name", FindingUndecryptable, func(g *guest) { g.sealed[name] = edited(g.sealed[name], 12) }}, // the term
+		{"email", FindingStale, func(g *guest) { g.sealed[email] = s.guest(s.cipher, harder, g.id, g.tenant).sealed[email] }},
+		{"email", FindingUndecryptable, func(g *guest) { g.sealed[email] = s.guest(foreign, table, g.id, g.tenant).sealed[email] }},
+		{"city", FindingUndecryptable, func(g *guest) { g.sealed[city] = s.guest(foreign, table, g.id, g.tenant).sealed[city] }},
+		{"city_clear", FindingUnsealed, func(g *guest) { g.clear = &left }},
+	} {
+		g := &guests[i]
+		if fault.kind == FindingWrongTenant {
+			g.tenant = "tenant-0"
+		}
+		fault.plant(g)
+		want = append(want, fmt.Sprintf("%s %s id=%d", fault.column, fault.kind, g.id))
+	}
+	s.shred("tenant-2")
+	slices.Sort(want)
+	return guests, want
+}
+
+// edited is sealed with one bit of byte i changed.
+func edited(sealed []byte, i int) []byte {
+	b := slices.Clone(sealed)
+	b[i] ^= 1 << 1
+	return b
+}
+
+func (g *guest) row() row {
+	id := fmt.Sprint(g.id)
+	r := row{key: []any{id}, values: g.sealed, beside: []*string{&g.tenant, &id}, plain: []any{nil}}
+	if g.clear != nil {
+		r.plain[0] = field.Binary(*g.clear)
+	}
+	return r
+}
+
+// guestsTable makes the table on PostgreSQL.
+func guestsTable(t testing.TB, guests []guest) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", testpg.DSN(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	_, err = db.Exec("CREATE TABLE guests (id bigint PRIMARY KEY, tenant text NOT NULL, name bytea, email bytea, city bytea, city_clear text)")
+	for _, g := range guests {
+		if err == nil {
+			_, err = db.Exec("INSERT INTO guests VALUES ($1, $2, $3, $4, $5, $6)", g.id, g.tenant, g.sealed[0], g.sealed[1], g.sealed[2], g.clear)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func TestVerifyFindsEachFaultAndNothingElse(t *testing.T) {
+	s := newShop(t)
+	table := s.guests()
+	guests, want := s.plant(table)
+	cfg := s.config()
+	cfg.DB = guestsTable(t, guests)
+	w, err := newWork(t.Context(), cfg, &Job{Kind: Verify, Table: table})
+	s.must(err)
+	var rows []row
+	for _, g := range guests {
+		rows = append(rows, g.row())
+	}
+	verdicts, err := w.plan(t.Context(), rows)
+	s.must(err)
+	var got []string
+	counts := map[string]int64{}
+	for i, v := range verdicts {
+		for _, f := range v.findings {
+			got = append(got, fmt.Sprintf("%s %s id=%v", f.Column, f.Kind, rows[i].key[0]))
+			if f.Detail == "" || strings.Contains(f.Detail, "Vienna") || strings.Contains(f.Detail, "Ann") {
+				t.Errorf("detail %q", f.Detail)
+			}
+		}
+		if v.writes || v.fresh != nil {
+			t.Error("verify writes")
+		}
+		for _, c := range v.counts {
+			counts[c.name] += c.n
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	keys := int64(0)
+	for name, n := range counts {
+		if strings.HasPrefix(name, "key/") {
+			keys += n
+		}
+	}
+	if counts["values"] != 88 || keys != 85 || counts["mode/1"] != 28 || counts["column/name"] != 28 || counts["destroyed"] != 1 || counts["finding/unsealed"] != 2 {
+		t.Errorf("counts %v", counts)
+	}
+}
+
+func TestVerifyOfASampleLooksAtAllHeaders(t *testing.T) {
+	s := newShop(t)
+	table := s.people(rowKeys)
+	rows := s.rows(table, 2000)
+	rows[0].values[0] = []byte("plain")
+	counts, findings := s.run(Job{Kind: Verify, Table: table, Options: map[string]string{"sample": "0.1"}}, rows)
+	if counts["values"] != 2000+2000-285 || counts["opened"] < 200 || counts["opened"] > 600 || kinds(findings) != "name unsealed" {
+		t.Errorf("counts %v, findings %v", counts, findings)
+	}
+	again, _ := s.run(Job{Kind: Verify, Table: table, Options: map[string]string{"sample": "0.1"}}, rows)
+	other, _ := s.run(Job{Kind: Verify, Table: table, Options: map[string]string{"sample": "0.1", "seed": "2"}}, rows)
+	if again["opened"] != counts["opened"] {
+		t.Error("the sample is another one each time")
+	}
+	if other["opened"] == counts["opened"] {
+		t.Error("another seed makes no other sample")
+	}
+}
+
+func TestVerifyFindsACopyOfARowsOwnValue(t *testing.T) {
+	s := newShop(t)
+	for _, c := range []struct {
+		edit func(*field.ColumnConfig)
+		want string
+	}{{rowKeys, "name wrong-row"}, {kmsKeys, "name wrong-row"}, {strict, ""}} {
+		table := s.people(c.edit)
+		rows := s.rows(table, 10)
+		rows[4].values[0] = rows[2].values[0]
+		if _, findings := s.run(Job{Kind: Verify, Table: table}, rows); kinds(findings) != c.want {
+			t.Errorf("got %q, want %q", kinds(findings), c.want)
+		}
+	}
+}
+
+func TestVerifyFindsStalePaddingAndFlags(t *testing.T) {
+	s := newShop(t)
+	rows := s.rows(s.people(padded(64)), 1)
+	for _, table := range []*field.Table{s.people(), s.people(padded(32)), s.people(padded(64), searchable), s.people(padded(64), rowKeys)} {
+		if _, findings := s.run(Job{Kind: Verify, Table: table}, rows); kinds(findings) != "email stale, name stale" {
+			t.Errorf("%v", findings)
+		}
+	}
+	if _, findings := s.run(Job{Kind: Verify, Table: s.people(padded(64))}, rows); findings != nil {
+		t.Errorf("%v", findings)
+	}
+}
+
+func TestVerifyTakesDestroyedKeysForExpectedWhereToldSo(t *testing.T) {
+	s := newShop(t)
+	table := s.people()
+	rows := s.rows(table, 10)
+	s.shred("tenant-1")
+	counts, findings := s.run(Job{Kind: Verify, Table: table}, rows)
+	if counts["destroyed"] != 10 || len(findings) != 10 {
+		t.Errorf("counts %v, findings %v", counts, findings)
+	}
+	counts, findings = s.run(Job{Kind: Verify, Table: table, Options: map[string]string{"destroyed": "true"}}, rows)
+	if counts["destroyed"] != 10 || len(findings) != 0 {
+		t.Errorf("counts %v, findings %v", counts, findings)
+	}
+}
+
+// A KMS or key store that is away says nothing of values: the page is to be tried again.
+func TestAKeyThatCannotBeAskedForIsNoFinding(t *testing.T) {
+	for _, kind := range []Kind{Reseal, Verify} {
+		s := newShop(t)
+		table := s.people()
+		rows := s.rows(table, 4)
+		s.forget()
+		s.store.Fail = func() error { return context.DeadlineExceeded }
+		w, err := newWork(t.Context(), s.config(), &Job{Kind: kind, Table: table})
+		s.must(err)
+		if verdicts, err := w.plan(t.Context(), rows); err == nil {
+			t.Errorf("%s: %+v", kind, verdicts)
+		}
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	s := newShop(t)
+	table := s.people()
+	for _, job := range []Job{
+		{Kind: Verify, Options: map[string]string{"sample": "2"}},
+		{Kind: Verify, Options: map[string]string{"sample": "0"}},
+		{Kind: Verify, Options: map[string]string{"sample": "NaN"}},
+		{Kind: Verify, Options: map[string]string{"destroyed": "maybe"}},
+		{Kind: Verify, Columns: []string{"nobody"}},
+		{Kind: Reseal, Columns: []string{"nobody"}},
+		{Kind: Reseal, Options: map[string]string{"all": "perhaps"}},
+		{Kind: Overwrite},
+		{Kind: Overwrite, Tenant: "nobody"},
+	} {
+		job.Table = table
+		if _, err := newWork(t.Context(), s.config(), &job); err == nil {
+			t.Errorf("%+v was taken", job)
+		}
+	}
+}
