@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "seed": seed, "sql": runSQL, "subst": subst,
+			"keyid": keyID, "verify": verifyTable, "agekey": ageKey,
 		},
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"strings"
 
@@ -27,6 +28,7 @@ import (
 type place struct {
 	config string
 	dsn    string
+	log    *slog.Logger // what the keys have to say; nil for nothing
 }
 
 func (p *place) flags(c *cobra.Command) {
@@ -80,6 +82,8 @@ type session struct {
 	ring  *keyring.Keyring
 	// verifiers is the proxy's connection for an authentication query; nil where there is none.
 	verifiers io.Closer
+	// unwatch ends the watch over the key store; nil where there is none.
+	unwatch func()
 }
 
 // open opens the keys of the place. The store, if any, is there and has its
@@ -103,7 +107,7 @@ func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err er
 	}
 	cfg := keyring.Config{
 		Namespace: file.Namespace, Roots: s.roots, Intermediate: file.Keys.Intermediate,
-		Entries: file.Keys.Entries, TTL: file.Keys.TTL,
+		Entries: file.Keys.Entries, TTL: file.Keys.TTL, Log: p.log,
 	}
 	if s.store != nil {
 		cfg.Store = s.store
@@ -119,6 +123,9 @@ func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err er
 
 func (s *session) close() error {
 	var errs []error
+	if s.unwatch != nil {
+		s.unwatch() // it holds a connection of the store
+	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
