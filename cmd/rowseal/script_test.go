@@ -32,7 +32,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DSN", testpg.DSN(t))
-			if filepath.Base(env.WorkDir) == "script-mysql" { // the others need no such server
+			if name := filepath.Base(env.WorkDir); name == "script-mysql" || name == "script-keystores" { // the others need no such server
 				env.Setenv("MYSQL", testmysql.URL(t))
 			}
 			return nil
