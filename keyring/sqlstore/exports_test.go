@@ -145,7 +145,8 @@ func TestATableOfTheFirstReleaseIsBroughtUpToDate(t *testing.T) {
 var (
 	firstRecord = `('0000000000000001', 'acme', 'tenant', 3, 'retired', NULL, %s, '[{"root":"local:5f0c/2","blob":"YmxvYg=="}]', 1700000000000001, 1700000000000002, 'ann', 'yearly')`
 
-	firstPostgres = []string{"CREATE SCHEMA rowseal", `CREATE TABLE rowseal.keys (
+	firstPostgres = []string{
+		"CREATE SCHEMA rowseal", `CREATE TABLE rowseal.keys (
 	id         text COLLATE "C" NOT NULL,
 	tenant     text COLLATE "C" NOT NULL,
 	purpose    text COLLATE "C" NOT NULL,
@@ -162,9 +163,11 @@ var (
 	CONSTRAINT keys_version_key UNIQUE (tenant, purpose, version),
 	CONSTRAINT keys_wraps_check CHECK ((wraps = '[]') = (state = 'destroyed'))
 )`, `CREATE INDEX keys_root ON rowseal.keys (id) WHERE parent IS NULL AND state <> 'destroyed'`,
-		"INSERT INTO rowseal.keys VALUES " + fmt.Sprintf(firstRecord, `'\x`+strings.Repeat("07", 32)+`'`)}
+		"INSERT INTO rowseal.keys VALUES " + fmt.Sprintf(firstRecord, `'\x`+strings.Repeat("07", 32)+`'`),
+	}
 
-	firstSQLite = []string{`CREATE TABLE rowseal_keys (
+	firstSQLite = []string{
+		`CREATE TABLE rowseal_keys (
 	id         TEXT NOT NULL PRIMARY KEY,
 	tenant     TEXT NOT NULL,
 	purpose    TEXT NOT NULL,
@@ -179,9 +182,11 @@ var (
 	reason     TEXT NOT NULL,
 	UNIQUE (tenant, purpose, version),
 	CHECK ((wraps = '[]') = (state = 'destroyed'))
-) STRICT`, "INSERT INTO rowseal_keys VALUES " + fmt.Sprintf(firstRecord, "x'"+strings.Repeat("07", 32)+"'")}
+) STRICT`, "INSERT INTO rowseal_keys VALUES " + fmt.Sprintf(firstRecord, "x'"+strings.Repeat("07", 32)+"'"),
+	}
 
-	firstMySQL = []string{`CREATE TABLE rowseal_keys (
+	firstMySQL = []string{
+		`CREATE TABLE rowseal_keys (
 	id         varchar(64) NOT NULL,
 	tenant     varbinary(255) NOT NULL,
 	purpose    varchar(64) NOT NULL,
@@ -199,7 +204,8 @@ var (
 	KEY keys_root (parent, id),
 	CONSTRAINT keys_wraps_check CHECK ((wraps = '[]') = (state = 'destroyed'))
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT=DYNAMIC`,
-		"INSERT INTO rowseal_keys VALUES " + fmt.Sprintf(firstRecord, "x'"+strings.Repeat("07", 32)+"'")}
+		"INSERT INTO rowseal_keys VALUES " + fmt.Sprintf(firstRecord, "x'"+strings.Repeat("07", 32)+"'"),
+	}
 )
 
 // TestAnApplicationNeedsNoRightForWhatCameLater: its Init finds the keys, and may not make the ledger.
