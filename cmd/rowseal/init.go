@@ -14,6 +14,7 @@ import (
 	"github.com/rowseal/rowseal/cmd/rowseal/internal/pgtable"
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/keyring/sqlstore"
+	"github.com/rowseal/rowseal/rotate"
 )
 
 func newInit() *cobra.Command {
@@ -46,8 +47,16 @@ with --dsn only those that are missing.`,
 			if printOnly {
 				return p.printSchema(c, file)
 			}
-			if err := p.initStore(c, file); err != nil || !tables {
+			if err := p.initStore(c, file); err != nil {
 				return err
+			}
+			if p.dsn != "" {
+				if err := p.initJournal(c); err != nil {
+					return err
+				}
+			}
+			if !tables {
+				return nil
 			}
 			return p.initTables(c, file)
 		},
@@ -68,6 +77,16 @@ func (p *place) initStore(c *cobra.Command, file *field.File) (err error) {
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "The key table is ready in %s.\n", store.Name())
 	return err
+}
+
+// initJournal makes the tables that keep the progress of jobs over rows.
+func (p *place) initJournal(c *cobra.Command) (err error) {
+	db, err := openDatabase(c.Context(), p.dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return rotate.InitJournal(c.Context(), db.DB, db.dialect)
 }
 
 // printSchema prints the key table's statements and, where the data is in a
