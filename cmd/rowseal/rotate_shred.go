@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,8 +32,8 @@ func newRotateShred() *cobra.Command {
 		Short: "Destroy all keys of a tenant, so that its values never open again",
 		Long: `Destroy all keys of a tenant, so that its values never open again, and leave
 tombstones that say who, when and why and that block new keys for the tenant.
-Search terms under a global index key, which outlive the tenant's keys, are
-overwritten.
+What outlives the tenant's keys is overwritten: search terms under a global index
+key, and the values of tables that carry keys which the KMS wraps.
 
 First sealing is ended, then, after --wait, the keys are destroyed. A process that
 does not hear of it (the key store is not PostgreSQL, or it does not listen) goes on
@@ -85,9 +86,9 @@ func (j *shredJob) run(c *cobra.Command, s *session) error {
 	if len(keys) == 0 { // a mistyped name must not pass for a shredded tenant
 		return fmt.Errorf("tenant %q has no key; \"rowseal keys list\" shows those that do", j.tenant)
 	}
-	global := globalTables(s.file)
-	if len(global) > 0 {
-		if err := j.needDSN(c, "search terms in "+strings.Join(names(global), ", ")+" are to be overwritten, and --dsn names no database"); err != nil {
+	rest := remnants(s.file)
+	if len(rest) > 0 {
+		if err := j.needDSN(c, "what outlives the keys in "+strings.Join(names(rest), ", ")+" is to be overwritten, and --dsn names no database"); err != nil {
 			return err
 		}
 	}
@@ -98,7 +99,7 @@ func (j *shredJob) run(c *cobra.Command, s *session) error {
 	if err := j.shred(c, s); err != nil {
 		return err
 	}
-	return j.overwrite(c, s, global)
+	return j.overwrite(c, s, rest)
 }
 
 // shred ends sealing, waits, and destroys.
@@ -157,34 +158,32 @@ func (j *shredJob) left(c *cobra.Command, s *session, done *keyring.Shredded) er
 	for _, root := range done.RootKeys {
 		fmt.Fprintf(out, "They open with root key %s until it is destroyed.\n", printable(root))
 	}
-	for _, t := range s.file.Policy.Tables() {
-		for _, col := range t.Columns() {
-			if col.Mode() == envelope.ModeKMS {
-				fmt.Fprintf(out, "%s.%s carries keys that the KMS wraps: this does not reach them; delete the rows.\n", t.Name(), col.Name())
-			}
-		}
-	}
 	_, err = fmt.Fprintf(out, "Tenant %s is shredded. Processes that listen have dropped its keys; others do within their cache's TTL, %v at most.\n",
 		printable(j.tenant), dekcache.MaxTTL)
 	return err
 }
 
-// overwrite replaces search terms that outlive the tenant's keys.
-func (j *shredJob) overwrite(c *cobra.Command, s *session, tables []*field.Table) (err error) {
+// overwrite replaces what outlives the tenant's keys.
+func (j *shredJob) overwrite(c *cobra.Command, s *session, tables []remnant) (err error) {
 	if len(tables) == 0 {
 		return nil
 	}
 	db, err := openDatabase(c.Context(), j.dsn)
 	if err != nil {
-		return fmt.Errorf("the keys are destroyed, and search terms remain; run it again: %w", err)
+		return fmt.Errorf("the keys are destroyed, and what outlives them was not overwritten; run it again: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	cfg := rotate.Config{DB: db.DB, Dialect: db.dialect, Keyring: s.ring}
-	for _, t := range tables {
+	for _, r := range tables {
+		name := r.table.Name()
+		if r.table.Tenant().Column == "" {
+			fmt.Fprintf(c.OutOrStdout(), "%s has no tenant column by which the tenant's rows could be told: delete them.\n", name)
+			continue
+		}
 		var flags jobFlags
-		job := rotate.Job{Kind: rotate.Overwrite, Table: t, Tenant: j.tenant}
+		job := rotate.Job{Kind: rotate.Overwrite, Table: r.table, Tenant: j.tenant, Options: map[string]string{"all": strconv.FormatBool(r.all)}}
 		if _, err := flags.runJob(c, cfg, job, "rows", "values", "overwritten"); err != nil {
-			return fmt.Errorf("the keys are destroyed, and search terms remain in %s; run it again: %w", t.Name(), err)
+			return fmt.Errorf("the keys are destroyed, and what outlives them in %s was not all overwritten; run it again: %w", name, err)
 		}
 	}
 	return nil
@@ -201,23 +200,32 @@ func tenantKeys(ctx context.Context, ring *keyring.Keyring, tenant string) (keys
 	return keys, err
 }
 
-// globalTables have columns with terms that are alike for all tenants.
-func globalTables(file *field.File) (tables []*field.Table) {
-	for _, t := range file.Policy.Tables() {
-		for _, col := range t.Columns() {
-			if col.Scope() == field.ScopeGlobal {
-				tables = append(tables, t)
-				break
-			}
-		}
-	}
-	return tables
+// remnant is a table in which something outlives the tenant's keys.
+type remnant struct {
+	table *field.Table
+	// all says that values do, which carry keys of their own that the KMS wraps; else search terms
+	// do, which are alike for all tenants.
+	all bool
 }
 
-func names(tables []*field.Table) []string {
+func remnants(file *field.File) (list []remnant) {
+	for _, t := range file.Policy.Tables() {
+		r, found := remnant{table: t}, false
+		for _, col := range t.Columns() {
+			r.all = r.all || col.Mode() == envelope.ModeKMS
+			found = found || r.all || col.Scope() == field.ScopeGlobal
+		}
+		if found {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+func names(tables []remnant) []string {
 	list := make([]string, len(tables))
-	for i, t := range tables {
-		list[i] = t.Name()
+	for i, r := range tables {
+		list[i] = r.table.Name()
 	}
 	return list
 }
