@@ -1,20 +1,13 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/rowseal/rowseal/field"
-	"github.com/rowseal/rowseal/keyring"
-	"github.com/rowseal/rowseal/keyring/sqlstore"
-	"github.com/rowseal/rowseal/rotate"
 )
 
 // keyID sets $KEY to the id of a tenant's key in $DSN: keyid TENANT VERSION
@@ -41,52 +34,4 @@ func ageKey(ts *testscript.TestScript, neg bool, args []string) {
 	text = text[:strings.LastIndex(text, "sum ")]
 	text += fmt.Sprintf("sum %x\n", sha256.Sum256([]byte(text)))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
-}
-
-// verifyTable opens all values of a table: verify CONFIG DSN TABLE; with !, it must find something.
-func verifyTable(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 3 {
-		ts.Fatalf("usage: verify config dsn table")
-	}
-	err := verified(ts.MkAbs(args[0]), args[1], args[2])
-	if found := errors.Is(err, rotate.ErrFindings); neg && found {
-		return
-	}
-	ts.Check(err)
-	if neg {
-		ts.Fatalf("verify found nothing")
-	}
-}
-
-func verified(config, dsn, table string) (err error) {
-	ctx := context.Background()
-	file, err := field.LoadFile(config)
-	if err != nil {
-		return err
-	}
-	roots, err := openRoots(ctx, config, file)
-	if err != nil {
-		return err
-	}
-	store, err := sqlstore.Open(ctx, dsn)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	ring, err := keyring.New(keyring.Config{Namespace: file.Namespace, Roots: roots, Store: store})
-	if err != nil {
-		return err
-	}
-	cipher, err := field.New(field.Config{Keyring: ring, Namespace: file.Namespace})
-	if err != nil {
-		return err
-	}
-	db, _, err := dialDatabase(dsn)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	_, err = rotate.Run(ctx, rotate.Config{DB: db.DB, Dialect: db.dialect, Keyring: ring, Cipher: cipher},
-		rotate.Job{Kind: rotate.Verify, Table: file.Policy.Table(table)})
-	return err
 }
