@@ -41,6 +41,9 @@ func (p *postgres) write(ctx context.Context, tx *sql.Tx, t *target, changes []c
 		}
 		u.same = append(u.same, fmt.Sprintf("%s IS NOT DISTINCT FROM %s", t.pgBeside(i), u.array("text[]", old)))
 	}
+	if u.sets == nil {
+		return nil, nil
+	}
 	query := fmt.Sprintf("UPDATE %s AS t SET %s FROM unnest(%s, %s) WITH ORDINALITY AS u(%s, %s, place) WHERE %s AND %s RETURNING u.place - 1",
 		quoteName(t.name), strings.Join(u.sets, ", "), t.pgKeyUnnest(), strings.Join(u.arrays, ", "),
 		list(len(t.key), keyName), strings.Join(u.names, ", "), t.pgSameKey(), strings.Join(u.same, " AND "))
@@ -115,8 +118,8 @@ func (u *pgUpdate) plain(t *target, changes []change, i int) error {
 	u.same = append(u.same, fmt.Sprintf("%s IS NOT DISTINCT FROM %s", t.pgPlain(i), u.array("bytea[]", old)))
 	if some {
 		name := quote(t.plain[i].name)
-		u.sets = append(u.sets, fmt.Sprintf("%s = CASE WHEN %s THEN %s::%s ELSE t.%s END",
-			name, u.array("boolean[]", set), u.array("text[]", to), t.plainTypes[i].name, name))
+		u.sets = append(u.sets, fmt.Sprintf("%s = CASE WHEN %s THEN %s::%s ELSE t.%s::%s END",
+			name, u.array("boolean[]", set), u.array("text[]", to), t.plainTypes[i].name, name, t.plainTypes[i].name))
 	}
 	return nil
 }
