@@ -55,12 +55,17 @@ func openKeyUse(c *cobra.Command, p *place, s *session) (*keyUse, error) {
 }
 
 // now is the database's clock.
-func (d *database) now(ctx context.Context) (now time.Time, err error) {
-	if d.dialect != rotate.PostgreSQL {
-		return time.Now(), nil // SQLite has no clock of its own
+func (d *database) now(ctx context.Context) (time.Time, error) {
+	query := "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+	switch d.dialect {
+	case rotate.SQLite:
+		return time.Now(), nil // it has no clock of its own
+	case rotate.MySQL:
+		query = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 	}
-	err = d.QueryRowContext(ctx, "SELECT clock_timestamp()").Scan(&now)
-	return now, err
+	var micros int64
+	err := d.QueryRowContext(ctx, query).Scan(&micros)
+	return time.UnixMicro(micros), err
 }
 
 // found refuses while the last verify of a table found values under a key, or where there is none.
