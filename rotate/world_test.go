@@ -281,3 +281,18 @@ func must(t testing.TB, err error) {
 func ctxOf(t testing.TB) (context.Context, context.CancelFunc) {
 	return context.WithCancel(t.Context())
 }
+
+// newCounter counts the calls of another process to w's root key, and lets fail decide of them.
+func newCounter(w *world, fail func(op string) error) *kmscount.KMS {
+	c := kmscount.New(w.root)
+	c.Fail = fail
+	return c
+}
+
+// table is the name of a table of the journal.
+func (d db) table(name string) string {
+	if d.dialect == rotate.PostgreSQL {
+		return "rowseal." + name
+	}
+	return "rowseal_" + name
+}
