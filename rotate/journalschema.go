@@ -162,7 +162,7 @@ func newJournal(dialect Dialect, db *sql.DB) (*sqlJournal, error) {
 func (j *sqlJournal) installed(ctx context.Context) (bool, error) {
 	var n int
 	err := j.db.QueryRowContext(ctx, j.found).Scan(&n)
-	return n == len(journalSchema), err
+	return n == len(journalSchema), j.explain(err)
 }
 
 func (j *sqlJournal) install(ctx context.Context) error {

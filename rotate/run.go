@@ -235,18 +235,25 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s, row %s: %s", at, f.Row, f.Detail)
 }
 
-// split parts the table in ranges of about one size, so that workers have their own.
+// split parts the table for the workers.
 func (r *run) split(ctx context.Context) (total int64, spans []span, err error) {
+	const perWorker, rowsPerRange, maxRanges = 4, 250_000, 4096
+	return r.splitIn(ctx, func(total int64) int64 {
+		n := total / rowsPerRange
+		if r.cfg.Workers > 1 {
+			n = max(n, int64(perWorker*r.cfg.Workers))
+		}
+		return min(n, maxRanges, total/int64(r.cfg.PageSize))
+	})
+}
+
+// splitIn parts the table in as many ranges of about one size as ranges makes of the number of its rows.
+func (r *run) splitIn(ctx context.Context, ranges func(total int64) int64) (total int64, spans []span, err error) {
 	if total, err = r.db.count(ctx, r.cfg.DB, &r.target); err != nil {
 		return 0, nil, err
 	}
-	const perWorker, rowsPerRange, maxRanges = 4, 250_000, 4096
-	n := total / rowsPerRange
-	if r.cfg.Workers > 1 {
-		n = max(n, int64(perWorker*r.cfg.Workers))
-	}
-	n = max(1, min(n, maxRanges, total/int64(r.cfg.PageSize)))
-	if n == 1 {
+	n := ranges(total)
+	if n <= 1 {
 		return total, []span{{}}, nil
 	}
 	bounds, err := r.db.sample(ctx, r.cfg.DB, &r.target, total, int(n))
