@@ -87,7 +87,7 @@ func (d *identity) beside() (columns []string) {
 func (d *identity) of(r *row) (of field.Row, err error) {
 	if text := d.tenant.text(r); text != nil {
 		if of.Tenant, err = field.TenantOf(*text); err != nil {
-			return of, fmt.Errorf("%w: %s", field.ErrTenantUnknown, err)
+			return of, fmt.Errorf("%w: %w", field.ErrTenantUnknown, err)
 		}
 	}
 	text := d.id.text(r)

@@ -113,15 +113,6 @@ func edited(sealed []byte, i int) []byte {
 	return b
 }
 
-func (g *guest) row() row {
-	id := fmt.Sprint(g.id)
-	r := row{key: []any{id}, values: g.sealed, beside: []*string{&g.tenant, &id}, plain: []any{nil}}
-	if g.clear != nil {
-		r.plain[0] = field.Binary(*g.clear)
-	}
-	return r
-}
-
 // guestsTable makes the table on PostgreSQL.
 func guestsTable(t testing.TB, guests []guest) *sql.DB {
 	t.Helper()
