@@ -45,11 +45,12 @@ func openKeyUse(c *cobra.Command, p *place, s *session) (*keyUse, error) {
 	if u.jobs, err = rotate.Jobs(c.Context(), db.DB, db.dialect, true); err != nil {
 		return nil, fmt.Errorf("reading what jobs there were: %w", err)
 	}
-	now, err := db.now(c.Context())
+	// In this order a slow answer makes verifies look older, not newer, than they are.
+	there, err := s.store.Now(c.Context())
 	if err != nil {
 		return nil, err
 	}
-	there, err := s.store.Now(c.Context())
+	now, err := db.now(c.Context())
 	u.ahead = there.Sub(now)
 	return u, err
 }
