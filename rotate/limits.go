@@ -36,6 +36,10 @@ type throttle interface {
 	wait(ctx context.Context, hold func(reason string)) (rows int, err error)
 	// done is told what a page took: its rows, and its time in the database.
 	done(rows int, took time.Duration)
-	// set changes the limits, as an operator's command does.
-	set(l Limits)
+	// set changes the limits, as an operator's command does, for workers that wait now too. Where it
+	// returns an error, which is that of [Limits.Validate], the limits stay as they were.
+	set(l Limits) error
+	// lag is how far the furthest replica is behind, in bytes, as last heard; -1 where there is none
+	// or no limit asks for it.
+	lag() int64
 }
