@@ -224,8 +224,12 @@ type point struct {
 	position int64
 }
 
-// maxPoints bounds a history. A full one drops every second point, so that it reaches back twice as far.
-const maxPoints = 1024
+// maxPoints bounds a history. One that is full keeps, of its older points, only some: between two of them
+// lies a 64th of their age, which reaches back for a year.
+const (
+	maxPoints = 1024
+	sparsity  = 64
+)
 
 func (h *history) add(at time.Time, position int64) {
 	now := point{at, position}
@@ -241,13 +245,22 @@ func (h *history) add(at time.Time, position int64) {
 		return
 	}
 	if len(h.points) == maxPoints {
-		kept := h.points[:0]
-		for i := 1; i < maxPoints; i += 2 {
-			kept = append(kept, h.points[i])
-		}
-		h.points = kept
+		h.thin(at)
 	}
 	h.points = append(h.points, now)
+}
+
+func (h *history) thin(now time.Time) {
+	kept := h.points[:1]
+	for _, p := range h.points[1:] {
+		if p.at.Sub(kept[len(kept)-1].at) >= now.Sub(p.at)/sparsity {
+			kept = append(kept, p)
+		}
+	}
+	if len(kept) == maxPoints { // a job of years
+		kept = append(kept[:0], kept[1:]...)
+	}
+	h.points = kept
 }
 
 // since is how long ago it was first seen that the WAL was beyond position.
