@@ -15,11 +15,12 @@ const (
 	heldHours       = "outside the hours "
 	heldBlind       = "load cannot be seen: "
 	heldOrder       = "paused"
+	heldAway        = "waiting for "
 )
 
 // HeldBy returns a word for what holds a job whose Progress.Held is held, for metrics: "replica", "wal",
 // "connections", "file", "hours", "blind" where the role may not see what a limit needs, "order" for
-// an operator's command, "other"; "" where nothing holds it.
+// an operator's command, "away" for a server or KMS that is waited for, "other"; "" where nothing holds it.
 func HeldBy(held string) string {
 	if held == "" {
 		return ""
@@ -32,6 +33,7 @@ func HeldBy(held string) string {
 		{heldHours, "hours"},
 		{heldBlind, "blind"},
 		{heldOrder, "order"},
+		{heldAway, "away"},
 	} {
 		if strings.HasPrefix(held, k.prefix) {
 			return k.word

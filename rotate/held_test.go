@@ -15,6 +15,7 @@ func TestHeldByTellsReasonsApart(t *testing.T) {
 		"outside the hours 22-6, goes on at 22:00":          "hours",
 		"load cannot be seen: it is a standby":              "blind",
 		"paused by ann: backup runs":                        "order",
+		"waiting for the server or the KMS: refused":        "away",
 		"server is gone":                                    "other",
 	} {
 		if got := HeldBy(held); got != want {

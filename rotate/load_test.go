@@ -15,7 +15,7 @@ import (
 	"github.com/rowseal/rowseal/internal/testpg"
 )
 
-func openDSN(t *testing.T, dsn string) *sql.DB {
+func connect(t *testing.T, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
@@ -29,7 +29,7 @@ func openDSN(t *testing.T, dsn string) *sql.DB {
 	return db
 }
 
-func mustExec(t *testing.T, db *sql.DB, statements ...string) {
+func execOn(t *testing.T, db *sql.DB, statements ...string) {
 	t.Helper()
 	for _, s := range statements {
 		if _, err := db.ExecContext(t.Context(), s); err != nil {
@@ -57,9 +57,9 @@ func loadOf(db *sql.DB) (p *postgresLoad, pass func(time.Duration)) {
 // TestAReplicaHeldBackHoldsTheJob has a real replica that stops replaying, by both limits on lag.
 func TestAReplicaHeldBackHoldsTheJob(t *testing.T) {
 	primary := testpg.Start(t, nil)
-	replica := openDSN(t, testpg.Replica(t, primary).DSN("postgres"))
-	db := openDSN(t, primary.DSN("postgres"))
-	mustExec(t, db, "CREATE TABLE t AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 2000)")
+	replica := connect(t, testpg.Replica(t, primary).DSN("postgres"))
+	db := connect(t, primary.DSN("postgres"))
+	execOn(t, db, "CREATE TABLE t AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 2000)")
 	for name, l := range map[string]Limits{
 		"bytes": {ReplicaLagBytes: 1 << 20},
 		"time":  {ReplicaLag: 20 * time.Second},
@@ -73,8 +73,8 @@ func TestAReplicaHeldBackHoldsTheJob(t *testing.T) {
 			if _, err := th.wait(t.Context(), func(string) {}); err != nil {
 				t.Fatal(err) // whatever lag the CREATE left is gone in a moment
 			}
-			mustExec(t, replica, "SELECT pg_wal_replay_pause()")
-			mustExec(t, db, "UPDATE t SET x = x || 'y'") // some 2 MB
+			execOn(t, replica, "SELECT pg_wal_replay_pause()")
+			execOn(t, db, "UPDATE t SET x = x || 'y'") // some 2 MB
 			pass(askEvery)
 			if _, err := ask.ask(t.Context(), l.questions()); err != nil { // sees the WAL's growth
 				t.Fatal(err)
@@ -91,7 +91,7 @@ func TestAReplicaHeldBackHoldsTheJob(t *testing.T) {
 			if HeldBy(held) != "replica" || !strings.HasPrefix(held, "replica 127.0.0.1 is ") || th.lag() < 1<<20 {
 				t.Errorf("held by %q with a lag of %d", held, th.lag())
 			}
-			mustExec(t, replica, "SELECT pg_wal_replay_resume()")
+			execOn(t, replica, "SELECT pg_wal_replay_resume()")
 			last := held
 			for reason := range reasons {
 				last = reason
@@ -108,15 +108,15 @@ func TestAReplicaHeldBackHoldsTheJob(t *testing.T) {
 
 func TestAStandbyAndARoleThatSeesNothingAreRefused(t *testing.T) {
 	primary := testpg.Start(t, nil)
-	admin := openDSN(t, primary.DSN("postgres"))
-	mustExec(t, admin, `CREATE ROLE "the app" LOGIN PASSWORD 'pw'`)
+	admin := connect(t, primary.DSN("postgres"))
+	execOn(t, admin, `CREATE ROLE "the app" LOGIN PASSWORD 'pw'`)
 	u, err := url.Parse(primary.DSN("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	u.User = url.UserPassword("the app", "pw")
-	app := openDSN(t, u.String())
-	standby := openDSN(t, testpg.Replica(t, primary).DSN("postgres"))
+	app := connect(t, u.String())
+	standby := connect(t, testpg.Replica(t, primary).DSN("postgres"))
 
 	start := func(db *sql.DB, l Limits) error {
 		_, err := startThrottle(t.Context(), &Config{DB: db, Dialect: PostgreSQL, Limits: l})
@@ -140,21 +140,21 @@ func TestAStandbyAndARoleThatSeesNothingAreRefused(t *testing.T) {
 	if err := start(standby, Limits{RowsPerSecond: 1}); err != nil {
 		t.Errorf("a rate needs no question: %v", err)
 	}
-	mustExec(t, admin, `GRANT pg_monitor TO "the app"`)
+	execOn(t, admin, `GRANT pg_monitor TO "the app"`)
 	if err := start(app, Limits{ReplicaLagBytes: 1 << 40, ActiveConnections: 1}); err != nil {
 		t.Errorf("with the grant that the error names: %v", err)
 	}
 }
 
 func TestTheRateOfWALIsMeasured(t *testing.T) {
-	db := openDSN(t, testpg.DSN(t))
+	db := connect(t, testpg.DSN(t))
 	db.SetMaxOpenConns(1)
-	mustExec(t, db, "SET synchronous_commit = on") // else the WAL is written a moment later
+	execOn(t, db, "SET synchronous_commit = on") // else the WAL is written a moment later
 	ask, pass := loadOf(db)
 	if r, err := ask.ask(t.Context(), questions{wal: true}); err != nil || r.wal != 0 {
 		t.Fatal(r, err)
 	}
-	mustExec(t, db, "CREATE TABLE t AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 5000)") // some 5 MB
+	execOn(t, db, "CREATE TABLE t AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 5000)") // some 5 MB
 	pass(10 * time.Second)
 	r, err := ask.ask(t.Context(), questions{wal: true})
 	if err != nil || r.wal < 300<<10 {
@@ -164,8 +164,8 @@ func TestTheRateOfWALIsMeasured(t *testing.T) {
 
 func TestOtherActiveConnectionsAreCountedWithoutOurs(t *testing.T) {
 	server := testpg.Start(t, nil) // one that nobody else is busy on
-	db := openDSN(t, server.DSN("postgres"))
-	other := openDSN(t, server.DSN("postgres")+"&application_name=other")
+	db := connect(t, server.DSN("postgres"))
+	other := connect(t, server.DSN("postgres")+"&application_name=other")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	sleepOn := func(db *sql.DB, n int) {
@@ -175,7 +175,7 @@ func TestOtherActiveConnectionsAreCountedWithoutOurs(t *testing.T) {
 	}
 	sleepOn(db, 3)
 	sleepOn(other, 2)
-	watch := openDSN(t, server.DSN("postgres")+"&application_name=watch")
+	watch := connect(t, server.DSN("postgres")+"&application_name=watch")
 	for n := 0; n < 5; {
 		if err := watch.QueryRowContext(t.Context(),
 			"SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'").Scan(&n); err != nil {
@@ -189,7 +189,7 @@ func TestOtherActiveConnectionsAreCountedWithoutOurs(t *testing.T) {
 }
 
 func TestTheServerIsAskedOnceASecondForAllWorkers(t *testing.T) {
-	db := openDSN(t, testpg.DSN(t))
+	db := connect(t, testpg.DSN(t))
 	db.SetMaxOpenConns(1)
 	ask, pass := loadOf(db)
 	var all sync.WaitGroup
@@ -213,22 +213,17 @@ func TestTheServerIsAskedOnceASecondForAllWorkers(t *testing.T) {
 	if _, err := ask.ask(t.Context(), questions{wal: true, replicas: true}); err != nil || ask.at.Equal(second) {
 		t.Errorf("a second later the answer is old: %v", err)
 	}
-	must(t, db.Close())
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
 	pass(askEvery)
 	if _, err := ask.ask(t.Context(), questions{wal: true}); err == nil || errors.Is(err, errUnseen) {
 		t.Errorf("a closed database: %v", err)
 	}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestAWorkersContextEndsItsQuestionOnly(t *testing.T) {
-	db := openDSN(t, testpg.DSN(t))
+	db := connect(t, testpg.DSN(t))
 	ask, _ := loadOf(db)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// pollEvery is how often a worker that is held looks again.
-const pollEvery = time.Second
+// lookEvery is how often a worker that is held looks again.
+const lookEvery = time.Second
 
 // throttler is the throttle of a process. It has no goroutine of its own: what it knows, it learns when a
 // worker waits.
@@ -109,13 +109,13 @@ func (t *throttler) wait(ctx context.Context, hold func(reason string)) (rows in
 			return 0, err
 		}
 		tell(reason)
-		next := pollEvery
+		next := lookEvery
 		if reason == "" {
 			if rows, next = t.begin(rest); rows > 0 {
 				return rows, nil
 			}
 		}
-		if err := pause(ctx, next, changed); err != nil {
+		if err := linger(ctx, next, changed); err != nil {
 			return 0, err
 		}
 	}
@@ -217,8 +217,8 @@ func (l *latch) over(value, limit int64) bool {
 	return bool(*l)
 }
 
-// pause waits for d, for a change, or for the end of ctx, whose error it returns.
-func pause(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
+// linger waits for d, for a change, or for the end of ctx, whose error it returns.
+func linger(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

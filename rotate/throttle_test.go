@@ -228,7 +228,7 @@ func TestTheServersLoadHoldsAndReleasesAFifthBelow(t *testing.T) {
 					t.Fatal("released near the limit")
 				}
 				ask.set(tt.free, nil)
-				time.Sleep(pollEvery)
+				time.Sleep(lookEvery)
 				w.released(t)
 				ask.set(tt.at, nil)
 				startWait(t.Context(), th).released(t)
@@ -263,7 +263,7 @@ func TestAPauseFileHoldsWhileItExists(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(pollEvery)
+		time.Sleep(lookEvery)
 		w.released(t)
 	})
 }
@@ -307,7 +307,7 @@ func TestWhatTheServerWillNotSayHoldsAndOtherErrorsEndTheWait(t *testing.T) {
 		w.held(t, "load cannot be seen: the server does not show its load to role app")
 		gone := errors.New("gone")
 		ask.set(reading{}, gone)
-		time.Sleep(pollEvery)
+		time.Sleep(lookEvery)
 		synctest.Wait()
 		if !w.ended || !errors.Is(w.err, gone) || w.rows != 0 {
 			t.Errorf("%v, %d, %v", w.ended, w.rows, w.err)
