@@ -12,6 +12,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/cwriter"
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/rowseal/rowseal/rotate"
@@ -50,11 +51,21 @@ func (d *display) meter(job, name string) *meter {
 	if d.metrics != nil {
 		m.series = d.metrics.add(job, name)
 	}
-	if f, ok := d.errs.(*os.File); ok && d.log == nil && isatty.IsTerminal(f.Fd()) {
+	if f, ok := d.errs.(*os.File); ok && d.log == nil && drawable(f) {
 		m.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(40))
 		d.bars.Store(m.bars)
 	}
 	return m
+}
+
+// drawable says whether f is a terminal that has room; on one that says it is 0 by 0, as under
+// some build servers, nothing would be seen.
+func drawable(f *os.File) bool {
+	if !isatty.IsTerminal(f.Fd()) {
+		return false
+	}
+	width, height, err := cwriter.GetSize(int(f.Fd()))
+	return err == nil && width > 0 && height > 0
 }
 
 // update is rotate's Progress function.

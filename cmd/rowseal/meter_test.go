@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8"
 
@@ -287,6 +288,37 @@ func TestOnATerminalAMeterDrawsABarAndEndsItWhereItStands(t *testing.T) {
 				t.Fatalf("drew %q, printed %q", screen.String(), out.String())
 			}
 		})
+	}
+}
+
+func TestATerminalWithRoomGetsABar(t *testing.T) {
+	control, terminal, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	defer terminal.Close()
+	for _, tt := range []struct {
+		size pty.Winsize
+		args []string
+		bar  bool
+	}{
+		{pty.Winsize{Rows: 30, Cols: 100}, nil, true},
+		{pty.Winsize{}, nil, false},
+		{pty.Winsize{Rows: 30, Cols: 100}, []string{"--log", "json"}, false},
+	} {
+		if err := pty.Setsize(control, &tt.size); err != nil {
+			t.Fatal(err)
+		}
+		d, err := withFlags(t, io.Discard, terminal, tt.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := d.meter("reseal", "people")
+		if (m.bars != nil) != tt.bar {
+			t.Errorf("%+v: a bar %v", tt, m.bars != nil)
+		}
+		m.finish()
 	}
 }
 
