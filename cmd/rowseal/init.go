@@ -110,7 +110,7 @@ func (p *place) printSchema(c *cobra.Command, file *field.File) error {
 		}
 	}
 	if p.dsn != "" {
-		if err := p.printJournal(out); err != nil {
+		if err := p.printJournal(c.Context(), out); err != nil {
 			return err
 		}
 	}
@@ -132,12 +132,12 @@ func (p *place) printSchema(c *cobra.Command, file *field.File) error {
 	})
 }
 
-func (p *place) printJournal(out io.Writer) error {
-	d, _, err := dialDatabase(p.dsn)
+func (p *place) printJournal(ctx context.Context, out io.Writer) error {
+	d, err := openDatabase(ctx, p.dsn)
 	if err != nil {
 		return err
 	}
-	statements, err := rotate.JournalSchema(d.dialect)
+	statements, err := rotate.JournalSchema(ctx, d.DB, d.dialect)
 	for _, s := range statements {
 		err = errors.Join(err, printSQL(out, s))
 	}
