@@ -30,7 +30,8 @@ Where --dsn names a PostgreSQL, bring the policy's tables to what it asks for:
 a CHECK guard for each sealed column, so that the database takes nothing else,
 an index for each column with equality, and storage without compression. Tables
 stay in use meanwhile. A table or column that does not exist is named and
-passed over. The tables that keep the progress of jobs over rows are made there too.
+passed over. The tables that keep the progress of jobs over rows are made there
+too.
 
 It may be run again at any time. --print shows the statements and runs none;
 with --dsn only those that are missing.`,
