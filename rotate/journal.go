@@ -158,10 +158,13 @@ func InitJournal(ctx context.Context, db *sql.DB, dialect Dialect) error {
 	return j.install(ctx)
 }
 
-// JournalSchema are the statements by which [InitJournal] makes the tables.
-func JournalSchema(dialect Dialect) ([]string, error) {
-	j, err := newJournal(dialect, nil)
+// JournalSchema are the statements by which [InitJournal] would make the tables; none where they are there.
+func JournalSchema(ctx context.Context, db *sql.DB, dialect Dialect) ([]string, error) {
+	j, err := newJournal(dialect, db)
 	if err != nil {
+		return nil, err
+	}
+	if ok, err := j.installed(ctx); ok || err != nil {
 		return nil, err
 	}
 	return j.schema, nil

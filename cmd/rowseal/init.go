@@ -30,7 +30,8 @@ Where --dsn names a PostgreSQL, bring the policy's tables to what it asks for:
 a CHECK guard for each sealed column, so that the database takes nothing else,
 an index for each column with equality, and storage without compression. Tables
 stay in use meanwhile. A table or column that does not exist is named and
-passed over. The tables that keep the progress of jobs over rows are made there too.
+passed over. The tables that keep the progress of jobs over rows are made there
+too.
 
 It may be run again at any time. --print shows the statements and runs none;
 with --dsn only those that are missing.`,
@@ -110,7 +111,7 @@ func (p *place) printSchema(c *cobra.Command, file *field.File) error {
 		}
 	}
 	if p.dsn != "" {
-		if err := p.printJournal(out); err != nil {
+		if err := p.printJournal(c.Context(), out); err != nil {
 			return err
 		}
 	}
@@ -132,12 +133,12 @@ func (p *place) printSchema(c *cobra.Command, file *field.File) error {
 	})
 }
 
-func (p *place) printJournal(out io.Writer) error {
-	d, _, err := dialDatabase(p.dsn)
+func (p *place) printJournal(ctx context.Context, out io.Writer) error {
+	d, err := openDatabase(ctx, p.dsn)
 	if err != nil {
 		return err
 	}
-	statements, err := rotate.JournalSchema(d.dialect)
+	statements, err := rotate.JournalSchema(ctx, d.DB, d.dialect)
 	for _, s := range statements {
 		err = errors.Join(err, printSQL(out, s))
 	}
