@@ -105,4 +105,4 @@ type faultyTx struct {
 func (tx faultyTx) Commit() error { return tx.faulty.meet("COMMIT", tx.Tx.Commit) }
 
 // isPageWrite tells the statement that writes a page's rows.
-func isPageWrite(statement string) bool { return strings.HasPrefix(statement, `UPDATE "people"`) }
+func isPageWrite(statement string) bool { return strings.Contains(statement, `UPDATE "people"`) }

@@ -16,8 +16,8 @@ import (
 	"github.com/rowseal/rowseal/rotate"
 )
 
-// killed is what a process that is killed does not live to see.
-var killed = errors.New("killed")
+// errKilled is what a process that is killed does not live to see.
+var errKilled = errors.New("killed")
 
 // TestAProcessThatIsKilledAnywhereLosesAndRepeatsNothing kills a run before, and another one after, each of
 // its statements: nothing that it would do then is done, giving its range up included.
@@ -36,7 +36,7 @@ func TestAProcessThatIsKilledAnywhereLosesAndRepeatsNothing(t *testing.T) {
 			strike := func(k int, _ string) error {
 				if k >= at {
 					cancel()
-					return killed
+					return errKilled
 				}
 				return nil
 			}
@@ -44,7 +44,7 @@ func TestAProcessThatIsKilledAnywhereLosesAndRepeatsNothing(t *testing.T) {
 			if after {
 				f = &faulty{after: strike, before: func(k int, s string) error {
 					if k > at {
-						return killed
+						return errKilled
 					}
 					return nil
 				}}

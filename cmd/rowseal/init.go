@@ -30,7 +30,8 @@ Where --dsn names a PostgreSQL, bring the policy's tables to what it asks for:
 a CHECK guard for each sealed column, so that the database takes nothing else,
 an index for each column with equality, and storage without compression. Tables
 stay in use meanwhile. A table or column that does not exist is named and
-passed over.
+passed over. The tables that keep the progress of jobs over rows are made there
+too.
 
 It may be run again at any time. --print shows the statements and runs none;
 with --dsn only those that are missing.`,
@@ -50,15 +51,15 @@ with --dsn only those that are missing.`,
 			if err := p.initStore(c, file); err != nil {
 				return err
 			}
-			if p.dsn != "" {
-				if err := p.initJournal(c); err != nil {
+			if tables {
+				if err := p.initTables(c, file); err != nil {
 					return err
 				}
 			}
-			if !tables {
+			if p.dsn == "" {
 				return nil
 			}
-			return p.initTables(c, file)
+			return p.initJournal(c)
 		},
 	}
 	p.flags(c)
@@ -109,6 +110,11 @@ func (p *place) printSchema(c *cobra.Command, file *field.File) error {
 			}
 		}
 	}
+	if p.dsn != "" {
+		if err := p.printJournal(c.Context(), out); err != nil {
+			return err
+		}
+	}
 	if !isPostgres(p.dsn) {
 		return nil
 	}
@@ -125,6 +131,18 @@ func (p *place) printSchema(c *cobra.Command, file *field.File) error {
 		}
 		return nil
 	})
+}
+
+func (p *place) printJournal(ctx context.Context, out io.Writer) error {
+	d, err := openDatabase(ctx, p.dsn)
+	if err != nil {
+		return err
+	}
+	statements, err := rotate.JournalSchema(ctx, d.DB, d.dialect)
+	for _, s := range statements {
+		err = errors.Join(err, printSQL(out, s))
+	}
+	return errors.Join(err, d.Close())
 }
 
 func storeDialect(store string) sqlstore.Dialect {

@@ -81,7 +81,7 @@ func newRotateCancel() *cobra.Command {
 
 func newRotateSpeed() *cobra.Command {
 	var l limitFlags
-	c := newOrder("speed", "Give a job other limits, in place of all that it had; none for no limits", "has other limits", func(_ *cobra.Command, o *rotate.Order) error {
+	c := newOrder("speed", "Give a job other limits in place of those it had", "has other limits", func(_ *cobra.Command, o *rotate.Order) error {
 		o.Limits = &l.Limits
 		return nil
 	})

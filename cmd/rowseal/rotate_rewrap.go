@@ -29,9 +29,9 @@ func newRotateRewrap() *cobra.Command {
 current root keys, then the row keys in columns with "key: row". No value is
 opened, and columns with "key: tenant" are not touched.
 
-It may be interrupted and run again, on another machine too, and it may run beside
-the application. Who starts it while it runs joins it. With --tenant the key store
-is left as it is.`,
+It may be interrupted and run again, on another machine too, and it may run
+beside the application. Who starts it while it runs joins it. With --tenant the
+key store is left as it is.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return j.run(c) },
 	}
