@@ -104,7 +104,11 @@ func (w *worker) walk(ctx context.Context, c claim) (err error) {
 		if err := w.gate(ctx); err != nil {
 			return err
 		}
-		limit, err := w.throttle.wait(ctx, w.hold)
+		var limit int
+		err := w.patiently(ctx, func() (err error) {
+			limit, err = w.throttle.wait(ctx, w.hold)
+			return err
+		})
 		if err != nil {
 			return err
 		}
