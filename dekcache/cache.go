@@ -157,6 +157,19 @@ func (c *Cache[K, V]) Forget(k K) bool {
 	return had
 }
 
+// ForgetFunc is Forget of every key for which match is true. Of a key whose
+// value is being loaded, or whose load failed, v is nil: match must say true
+// where that value might be one to forget. It is called under a lock and must
+// not call the cache.
+func (c *Cache[K, V]) ForgetFunc(match func(k K, v *V) bool) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.forget(match)
+		c.terms.dropAll(s.release())
+	}
+}
+
 // Purge is Forget of all keys.
 func (c *Cache[K, V]) Purge() {
 	for i := range c.shards {

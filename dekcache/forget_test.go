@@ -147,3 +147,56 @@ func TestWhoJoinedARefreshThatWasPurgedGetsItsValue(t *testing.T) {
 		}
 	})
 }
+
+func TestForgetFuncRemovesWhatItSays(t *testing.T) {
+	var d drops
+	c, src := newCache(t, config{Drop: d.drop, NegativeTTL: time.Hour}), &source{}
+	a, b := mustGet(t, c, "a", src.load), mustGet(t, c, "b", src.load)
+	va, vb := a.Value(), b.Value()
+	for _, k := range []string{"broken", "broken too"} {
+		src.breakKey(k, errBroken)
+		_, err := c.Get(t.Context(), k, src.load)
+		wantError(t, err, errBroken)
+		src.breakKey(k, nil)
+	}
+	c.ForgetFunc(func(k string, v *value) bool {
+		if (v == nil) != (k == "broken" || k == "broken too") {
+			t.Errorf("%q comes with %v", k, v)
+		}
+		return v == va || k == "broken"
+	})
+	if a.Value() != nil || b.Value() != vb || c.Len() != 1 {
+		t.Error("it removed something else")
+	}
+	d.want(t, va, 1)
+	mustGet(t, c, "broken", src.load)
+	_, err := c.Get(t.Context(), "broken too", src.load)
+	wantError(t, err, errBroken)
+}
+
+func TestForgetFuncDisownsLoads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{delay: time.Second}
+		c := newCache(t, config{Now: time.Now})
+		waiters := make(chan *entry, 2)
+		for _, k := range []string{"a", "b"} {
+			go func() { waiters <- mustGet(t, c, k, src.load) }()
+		}
+		synctest.Wait()
+		c.ForgetFunc(func(k string, v *value) bool {
+			if v != nil {
+				t.Error("a value that is not there yet")
+			}
+			return k == "a"
+		})
+		for range 2 {
+			if (<-waiters).Value() == nil {
+				t.Error("a waiter got nothing")
+			}
+		}
+		if _, kept := c.Peek("a"); kept || c.Len() != 1 {
+			t.Error("what was forgotten while it was loaded was kept")
+		}
+		time.Sleep(2 * time.Second)
+	})
+}

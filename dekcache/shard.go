@@ -176,6 +176,25 @@ func (s *shard[K, V]) fail(k K, err error, remember bool, now, retry, until int6
 	}
 }
 
+// forget removes what match says, and disowns the loads of it.
+func (s *shard[K, V]) forget(match func(K, *V) bool) {
+	for _, k := range s.lru.Keys() {
+		if n, _ := s.lru.Peek(k); match(k, n.entry.value.Load()) {
+			s.remove(n)
+		}
+	}
+	for _, k := range s.failures.Keys() {
+		if match(k, nil) {
+			s.failures.Remove(k)
+		}
+	}
+	for k := range s.flights {
+		if match(k, nil) {
+			delete(s.flights, k)
+		}
+	}
+}
+
 // purge empties the shard and disowns the loads under way.
 func (s *shard[K, V]) purge() {
 	for _, n := range s.expiry {

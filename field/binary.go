@@ -2,6 +2,7 @@ package field
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
@@ -23,6 +24,11 @@ type OpenCell struct {
 	Row
 	// Sealed is the stored value, not NULL.
 	Sealed []byte
+	// AnyType lets a value open that was sealed as another type than the column's; Plain is then in that
+	// type's form, whose code stands in the value's header.
+	AnyType bool
+	// Owner is set to the tenant whose value it is.
+	Owner string
 	// Plain is set to the PostgreSQL binary form of the value.
 	Plain []byte
 	// Err says why the value was not opened; Plain is then nil. It is an [*Error].
@@ -65,8 +71,8 @@ func (c *Cipher) fetchCells(ctx context.Context, cells []OpenCell, at []cell) {
 	var missing []int
 	for i := range cells {
 		col := cells[i].Column
-		cells[i].Plain, cells[i].Err = nil, nil
-		if err := parseFor(&at[i].value, col, cells[i].Sealed); err != nil {
+		cells[i].Plain, cells[i].Owner, cells[i].Err = nil, "", nil
+		if err := parseFor(&at[i].value, col, cells[i].Sealed); err != nil && !(cells[i].AnyType && errors.Is(err, ErrWrongType)) {
 			cells[i].Err = col.fail("open", -1, err)
 			continue
 		}
@@ -94,6 +100,7 @@ func (c *Cipher) appendCell(dst []byte, bound string, o *OpenCell, at *cell) ([]
 	if err != nil {
 		return dst, o.Column.fail("open", -1, err)
 	}
+	o.Owner = at.key.Tenant()
 	c.memo(o.Column).keepOpenKey(&b, at.lease, &at.value)
 	return overClaim(dst, out, data), nil
 }

@@ -24,6 +24,8 @@ type File struct {
 	Policy *Policy
 	// Proxy is the section `proxy`; nil where the section is missing.
 	Proxy *Proxy
+	// Rotation is the section `rotation`.
+	Rotation Rotation
 }
 
 // Keys says where the keys come from. Zero values mean that the file is silent
@@ -89,7 +91,7 @@ type fileReader struct {
 }
 
 var (
-	fileWords   = words{accepted: []string{"namespace", "keys", "tenant", "tables", "proxy"}, later: []string{"rotation", "roles"}}
+	fileWords   = words{accepted: []string{"namespace", "keys", "tenant", "tables", "proxy", "rotation"}, later: []string{"roles"}}
 	tenantWords = words{accepted: []string{"setting", "default"}}
 	// The server's setting that holds a session's tenant has one name, so that all proxies agree on it.
 	settingWords = words{accepted: []string{"rowseal.tenant"}}
@@ -120,6 +122,9 @@ func (r *fileReader) file(root *yamlNode) *File {
 	f.Policy = b.policy(sections["tables"])
 	if n := sections["proxy"]; n != nil {
 		f.Proxy = r.proxy(n)
+	}
+	if n := sections["rotation"]; n != nil {
+		f.Rotation = r.rotation(n)
 	}
 	return f
 }

@@ -100,6 +100,9 @@ func TestEveryWordOfAPolicyFileTakesEffect(t *testing.T) {
 	if !reflect.DeepEqual(f.Proxy, proxy) {
 		t.Errorf("got the proxy %+v", f.Proxy)
 	}
+	if want := (Rotation{TenantKey: 365 * 24 * time.Hour, RootKey: 90 * 24 * time.Hour}); f.Rotation != want {
+		t.Errorf("got the rotation %+v", f.Rotation)
+	}
 }
 
 func TestSilentSectionsLeaveZeroValues(t *testing.T) {
@@ -184,5 +187,22 @@ func TestErrorsCarryTheirPlace(t *testing.T) {
 	}
 	if got.File != "dir/rowseal.yaml" || got.Line != 4 || got.Column != 23 || got.Path != `tables.users.columns."é".kye` {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestRefusedRotations(t *testing.T) {
+	for _, tt := range []struct{ name, text, says string }{
+		{"an unknown word", "rotation: {tenant_keys: 1d}", `rotation.tenant_keys: unknown word "tenant_keys", did you mean "tenant_key"?`},
+		{"a number", "rotation: {root_key: 90}", "rotation.root_key: is a number without a unit"},
+		{"nothing", "rotation: {root_key: 0s}", "rotation.root_key: is zero"},
+		{"more than ten years", "rotation: {tenant_key: 3651d}", "rotation.tenant_key: is too long"},
+		{"a time that is none", "rotation: {tenant_key: yearly}", "rotation.tenant_key: is not a duration"},
+		{"a time alone", "rotation: 90d", "rotation: is text, not a mapping"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := ParseFile("f", []byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }

@@ -9,15 +9,15 @@ import (
 )
 
 func TestWhatIsNotAPlainYAMLMappingIsRefused(t *testing.T) {
-	const empty = "f:1:1: the file is empty; accepted: namespace, keys, tenant, tables, proxy"
+	const empty = "f:1:1: the file is empty; accepted: namespace, keys, tenant, tables, proxy, rotation"
 	for _, tt := range []struct{ name, text, want string }{
 		{"an empty file", "", empty},
 		{"a file of comments", "# nothing\n", empty},
 		{"an empty document", "---\n", empty},
 		{"null", "null\n", empty},
-		{"a file without keys", "{}", "f:1:1: is empty; accepted: namespace, keys, tenant, tables, proxy"},
-		{"a list", "- a\n", "f:1:1: is a list, not a mapping; accepted: namespace, keys, tenant, tables, proxy"},
-		{"text", "a", "f:1:1: is text, not a mapping; accepted: namespace, keys, tenant, tables, proxy"},
+		{"a file without keys", "{}", "f:1:1: is empty; accepted: namespace, keys, tenant, tables, proxy, rotation"},
+		{"a list", "- a\n", "f:1:1: is a list, not a mapping; accepted: namespace, keys, tenant, tables, proxy, rotation"},
+		{"text", "a", "f:1:1: is text, not a mapping; accepted: namespace, keys, tenant, tables, proxy, rotation"},
 		{"a section without value", "tables:\n", "f:1:1: tables: has no value; write one or remove the key"},
 		{"tables as a list", "tables: []", "f:1:9: tables: is a list, not a mapping; accepted: the names of tables"},
 		{"columns as a list", "tables: {a: {columns: [b]}}", "f:1:23: tables.a.columns: names no column; declare those to seal, as in `columns: {ssn: {type: text}}`"},

@@ -85,6 +85,7 @@ func (k *Keyring) latestOrNew(ctx context.Context, p Purpose, tenants []string) 
 	if k.cfg.Store == nil {
 		return nil, &Error{Err: ErrStore, Remedy: "columns with tenant keys need a key store; configure keys.store"}
 	}
+	asOf := k.forgotten.count.Load()
 	list, err := k.cfg.Store.Latest(ctx, p, tenants)
 	if err != nil {
 		return nil, storeError(err)
@@ -108,7 +109,9 @@ func (k *Keyring) latestOrNew(ctx context.Context, p Purpose, tenants []string) 
 	for i := range made {
 		found[made[i].Tenant] = &made[i]
 	}
-	k.keep(ctx, append(list, made...), raws)
+	list = append(list, made...)
+	stamp(list, asOf)
+	k.keep(ctx, list, raws)
 	return found, nil
 }
 
@@ -142,7 +145,7 @@ func (k *Keyring) fresh(records map[envelope.KeyID]*Record, raws map[envelope.Ke
 		for i, id := range ids {
 			if raw := raws[id]; raw != nil {
 				h, err := newHeld(records[id], raw, expires)
-				deliver(i, h, expires, err)
+				deliver(i, h, k.until(h), err)
 				continue
 			}
 			rest, at = append(rest, id), append(at, i)

@@ -23,6 +23,10 @@ var (
 	ErrStore = errors.New("key store failed")
 	// ErrIndexKey: index keys do not rotate as tenant keys do.
 	ErrIndexKey = errors.New("index keys are not rotated")
+	// ErrLast: the key is the last one that its owner seals with.
+	ErrLast = errors.New("key is the last active one of its tenant")
+	// ErrInUse: values are, or may be, sealed under the key.
+	ErrInUse = errors.New("key may still be in use")
 	// ErrConflict: the record was changed by somebody else meanwhile.
 	ErrConflict = errors.New("key was changed meanwhile; read it again")
 )
@@ -61,6 +65,9 @@ func (r *Record) fail(err error, remedy string) error {
 }
 
 func destroyed(r *Record) error {
+	if r.Mark() {
+		return r.fail(ErrDestroyed, "the tenant was shredded and gets no new key")
+	}
 	if r.Purpose.indexes() {
 		return r.fail(ErrDestroyed, "its search terms cannot be made any more, and its tenant gets no new key")
 	}

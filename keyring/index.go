@@ -71,7 +71,7 @@ func (k *Keyring) loadIndexes(ctx context.Context, uses []blindindex.Use, delive
 				continue
 			}
 			key, err := deriveIndex(keys[j], uses[i].Name)
-			deliver(i, key, keys[j].expires, err)
+			deliver(i, key, k.until(keys[j]), err)
 		}
 	}
 }

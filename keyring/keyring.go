@@ -110,6 +110,8 @@ type Keyring struct {
 	reused  reusedKeys
 	tallies *tallies
 
+	forgotten forgotten
+
 	// The loaders as values made once, because a method value made for each
 	// call would cost an allocation on the way to a cached key.
 	load loaders
@@ -131,6 +133,7 @@ type heldKey struct {
 	*envelope.TenantKey
 	purpose Purpose
 	expires time.Time
+	asOf    uint64 // Record.asOf
 }
 
 // owner is whose current key is meant.
@@ -215,20 +218,6 @@ func (k *Keyring) GoString() string { return k.String() }
 
 // LogValue is String.
 func (k *Keyring) LogValue() slog.Value { return slog.StringValue(k.String()) }
-
-// Forget drops every held key, so that the next use asks the store and the
-// KMS again.
-func (k *Keyring) Forget() {
-	k.held.Purge()
-	k.stores.Purge()
-	k.current.Purge()
-	k.writers.Purge()
-	k.readers.Purge()
-	k.rows.Purge()
-	k.kmsRows.Purge()
-	k.indexes.Purge()
-	k.reused.purge()
-}
 
 // Stats are the counters of the caches, by what they hold.
 type Stats struct {

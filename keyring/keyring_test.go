@@ -617,7 +617,8 @@ func TestRotateThenRewrapThenDestroy(t *testing.T) {
 		t.Errorf("destroyed at once: %v", err)
 	}
 	now = now.Add(time.Hour + time.Second)
-	if err := k.Destroy(t.Context(), old.KeyID(), "ops", "rotated"); err != nil {
+	none := keyring.Evidence{Table: "users", Began: now}
+	if err := k.Destroy(t.Context(), old.KeyID(), "ops", "rotated", none); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := open(b.reader(t), b.field, moved); err != nil || got != "secret" {

@@ -1,11 +1,10 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"time"
+	"slices"
 
-	"github.com/rowseal/rowseal/dekcache"
 	"github.com/rowseal/rowseal/envelope"
 )
 
@@ -57,17 +56,19 @@ func (k *Keyring) Rotate(ctx context.Context, p Purpose, tenant, by, reason stri
 		return Record{}, &Error{Tenant: tenant, Err: ErrIndexKey, Remedy: "the values already stored carry terms of the old key and would be found " +
 			"no longer; this version does not rotate index keys"}
 	}
-	list, err := k.cfg.Store.Latest(ctx, p, []string{tenant})
+	a, err := k.admin()
 	if err != nil {
-		return Record{}, storeError(err)
+		return Record{}, err
+	}
+	list, err := k.versions(ctx, p, tenant)
+	if err != nil {
+		return Record{}, err
 	}
 	version := uint32(1)
-	for i := range list {
-		if r := &list[i]; r.Purpose == p && r.Tenant == tenant {
-			if r.State == Destroyed {
-				return Record{}, destroyed(r)
-			}
-			version = r.Version + 1
+	if len(list) > 0 {
+		version = list[len(list)-1].Version + 1
+		if latest := latestOf(list); latest.State == Destroyed {
+			return Record{}, destroyed(&latest)
 		}
 	}
 	made, raws, err := k.newKeys(ctx, p, []string{tenant}, version)
@@ -81,29 +82,69 @@ func (k *Keyring) Rotate(ctx context.Context, p Purpose, tenant, by, reason stri
 	if err != nil {
 		return Record{}, storeError(err)
 	}
+	if len(stored) == 1 && stored[0].State == Destroyed {
+		return Record{}, destroyed(&stored[0]) // shredded meanwhile
+	}
 	if len(stored) != 1 || stored[0].ID != made[0].ID {
 		return Record{}, &Error{Tenant: tenant, Err: ErrConflict, Remedy: "another process rotated this key at the same time"}
 	}
 	k.current.Forget(owner{p, tenant})
 	k.writers.Purge() // this process seals with the new key from now on
-	return stored[0], k.retireBefore(ctx, stored[0], by, reason)
+	return stored[0], k.retireBefore(ctx, a, stored[0], by, reason)
+}
+
+// versions returns a tenant's keys of one purpose, tombstones too, by
+// ascending version.
+func (k *Keyring) versions(ctx context.Context, p Purpose, tenant string) (list []Record, err error) {
+	err = k.Each(ctx, Filter{Tenant: tenant, Purpose: p}, func(r Record) error {
+		list = append(list, r)
+		return nil
+	})
+	slices.SortFunc(list, func(a, b Record) int { return cmp.Compare(a.Version, b.Version) })
+	return list, err
+}
+
+// latestOf is what Store.Latest returns of a list by ascending version.
+func latestOf(list []Record) Record {
+	latest := list[len(list)-1]
+	for _, r := range list {
+		if r.State == Active {
+			latest = r
+		}
+	}
+	return latest
 }
 
 // retireBefore retires the versions before r. The new version stands already,
 // so that there is always one to seal with.
-func (k *Keyring) retireBefore(ctx context.Context, r Record, by, reason string) error {
-	a, err := k.admin()
+func (k *Keyring) retireBefore(ctx context.Context, a Admin, r Record, by, reason string) error {
+	list, err := k.versions(ctx, r.Purpose, r.Tenant)
 	if err != nil {
 		return err
 	}
-	return k.Each(ctx, Filter{Tenant: r.Tenant, Purpose: r.Purpose}, func(old Record) error {
+	for _, old := range list {
 		if old.State != Active || old.Version >= r.Version {
-			return nil
+			continue
 		}
-		retired := old
-		retired.State, retired.ChangedBy, retired.Reason = Retired, by, reason
-		return swap(ctx, a, old, retired)
-	})
+		if err := k.toState(ctx, a, old, Retired, by, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toState changes a record's state and lets go of the key.
+func (k *Keyring) toState(ctx context.Context, a Admin, old Record, to State, by, reason string) error {
+	changed := old
+	changed.State, changed.ChangedBy, changed.Reason = to, by, reason
+	if to == Destroyed {
+		changed.Wraps = nil
+	}
+	if err := swap(ctx, a, old, changed); err != nil {
+		return err
+	}
+	k.ForgetKeys(old.ID)
+	return nil
 }
 
 // swap is Update that fails where the record was changed meanwhile.
@@ -115,45 +156,5 @@ func swap(ctx context.Context, a Admin, old, changed Record) error {
 	if !done {
 		return old.fail(ErrConflict, "")
 	}
-	return nil
-}
-
-// Destroy removes the wraps of a key and leaves its record as a tombstone: its
-// values never open again, and a tenant whose newest key is destroyed gets no
-// new one. The key must have been retired for dekcache.MaxTTL by the store's
-// clock, so that no writer that still holds it loses data.
-func (k *Keyring) Destroy(ctx context.Context, id envelope.KeyID, by, reason string) error {
-	a, err := k.admin()
-	if err != nil {
-		return err
-	}
-	records, err := k.byID(ctx, []envelope.KeyID{id})
-	if err != nil {
-		return err
-	}
-	r := records[id]
-	switch {
-	case r == nil:
-		return &Error{ID: id, Err: ErrUnknownKey}
-	case r.State == Destroyed:
-		return nil
-	case r.State == Active:
-		return r.fail(ErrConflict, "an active key is not destroyed; rotate it first")
-	}
-	now, err := a.Now(ctx)
-	if err != nil {
-		return storeError(err)
-	}
-	if ready := r.ChangedAt.Add(dekcache.MaxTTL); now.Before(ready) {
-		return r.fail(ErrConflict, fmt.Sprintf("it was retired less than %v ago, and writers may still hold it; try again after %s",
-			dekcache.MaxTTL, ready.UTC().Format(time.RFC3339)))
-	}
-	tombstone := *r
-	tombstone.State, tombstone.ChangedBy, tombstone.Reason = Destroyed, by, reason
-	tombstone.Wraps = nil
-	if err := swap(ctx, a, *r, tombstone); err != nil {
-		return err
-	}
-	k.Forget()
 	return nil
 }

@@ -119,7 +119,7 @@ func (k *Keyring) loadReaders(ctx context.Context, refs []readerRef, deliver fun
 			continue
 		}
 		key, err := derive(h.Value, refs[i])
-		deliver(i, key, h.Value.expires, err)
+		deliver(i, key, k.until(h.Value), err)
 	}
 }
 

@@ -54,6 +54,8 @@ type Record struct {
 	ChangedAt  time.Time     // when State or Wraps last changed; set by the store
 	ChangedBy  string        // who changed the state last; "" at first
 	Reason     string        // why; "" at first
+
+	asOf uint64 // what a Keyring had forgotten before it read this; see forgotten
 }
 
 // Bits of r that a wrap is bound to.
@@ -99,10 +101,49 @@ type Admin interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
+// Watcher is what a store that tells of changes offers beyond [Store].
+type Watcher interface {
+	// Watch calls changed with the ids of keys whose state was changed, by
+	// anybody, soon after each change, until ctx ends; its error is then ctx's. It
+	// calls gap, with the reason or nil at first, whenever it begins to listen:
+	// what was changed before is not told. It does not call both at once. The error is
+	// at once errors.ErrUnsupported where the store cannot tell.
+	Watch(ctx context.Context, changed func(ids []envelope.KeyID), gap func(reason error)) error
+}
+
+// Restorer is a store that takes records back from an export.
+type Restorer interface {
+	// Restore is [Store.Create] of records that keep their CreatedAt and
+	// ChangedAt.
+	Restore(ctx context.Context, records []Record) ([]Record, error)
+}
+
+// Export is a copy of keys that somebody took. They are wrapped in it as they are
+// in the store.
+type Export struct {
+	ID     envelope.KeyID // of the export; random
+	At     time.Time      // by the store's clock; set by the store
+	By     string         // who took it
+	To     string         // where to
+	Tenant string         // whose keys; "" for all
+	Keys   int64          // how many records; 0 while it is written, or where it broke off
+	Digest string         // the file's last line has it, in hex; "" like Keys
+}
+
+// Ledger is a store that remembers exports.
+type Ledger interface {
+	// SaveExport notes e, or where its ID is noted already, its Keys and Digest.
+	SaveExport(ctx context.Context, e Export) error
+	// Exports returns all exports, the oldest first.
+	Exports(ctx context.Context) ([]Export, error)
+}
+
 // Filter narrows a List. Zero fields do not narrow.
 type Filter struct {
 	Tenant  string
 	Purpose Purpose
+	// Parent is the store key that wraps the keys.
+	Parent envelope.KeyID
 	// RootWrapped leaves out the keys that a store key wraps, and tombstones.
 	RootWrapped bool
 }

@@ -43,6 +43,14 @@ func reuseAge(age, ttl time.Duration) time.Duration {
 	return min(age, ttl)
 }
 
+func (r *reusedKeys) forget(tenant string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.caches {
+		c.Forget(tenant)
+	}
+}
+
 func (r *reusedKeys) purge() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -68,7 +68,7 @@ func (k *Keyring) loadWriters(ctx context.Context, refs []writerRef, deliver fun
 			continue
 		}
 		key, err := k.writerKey(ctx, keys[i], r)
-		deliver(i, key, keys[i].expires, err)
+		deliver(i, key, k.until(keys[i]), err)
 	}
 }
 
@@ -83,7 +83,7 @@ func (k *Keyring) writerKey(ctx context.Context, h *heldKey, r writerRef) (*enve
 	ref := readerRef{id: h.ID(), field: r.field, suite: suite, salt: pool[rand.IntN(len(pool))]}
 	key, _, err := k.readers.Fetch(ctx, ref, func(_ context.Context, refs []readerRef, deliver func(int, *envelope.Key, time.Time, error)) {
 		key, err := derive(h, refs[0])
-		deliver(0, key, h.expires, err)
+		deliver(0, key, k.until(h), err)
 	})
 	return key, err
 }

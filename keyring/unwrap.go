@@ -53,10 +53,12 @@ func (k *Keyring) byID(ctx context.Context, ids []envelope.KeyID) (map[envelope.
 	if k.cfg.Store == nil {
 		return nil, &Error{Err: ErrStore, Remedy: "these values need a key store, and none is configured"}
 	}
+	asOf := k.forgotten.count.Load()
 	list, err := k.cfg.Store.ByID(ctx, ids)
 	if err != nil {
 		return nil, storeError(err)
 	}
+	stamp(list, asOf)
 	return recordMap(list), nil
 }
 
@@ -92,7 +94,7 @@ func (k *Keyring) unwrapKeys(ctx context.Context, ids []envelope.KeyID, records 
 		default:
 			g.Go(func() error {
 				key, err := k.unwrapByRoot(ctx, r, expires)
-				deliver(i, key, expires, err)
+				deliver(i, key, k.until(key), err)
 				return nil
 			})
 		}
@@ -101,7 +103,7 @@ func (k *Keyring) unwrapKeys(ctx context.Context, ids []envelope.KeyID, records 
 	for _, i := range wrapped {
 		r := records[ids[i]]
 		key, err := k.unwrapByParent(r, parents[r.Parent])
-		deliver(i, key, keyExpiry(key), err)
+		deliver(i, key, k.until(key), err)
 	}
 	_ = g.Wait() // the functions return no error
 }
@@ -120,7 +122,7 @@ func (k *Keyring) unwrapStores(ctx context.Context, ids []envelope.KeyID, record
 		}
 		g.Go(func() error {
 			key, err := k.unwrapByRoot(ctx, r, expires)
-			deliver(i, key, expires, err)
+			deliver(i, key, k.until(key), err)
 			return nil
 		})
 	}
@@ -220,7 +222,7 @@ func newHeld(r *Record, raw []byte, expires time.Time) (h *heldKey, err error) {
 	secretmem.Do(func() {
 		var t *envelope.TenantKey
 		if t, err = committed(r, raw); err == nil {
-			h = &heldKey{TenantKey: t, purpose: r.Purpose, expires: expires}
+			h = &heldKey{TenantKey: t, purpose: r.Purpose, expires: expires, asOf: r.asOf}
 		}
 	})
 	clear(raw)

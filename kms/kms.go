@@ -14,6 +14,7 @@ import (
 	"context"
 	"encoding/binary"
 	"strconv"
+	"time"
 )
 
 // KeySize is the length in bytes of every data key that a KMS wraps: 256 bits.
@@ -69,6 +70,26 @@ type Rewrapper interface {
 	// Rewrap returns w under the current root key, for the same Binding.
 	// The errors are those of Unwrap and Wrap.
 	Rewrap(ctx context.Context, w Wrapped, b Binding) (Wrapped, error)
+}
+
+// Age says since when a root key's current version wraps.
+type Age struct {
+	// RootKey is what Current returns.
+	RootKey string
+	// Since is when the version that wraps now was made.
+	Since time.Time
+	// Automatic says that the service makes a new version by itself under the same
+	// RootKey, where there is nothing to rewrap: Period is how often, 0 where it does
+	// not say.
+	Automatic bool
+	Period    time.Duration
+}
+
+// Aged is a KMS that knows how old its current root key is.
+type Aged interface {
+	// Age asks for it; the errors are those of Current, and ErrDenied where the
+	// caller may use the key but not ask about it.
+	Age(ctx context.Context) (Age, error)
 }
 
 // Binding is what a wrapped key is for. Wrap binds it, Unwrap demands it.

@@ -16,6 +16,8 @@ const (
 	PostgreSQL Dialect = iota + 1
 	// SQLite, by any database/sql driver.
 	SQLite
+	// MySQL is MySQL 8 or MariaDB 10.11, by go-sql-driver.
+	MySQL
 )
 
 // String returns the database's name.
@@ -25,63 +27,143 @@ func (d Dialect) String() string {
 		return "PostgreSQL"
 	case SQLite:
 		return "SQLite"
+	case MySQL:
+		return "MySQL"
 	}
 	return fmt.Sprintf("unknown dialect %d", int(d))
+}
+
+// querier is a pool, a connection or a transaction.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// beginner is a pool or a connection.
+type beginner interface {
+	querier
+	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
 }
 
 // database is what a walk over a table's rows asks of a dialect.
 type database interface {
 	// describe finds the columns that t's rows are told apart by. It returns
 	// ErrNoTable, ErrNoColumn or ErrNoPrimaryKey.
-	describe(ctx context.Context, t *target) error
-	// page returns up to limit rows with a key above after (from the start
-	// where it is nil), in the key's order.
-	page(ctx context.Context, t *target, after []any, limit int) ([]row, error)
-	// again reads rows once more; those that are gone are left out.
-	again(ctx context.Context, t *target, rows []row) ([]row, error)
-	// write sets the fresh values of the changes whose rows still hold the
-	// old ones, all or none, and returns the places of the others.
-	write(ctx context.Context, t *target, changes []change) (missed []int, err error)
-	// transient reports whether a write that failed with err is worth
-	// another try: a deadlock, a lock that was not had.
-	transient(err error) bool
+	describe(ctx context.Context, q querier, t *target) error
+	// count says how many rows there are, exactly or about.
+	count(ctx context.Context, q querier, t *target) (int64, error)
+	// sample returns up to n-1 keys, in order, that part the table in n ranges of about one size.
+	sample(ctx context.Context, q querier, t *target, total int64, n int) ([][]any, error)
+	// page returns up to limit rows of r, in the key's order.
+	page(ctx context.Context, b beginner, t *target, r keys, limit int) ([]row, error)
+	// begin opens a page's transaction.
+	begin(ctx context.Context, b beginner, t *target) (*sql.Tx, error)
+	// again reads rows once more and locks them; those that are gone are left out.
+	again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error)
+	// write makes the changes whose rows are still as they were, and returns the
+	// places of the others.
+	write(ctx context.Context, tx *sql.Tx, t *target, changes []change) (missed []int, err error)
+	// fault says what an error of the driver's means for the walk.
+	fault(err error) fault
 }
 
-func (d Dialect) open(db *sql.DB) (database, error) {
+// fault is what an error means for a walk.
+type fault int
+
+const (
+	// fatal errors end the walk.
+	fatal fault = iota
+	// contended: the transaction met others' and was rolled back; it is tried again at once.
+	contended
+	// away: the server is gone, starting, full; waiting may help.
+	away
+)
+
+func (d Dialect) open() (database, error) {
 	switch d {
 	case PostgreSQL:
-		return &postgres{db: db}, nil
+		return &postgres{}, nil
 	case SQLite:
-		return &sqlite{db: db}, nil
+		return &sqlite{}, nil
+	case MySQL:
+		return &mysql{}, nil
 	}
-	return nil, fmt.Errorf("rotate: %v; use PostgreSQL or SQLite", d)
+	return nil, fmt.Errorf("rotate: %v; use PostgreSQL, SQLite or MySQL", d)
 }
 
-// target is a table and the columns of it that are rewrapped.
+// target is a table and what is read of it.
 type target struct {
-	name    string   // as the policy has it, with or without schema
-	columns []string // whose values are rewrapped
-	key     []keyColumn
+	name string // as the policy has it, with or without schema
+	reads
+	skipTriggers bool
+	key          []keyColumn
+
+	// What describe finds of the columns, in their order in reads.
+	besideTypes []string // SQL types
+	plainTypes  []plainType
+	tenantType  string
+	settings    bool // texts of the key or of beside columns vary with the session's settings
+}
+
+// plainType is how PostgreSQL reads and writes a type's values.
+type plainType struct {
+	send string // function that gives a value's binary form
+	name string // without modifiers
 }
 
 // keyColumn is a column of the key that the walk follows.
 type keyColumn struct {
 	name string
 	expr string // how statements refer to it
-	typ  string // its SQL type; PostgreSQL only
+	typ  string // its SQL type; PostgreSQL and MySQL
+	bits bool   // PostgreSQL: an integer, which travels as such
 }
 
-// row is a row as it was read. values are in the order of target.columns, nil
+// keys are a range of keys: above after and up to upTo. nil is open.
+type keys struct{ after, upTo []any }
+
+// row is a row as it was read. values are in the order of reads.sealed, nil
 // for NULL.
 type row struct {
 	key    []any
 	values [][]byte
+	// plain are the values of plain columns, each as Cipher.SealRows takes it: on PostgreSQL a
+	// field.Binary, elsewhere what the driver gives; nil for NULL.
+	plain []any
+	// beside are the columns that are only read, as text; nil for NULL.
+	beside []*string
 }
 
 // change is a row with its new values; fresh[i] is nil where values[i] stays.
+// A row is written only if all that was read and is to be replaced, and the plain values that fresh
+// ones were made of, are still as they were.
 type change struct {
 	row
 	fresh [][]byte
+	// plainTo is what becomes of the plain values: nil for all stay.
+	plainTo []plainEdit
+}
+
+// plainEdit is what becomes of a value in clear.
+type plainEdit struct {
+	set   bool   // else it stays
+	value []byte // the PostgreSQL binary form of the column's type; nil is NULL
+}
+
+// oldFor is what the row must still hold for fresh[i] to be written.
+func (c *change) oldFor(i int) []byte {
+	if c.fresh == nil || c.fresh[i] == nil {
+		return nil
+	}
+	return c.values[i]
+}
+
+func (c *change) freshFor(i int) []byte {
+	if c.fresh == nil {
+		return nil
+	}
+	return c.fresh[i]
 }
 
 // name says which row it is.
@@ -97,13 +179,18 @@ func (t *target) rowName(r row) string {
 	return strings.Join(parts, ", ")
 }
 
-// sealedKey returns the name of a key column that is rewrapped too, if any.
+// writtenKey returns the name of a key column that is written too, if any.
 // Such a row would change its identity.
-func (t *target) sealedKey() (string, bool) {
+func (t *target) writtenKey() (string, bool) {
 	for _, k := range t.key {
-		for _, c := range t.columns {
+		for _, c := range t.sealed {
 			if k.name == c {
 				return c, true
+			}
+		}
+		for _, c := range t.plain {
+			if t.writes && k.name == c.name {
+				return c.name, true
 			}
 		}
 	}
@@ -132,21 +219,34 @@ func list(n int, f func(int) string) string {
 	return strings.Join(parts, ", ")
 }
 
-// scanRows reads rows of t: the key, then the columns.
+// scanRows reads rows of t: the key, the sealed columns, the plain ones, those beside.
 func scanRows(rows *sql.Rows, t *target) (result []row, err error) {
 	defer func() {
 		if closeErr := rows.Close(); err == nil {
 			err = closeErr
 		}
 	}()
+	into := make([]any, 0, len(t.key)+len(t.sealed)+len(t.plain)+len(t.beside))
 	for rows.Next() {
-		r := row{key: make([]any, len(t.key)), values: make([][]byte, len(t.columns))}
-		into := make([]any, 0, len(t.key)+len(t.columns))
+		r := row{key: make([]any, len(t.key)), values: make([][]byte, len(t.sealed))}
+		into = into[:0]
 		for i := range r.key {
 			into = append(into, &r.key[i])
 		}
 		for i := range r.values {
 			into = append(into, &r.values[i])
+		}
+		if len(t.plain) > 0 {
+			r.plain = make([]any, len(t.plain))
+			for i := range r.plain {
+				into = append(into, &r.plain[i])
+			}
+		}
+		if len(t.beside) > 0 {
+			r.beside = make([]*string, len(t.beside))
+			for i := range r.beside {
+				into = append(into, &r.beside[i])
+			}
 		}
 		if err := rows.Scan(into...); err != nil {
 			return nil, err

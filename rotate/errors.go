@@ -10,9 +10,9 @@ import (
 )
 
 var (
-	// ErrIncomplete: the walk came to its end, and some keys could not be
-	// rewrapped. The error's text names the first of them.
-	ErrIncomplete = errors.New("not everything could be rewrapped")
+	// ErrIncomplete: the walk came to its end, and some keys or values could not be
+	// dealt with. The error's text names the first of them.
+	ErrIncomplete = errors.New("not everything could be done")
 	// ErrGaveUp: so many keys failed one after the other that the key store
 	// or the KMS must be at fault; the walk was stopped.
 	ErrGaveUp = errors.New("stopped because nothing succeeds any more")
@@ -25,8 +25,6 @@ var (
 	ErrNoColumn = errors.New("no such sealed column")
 	// ErrWrongColumn: a value was sealed for another column.
 	ErrWrongColumn = errors.New("value belongs to another column; it does not open where it stands")
-	// ErrBusy: a row was changed by others each time it was to be written.
-	ErrBusy = errors.New("row was changed by others again and again; run again")
 )
 
 const (

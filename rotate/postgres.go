@@ -5,14 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// postgres walks a table of PostgreSQL. Key values travel as text, which the
+// postgres walks a table of PostgreSQL. Integer keys travel as such, others as text, which the
 // server reads and writes for every type; sealed values in binary arrays.
-type postgres struct {
-	db *sql.DB
-}
+type postgres struct{}
 
 var _ database = (*postgres)(nil)
 
@@ -26,235 +25,213 @@ WHERE i.indrelid = to_regclass($1::text) AND i.indisprimary AND k.n <= i.indnkey
 ORDER BY k.n`
 
 	pgColumnsSQL = `
-SELECT a.attname, t.typname
+SELECT a.attname, t.typname, format_type(a.atttypid, -1)
 FROM pg_attribute a
 JOIN pg_type b ON b.oid = a.atttypid
 JOIN pg_type t ON t.oid = CASE b.typtype WHEN 'd' THEN b.typbasetype ELSE b.oid END
 WHERE a.attrelid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped`
+
+	// Partitions are counted with their table. What was never analyzed has no estimate.
+	pgCountSQL = `
+SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint, coalesce(sum(pg_relation_size(c.oid)), 0)::bigint, coalesce(bool_or(c.reltuples < 0), true)
+FROM pg_class c WHERE c.relkind IN ('r', 'm')
+AND (c.oid = to_regclass($1::text) OR c.oid IN (SELECT relid FROM pg_partition_tree(to_regclass($1::text))))`
+
+	// pgSettings make texts of values the same in all sessions. They end with the transaction, as poolers
+	// want it. A lock that is not had soon is left to who has it, and the page is tried again.
+	pgSettings = `SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC';
+SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL lock_timeout = '5s'`
 )
 
-func (p *postgres) describe(ctx context.Context, t *target) error {
+func (p *postgres) describe(ctx context.Context, q querier, t *target) error {
 	name := quoteName(t.name)
 	var known bool
-	if err := p.db.QueryRowContext(ctx, "SELECT to_regclass($1::text) IS NOT NULL", name).Scan(&known); err != nil {
+	if err := q.QueryRowContext(ctx, "SELECT to_regclass($1::text) IS NOT NULL", name).Scan(&known); err != nil {
 		return err
 	}
 	if !known {
 		return fmt.Errorf("%w %s; check the policy's table name and the connection's search_path", ErrNoTable, t.name)
 	}
-	types, err := pairs(ctx, p.db, pgColumnsSQL, name)
+	types, err := texts(ctx, q, pgColumnsSQL, name)
 	if err != nil {
 		return err
 	}
-	for _, c := range t.columns {
-		if typ := types.find(c); typ != "bytea" {
+	for _, c := range t.sealed {
+		if typ := find(types, c); typ == nil || typ[1] != "bytea" {
 			return fmt.Errorf("%w: %s.%s must be a bytea column, found %q", ErrNoColumn, t.name, c, typ)
 		}
 	}
-	key, err := pairs(ctx, p.db, pgKeySQL, name)
+	if err := p.describeRest(ctx, q, t, types); err != nil {
+		return err
+	}
+	return p.describeKey(ctx, q, t)
+}
+
+func (p *postgres) describeKey(ctx context.Context, q querier, t *target) error {
+	key, err := texts(ctx, q, pgKeySQL, quoteName(t.name))
 	if err != nil {
 		return err
 	}
 	if len(key) == 0 {
 		return fmt.Errorf("%w: %s; add a PRIMARY KEY, which rows are walked by", ErrNoPrimaryKey, t.name)
 	}
+	t.key = nil
 	for _, k := range key {
 		if strings.HasSuffix(k[1], "[]") {
 			return fmt.Errorf("%w: %s; its key column %s is an array, by which rows are not walked", ErrNoPrimaryKey, t.name, k[0])
 		}
-		t.key = append(t.key, keyColumn{name: k[0], expr: quote(k[0]), typ: k[1]})
+		bits := slices.Contains([]string{"smallint", "integer", "bigint"}, k[1])
+		t.key = append(t.key, keyColumn{name: k[0], expr: quote(k[0]), typ: k[1], bits: bits})
+		t.settings = t.settings || !bits && !steady(k[1])
 	}
 	return nil
 }
 
-func (p *postgres) page(ctx context.Context, t *target, after []any, limit int) ([]row, error) {
-	// Behind the table's name: bare, ORDER BY would sort by the key's text.
-	where, order := "", list(len(t.key), func(i int) string { return "t." + t.key[i].expr })
-	if after != nil {
-		where = fmt.Sprintf(" WHERE (%s) > (%s)", order, list(len(t.key), func(i int) string {
-			return fmt.Sprintf("$%d::text::%s", i+1, t.key[i].typ)
-		}))
+// steady types print alike whatever the session's settings.
+func steady(typ string) bool {
+	return slices.Contains([]string{"smallint", "integer", "bigint", "text", "character varying", "character", "uuid", "numeric", "boolean"}, typ)
+}
+
+// describeRest looks at plain columns, those beside and the tenant's.
+func (p *postgres) describeRest(ctx context.Context, q querier, t *target, types [][]string) error {
+	t.besideTypes, t.plainTypes = nil, nil
+	for _, c := range t.beside {
+		typ := find(types, c)
+		if typ == nil {
+			return fmt.Errorf("%w: %s.%s", ErrNoColumn, t.name, c)
+		}
+		t.besideTypes = append(t.besideTypes, typ[2])
+		t.settings = t.settings || !steady(typ[2])
 	}
-	query := fmt.Sprintf("SELECT %s FROM %s AS t%s ORDER BY %s LIMIT %d", t.pgSelect(), quoteName(t.name), where, order, limit)
-	rows, err := p.db.QueryContext(ctx, query, after...)
+	for _, c := range t.plain {
+		if find(types, c.name) == nil {
+			return fmt.Errorf("%w: %s.%s", ErrNoColumn, t.name, c.name)
+		}
+		var typ plainType
+		err := q.QueryRowContext(ctx, "SELECT typsend::regproc::text, format_type(oid, -1) FROM pg_type WHERE oid = $1", int64(c.typ.OID())).
+			Scan(&typ.send, &typ.name)
+		if err != nil {
+			return fmt.Errorf("%s.%s: type %s: %w", t.name, c.name, c.typ, err)
+		}
+		t.plainTypes = append(t.plainTypes, typ)
+	}
+	if c := t.tenant.column; c != "" {
+		typ := find(types, c)
+		if typ == nil {
+			return fmt.Errorf("%w: %s.%s", ErrNoColumn, t.name, c)
+		}
+		t.tenantType = typ[2]
+	}
+	return nil
+}
+
+// count counts small tables, and takes the server's estimate of large ones.
+func (p *postgres) count(ctx context.Context, q querier, t *target) (n int64, err error) {
+	const small = 64 << 20
+	var size int64
+	var unknown bool
+	if err := q.QueryRowContext(ctx, pgCountSQL, quoteName(t.name)).Scan(&n, &size, &unknown); err != nil {
+		return 0, err
+	}
+	if size > small && !unknown {
+		return n, nil
+	}
+	return n, q.QueryRowContext(ctx, "SELECT count(*) FROM "+quoteName(t.name)).Scan(&n)
+}
+
+// sample reads some blocks of the table, here and there.
+func (p *postgres) sample(ctx context.Context, q querier, t *target, total int64, n int) ([][]any, error) {
+	const perRange = 100
+	percent := min(100, 100*float64(n*perRange)/float64(total))
+	key := list(len(t.key), func(i int) string { return t.pgKey(i) })
+	query := fmt.Sprintf("SELECT %s FROM %s AS t TABLESAMPLE SYSTEM (%g) ORDER BY %s", key, quoteName(t.name), percent, t.pgOrder())
+	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	return scanText(rows, t)
-}
-
-// scanText reads rows whose keys were selected as text, which some drivers
-// give as bytes.
-func scanText(rows *sql.Rows, t *target) ([]row, error) {
-	result, err := scanRows(rows, t)
-	for _, r := range result {
-		for i, v := range r.key {
-			if b, ok := v.([]byte); ok {
-				r.key[i] = string(b)
-			}
-		}
-	}
-	return result, err
-}
-
-// pgSelect lists the key as text, and the columns.
-func (t *target) pgSelect() string {
-	key := list(len(t.key), func(i int) string { return "t." + t.key[i].expr + "::text" })
-	return key + ", " + list(len(t.columns), func(i int) string { return "t." + quote(t.columns[i]) })
-}
-
-func (p *postgres) again(ctx context.Context, t *target, rows []row) ([]row, error) {
-	query := fmt.Sprintf("SELECT %s FROM %s AS t JOIN unnest(%s) AS u(%s) ON %s", t.pgSelect(), quoteName(t.name),
-		t.pgKeyArrays(), list(len(t.key), keyName), t.pgSameKey())
-	result, err := p.db.QueryContext(ctx, query, keyArrays(t, rows)...)
+	found, err := scanText(rows, &target{key: t.key})
 	if err != nil {
 		return nil, err
 	}
-	return scanText(result, t)
-}
-
-func keyName(i int) string { return fmt.Sprintf("k%d", i) }
-
-func (t *target) pgKeyArrays() string {
-	return list(len(t.key), func(i int) string { return fmt.Sprintf("$%d::text[]::%s[]", i+1, t.key[i].typ) })
-}
-
-func (t *target) pgSameKey() string {
-	same := make([]string, len(t.key))
-	for i, k := range t.key {
-		same[i] = fmt.Sprintf("t.%s = u.%s", k.expr, keyName(i))
-	}
-	return strings.Join(same, " AND ")
-}
-
-// keyArrays has one array of texts for each key column.
-func keyArrays(t *target, rows []row) []any {
-	args := make([]any, len(t.key))
-	for i := range t.key {
-		texts := make([]string, len(rows))
-		for n := range rows {
-			texts[n] = fmt.Sprint(rows[n].key[i])
-		}
-		args[i] = texts
-	}
-	return args
-}
-
-// write is one statement: in READ COMMITTED the server waits for whoever is
-// changing a row and looks at the old bytes again afterwards, so that a row
-// changed meanwhile is left alone.
-func (p *postgres) write(ctx context.Context, t *target, changes []change) ([]int, error) {
-	n := len(t.key)
-	var names, arrays, sets, same []string
-	args := keyArrays(t, rowsOf(changes))
-	for i, c := range t.columns {
-		column := quote(c)
-		names = append(names, fmt.Sprintf("old%d, new%d", i, i))
-		arrays = append(arrays, fmt.Sprintf("$%d::bytea[], $%d::bytea[]", n+2*i+1, n+2*i+2))
-		sets = append(sets, fmt.Sprintf("%s = coalesce(u.new%d, t.%s)", column, i, column))
-		same = append(same, fmt.Sprintf("(u.new%d IS NULL OR t.%s = u.old%d)", i, column, i))
-		old, fresh := columnArrays(changes, i)
-		args = append(args, old, fresh)
-	}
-	query := fmt.Sprintf("UPDATE %s AS t SET %s FROM unnest(%s, %s) WITH ORDINALITY AS u(%s, %s, place) WHERE %s AND %s RETURNING u.place - 1",
-		quoteName(t.name), strings.Join(sets, ", "), t.pgKeyArrays(), strings.Join(arrays, ", "),
-		list(n, keyName), strings.Join(names, ", "), t.pgSameKey(), strings.Join(same, " AND "))
-	rows, err := p.db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return missing(rows, len(changes))
-}
-
-// columnArrays are a column's old and fresh values, NULL where it stays.
-func columnArrays(changes []change, column int) (old, fresh [][]byte) {
-	old, fresh = make([][]byte, len(changes)), make([][]byte, len(changes))
-	for r := range changes {
-		old[r], fresh[r] = changes[r].oldFor(column), changes[r].fresh[column]
-	}
-	return old, fresh
-}
-
-// oldFor is what the row must still hold for fresh[i] to be written.
-func (c *change) oldFor(i int) []byte {
-	if c.fresh[i] == nil {
-		return nil
-	}
-	return c.values[i]
-}
-
-func rowsOf(changes []change) []row {
-	rows := make([]row, len(changes))
-	for i := range changes {
-		rows[i] = changes[i].row
-	}
-	return rows
-}
-
-// missing returns which of 0 to n-1 rows does not list.
-func missing(rows *sql.Rows, n int) (missed []int, err error) {
-	defer func() {
-		if closeErr := rows.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	written := make([]bool, n)
-	for rows.Next() {
-		var place int
-		if err := rows.Scan(&place); err != nil {
-			return nil, err
-		}
-		written[place] = true
-	}
-	for i, ok := range written {
-		if !ok {
-			missed = append(missed, i)
+	var bounds [][]any
+	for i := 1; i < n && len(found) > 0; i++ {
+		k := found[i*len(found)/n].key
+		if len(bounds) == 0 || !slices.Equal(bounds[len(bounds)-1], k) {
+			bounds = append(bounds, k)
 		}
 	}
-	return missed, rows.Err()
+	return bounds, nil
 }
 
-// transient: deadlock_detected, serialization_failure, lock_not_available.
-func (p *postgres) transient(err error) bool {
+// fault knows deadlock_detected, serialization_failure and lock_not_available; and what ends by itself: a
+// connection that broke (class 08 and errors of the network), a server that is full (class 53), stops or starts.
+func (p *postgres) fault(err error) fault {
 	var s interface{ SQLState() string }
 	if !errors.As(err, &s) {
-		return false
+		return networkFault(err)
 	}
-	switch s.SQLState() {
+	state := s.SQLState()
+	switch state {
 	case "40P01", "40001", "55P03":
-		return true
+		return contended
+	case "57P01", "57P02", "57P03", "57P05", "58030", "25006", "25P02":
+		return away
 	}
-	return false
+	if strings.HasPrefix(state, "08") || strings.HasPrefix(state, "53") {
+		return away
+	}
+	return fatal
 }
 
-// textPairs are the rows of a two-column query.
-type textPairs [][2]string
-
-func (p textPairs) find(name string) string {
-	for _, pair := range p {
-		if pair[0] == name {
-			return pair[1]
-		}
-	}
-	return ""
-}
-
-func pairs(ctx context.Context, db *sql.DB, query string, args ...any) (result textPairs, err error) {
-	rows, err := db.QueryContext(ctx, query, args...)
+// texts are the rows of a query whose columns are texts.
+func texts(ctx context.Context, q querier, query string, args ...any) (result [][]string, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if closeErr := rows.Close(); err == nil {
-			err = closeErr
-		}
-	}()
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
 	for rows.Next() {
-		var p [2]string
-		if err := rows.Scan(&p[0], &p[1]); err != nil {
+		line, into := make([]string, len(columns)), make([]any, len(columns))
+		for i := range line {
+			into[i] = &line[i]
+		}
+		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
-		result = append(result, p)
+		result = append(result, line)
 	}
 	return result, rows.Err()
+}
+
+// find returns the line that begins with name, or nil.
+func find(lines [][]string, name string) []string {
+	for _, l := range lines {
+		if l[0] == name {
+			return l
+		}
+	}
+	return nil
+}
+
+func (p *postgres) begin(ctx context.Context, b beginner, t *target) (*sql.Tx, error) {
+	return p.beginWith(ctx, b, t.skipTriggers, false)
+}
+
+func (p *postgres) beginWith(ctx context.Context, b beginner, skipTriggers, readOnly bool) (*sql.Tx, error) {
+	tx, err := b.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted, ReadOnly: readOnly})
+	if err != nil {
+		return nil, err
+	}
+	settings := pgSettings
+	if skipTriggers {
+		settings += "; SET LOCAL session_replication_role = replica"
+	}
+	if _, err := tx.ExecContext(ctx, settings); err != nil {
+		return nil, errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	return tx, nil
 }

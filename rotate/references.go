@@ -3,6 +3,7 @@ package rotate
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/errgroup"
@@ -11,10 +12,13 @@ import (
 	"github.com/rowseal/rowseal/keyring"
 )
 
-// keptReferences is how many distinct wrapped keys are remembered, so that
+// keptReferences is how many distinct KMS-wrapped keys are remembered, so that
 // the values that share one cost one rewrap: at about 600 bytes each, some
-// 40 MB at most.
-const keptReferences = 1 << 16
+// 20 MB at most.
+const keptReferences = 1 << 15
+
+// maxAway is how many calls may fail with no success between them before a page is left for later.
+const maxAway = 16
 
 // answer is the key reference that the values with one wrapped key should
 // carry; due is false where they carry it already.
@@ -24,19 +28,26 @@ type answer struct {
 	err error
 }
 
-// references finds key references, each distinct one once.
+// references finds key references. Those that take a KMS call are asked for once. It is used by all
+// workers of a process at once.
 type references struct {
-	rewrapper   *keyring.Rewrapper
-	concurrency int
-	known       *lru.Cache[string, answer]
+	rewrapper *keyring.Rewrapper
+	calls     chan struct{} // one for each call under way
+	known     *lru.Cache[string, answer]
 
-	mu     sync.Mutex
-	streak streak
+	mu      sync.Mutex
+	pending map[string]*call
+}
+
+// call is a KMS call that a worker waits for.
+type call struct {
+	done chan struct{}
+	err  error
 }
 
 func newReferences(w *keyring.Rewrapper, concurrency int) (*references, error) {
 	known, err := lru.New[string, answer](keptReferences)
-	return &references{rewrapper: w, concurrency: concurrency, known: known}, err
+	return &references{rewrapper: w, calls: make(chan struct{}, concurrency), known: known, pending: map[string]*call{}}, err
 }
 
 // refKey tells wrapped keys apart. What varies in length stands behind it.
@@ -49,48 +60,39 @@ func refKey(v *envelope.Value) string {
 	return string(append(append(b, id[:]...), wrapped...))
 }
 
-// of returns the answers for values, by refKey. Its error says that the walk
-// had better stop; what fails for single keys is in their answers.
-func (r *references) of(ctx context.Context, values []*envelope.Value) (map[string]answer, error) {
-	answers := make(map[string]answer, len(values))
-	var calls []*envelope.Value
-	for _, v := range values {
+// prepare asks the KMS, side by side, for the references of those values that need it. Its error is one that
+// passes (a KMS that is away) or ctx's: what was had until then is known and not asked for again.
+func (r *references) prepare(ctx context.Context, values []envelope.Value) error {
+	var g errgroup.Group
+	var streak atomic.Int64
+	asked := map[string]bool{}
+	for i := range values {
+		v := &values[i]
+		if v.Bytes() == nil || v.Mode() != envelope.ModeKMS {
+			continue
+		}
 		key := refKey(v)
-		if _, ok := answers[key]; ok {
+		if asked[key] || r.known.Contains(key) {
 			continue
 		}
-		if a, ok := r.known.Get(key); ok {
-			answers[key] = a
-			continue
-		}
-		if v.Mode() == envelope.ModeKMS {
-			answers[key] = answer{} // taken; the call follows
-			calls = append(calls, v)
-			continue
-		}
-		a, err := r.ask(ctx, v)
-		if err != nil {
-			return nil, err
-		}
-		answers[key] = a
-	}
-	return answers, r.call(ctx, calls, answers)
-}
-
-// call asks the KMS for the references of values, side by side.
-func (r *references) call(ctx context.Context, values []*envelope.Value, answers map[string]answer) error {
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.concurrency)
-	var mu sync.Mutex
-	for _, v := range values {
-		if gctx.Err() != nil {
+		if streak.Load() >= maxAway {
 			break
 		}
+		asked[key] = true
+		select {
+		case r.calls <- struct{}{}:
+		case <-ctx.Done():
+			_ = g.Wait() // ctx's error says it all
+			return ctx.Err()
+		}
 		g.Go(func() error {
-			a, err := r.ask(gctx, v)
-			mu.Lock()
-			defer mu.Unlock()
-			answers[refKey(v)] = a
+			defer func() { <-r.calls }()
+			_, err := r.ask(ctx, key, v)
+			if err == nil || ctx.Err() == nil && !passes(err) {
+				streak.Store(0)
+				return nil
+			}
+			streak.Add(1)
 			return err
 		})
 	}
@@ -100,18 +102,61 @@ func (r *references) call(ctx context.Context, values []*envelope.Value, answers
 	return ctx.Err()
 }
 
-// ask asks for one reference. Failures are not remembered: a row that is read
-// again, or the next page, may have better luck.
-func (r *references) ask(ctx context.Context, v *envelope.Value) (answer, error) {
-	var a answer
-	a.ref, a.due, a.err = r.rewrapper.Row(ctx, v)
-	if ctx.Err() != nil {
-		return a, ctx.Err()
+// of returns the answer for v.
+func (r *references) of(ctx context.Context, v *envelope.Value) answer {
+	if v.Mode() != envelope.ModeKMS { // made from keys at hand, for less than a look-up costs
+		var a answer
+		a.ref, a.due, a.err = r.rewrapper.Row(ctx, v)
+		return a
 	}
-	if a.err == nil {
-		r.known.Add(refKey(v), a)
+	key := refKey(v)
+	if a, ok := r.known.Get(key); ok {
+		return a
+	}
+	// Failed in prepare, or let go of since.
+	a, err := r.ask(ctx, key, v)
+	a.err = err
+	return a
+}
+
+// ask asks for one reference, or waits for the worker that does. What is wrong with a key itself is remembered
+// too; other failures are not: a page that is read again may have better luck.
+func (r *references) ask(ctx context.Context, key string, v *envelope.Value) (answer, error) {
+	r.mu.Lock()
+	if other, ok := r.pending[key]; ok {
+		r.mu.Unlock()
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return answer{}, ctx.Err()
+		}
+		if a, ok := r.known.Get(key); ok {
+			return a, a.err
+		}
+		return answer{}, other.err
+	}
+	if a, ok := r.known.Get(key); ok {
+		r.mu.Unlock()
+		return a, a.err
+	}
+	mine := &call{done: make(chan struct{})}
+	r.pending[key] = mine
+	r.mu.Unlock()
+
+	a, err := r.answer(ctx, v)
+	a.err = err
+	if _, own := classify(err); own || err == nil {
+		r.known.Add(key, a)
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return a, r.streak.count(a.err)
+	delete(r.pending, key)
+	r.mu.Unlock()
+	mine.err = err
+	close(mine.done)
+	return a, err
+}
+
+func (r *references) answer(ctx context.Context, v *envelope.Value) (a answer, err error) {
+	a.ref, a.due, err = r.rewrapper.Row(ctx, v)
+	return a, err
 }

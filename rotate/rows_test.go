@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
@@ -31,11 +32,7 @@ func TestRowKeysMoveToTheNewTenantKeyAndEverythingOpensWithoutTheOldOne(t *testi
 
 		cfg := w.config(d)
 		cfg.PageSize = 100
-		result, err := rotate.RewrapRows(t.Context(), cfg)
-		must(t, err)
-		if result.Rows != 700 || result.Rewrapped != 700 || result.Values != 1400 || result.Current != 700 || result.Failed != 0 {
-			t.Fatalf("got %+v", result)
-		}
+		counted(t, w.run(t, cfg), counts{"rows": 700, "values": 1400, "rewrapped": 700, "current": 700})
 		after := d.sealed(t)
 		for id, old := range before {
 			sameButKey(t, old[0], after[id][0])
@@ -98,11 +95,8 @@ func TestKMSWrappedRowKeysMoveToTheNewRootKeyWithOneCallForEachDistinctKey(t *te
 		calls := w.calls.Calls()
 		cfg := w.config(d)
 		cfg.PageSize = 7 // shared keys cross pages
-		result, err := rotate.RewrapRows(t.Context(), cfg)
-		must(t, err)
-		if result.Rewrapped != 300 || result.Current != 300 {
-			t.Fatalf("got %+v", result)
-		}
+		cfg.Workers = 3  // and workers
+		counted(t, w.run(t, cfg), counts{"rows": 300, "values": 600, "rewrapped": 300, "current": 300})
 		if c := w.calls.Calls().Sub(calls); c.Rewrap != int64(len(distinct)) || c.Wrap+c.Generate != 0 {
 			t.Fatalf("calls %+v for %d distinct keys", c, len(distinct))
 		}
@@ -118,45 +112,46 @@ func TestKMSWrappedRowKeysMoveToTheNewRootKeyWithOneCallForEachDistinctKey(t *te
 	})
 }
 
-func TestARewrapOfRowsThatWasStoppedGoesOnWhereItEnded(t *testing.T) {
+func TestAJobThatWasStoppedGoesOnWhereItEnded(t *testing.T) {
 	onEach(t, func(t *testing.T, d db) {
 		w := newWorld(t)
 		people := w.people(t, d, 500)
-		w.rotateTenants(t)
+		w.rotateRoot(t)
 		ctx, cancel := ctxOf(t)
-		pages := 0
-		cfg := w.config(d)
-		cfg.PageSize = 50
-		cfg.Progress = func(p rotate.Progress) {
-			if p.Total != 500 {
-				t.Errorf("progress says %d rows in all", p.Total)
+		rewraps := 0
+		w.calls.Fail = func(op string) error {
+			if op == "rewrap" {
+				if rewraps++; rewraps == 30 {
+					cancel() // far from the beginning, and from the end
+				}
 			}
-			if p.Done > 0 {
-				pages++
-			}
-			if pages == 3 {
-				cancel()
-			}
+			return nil
 		}
-		first, err := rotate.RewrapRows(ctx, cfg)
+		cfg := w.config(d)
+		cfg.PageSize, cfg.Concurrency = 50, 1
+		first, err := rotate.Run(ctx, cfg, w.rewrap())
 		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("got error %v, want context.Canceled", err)
 		}
-		if first.Rows != 150 || first.Rewrapped != 150 {
-			t.Fatalf("stopped after 3 pages of 50: %+v", first)
+		done := first.Counts["rows"]
+		if done == 0 || done >= 500 || done%50 != 0 || first.Counts["rewrapped"] != done || first.Joined {
+			t.Fatalf("stopped: %+v", first)
 		}
 		w.opens(t, d, people)
-		second, err := rotate.RewrapRows(t.Context(), w.config(d))
+		w.calls.Fail = nil
+		second, err := rotate.Run(t.Context(), w.config(d), w.rewrap())
 		must(t, err)
-		if second.Rewrapped != 350 || second.Current != 500+150 {
-			t.Fatalf("the second run did %+v", second)
+		if !second.Joined || second.ID != first.ID || second.Ended.IsZero() {
+			t.Fatalf("the second run did not join the first: %+v", second)
 		}
-		third, err := rotate.RewrapRows(t.Context(), w.config(d))
-		must(t, err)
-		if third.Rewrapped != 0 || third.Current != 1000 {
-			t.Fatalf("the third run did %+v", third)
-		}
+		counted(t, second.Counts, counts{"rows": 500, "values": 1000, "rewrapped": 500, "current": 500})
 		w.opens(t, d, people)
+		third, err := rotate.Run(t.Context(), w.config(d), w.rewrap())
+		must(t, err)
+		if third.Joined || third.ID == second.ID {
+			t.Fatalf("a job that was done was joined: %+v", third)
+		}
+		counted(t, third.Counts, counts{"rows": 500, "values": 1000, "current": 1000})
 	})
 }
 
@@ -179,7 +174,7 @@ func TestRowsThatAreWrittenMeanwhileKeepWhatWasWritten(t *testing.T) {
 				id := 1 + rand.IntN(400)
 				people[id-1].name = fmt.Sprintf("Written %d", n)
 				sealed := w.seal(t, people[id-1:id])[0][0]
-				if _, err := d.Exec("UPDATE people SET name = $1 WHERE id = $2", sealed, id); err != nil {
+				if _, err := d.Exec(d.sql("UPDATE people SET name = $1 WHERE id = $2"), sealed, id); err != nil {
 					t.Error(err)
 					return
 				}
@@ -193,7 +188,7 @@ func TestRowsThatAreWrittenMeanwhileKeepWhatWasWritten(t *testing.T) {
 		cfg.PageSize = 20
 		cfg.Keyring = w.newRing(t)
 		for range 3 {
-			if _, err := rotate.RewrapRows(t.Context(), cfg); err != nil {
+			if _, err := rotate.Run(t.Context(), cfg, w.rewrap()); err != nil {
 				t.Error(err)
 			}
 		}
@@ -223,11 +218,8 @@ func TestARowChangedBetweenReadingAndWritingIsReadAgainAndNotOverwritten(t *test
 		}
 		cfg := w.config(d)
 		cfg.Keyring = old
-		result, err := rotate.RewrapRows(t.Context(), cfg)
-		must(t, err)
-		if result.Reread != 2 || result.Failed != 0 {
-			t.Fatalf("got %+v, want the changed and the deleted row read again", result)
-		}
+		// The changed and the deleted row are read again; the changed one's memo is under the new root key already.
+		counted(t, w.run(t, cfg), counts{"rows": 10, "reread": 2, "values": 18, "rewrapped": 8, "current": 10})
 		w.opens(t, d, people[:9])
 		for id, v := range d.sealed(t) {
 			p, err := envelope.Parse(v[2])
@@ -261,10 +253,10 @@ func TestTablesWithTenantKeysAreNeverWritten(t *testing.T) {
 	w.rotateTenants(t)
 	keys, err := rotate.RewrapKeys(t.Context(), rotate.KeysConfig{Keyring: w.ring})
 	must(t, err)
-	rows, err := rotate.RewrapRows(t.Context(), rotate.RowsConfig{DB: d.DB, Dialect: d.dialect, Keyring: w.ring, Table: table})
-	must(t, err)
-	if keys.Rewrapped != 9 || keys.Current != 9 || rows.Rows != 0 {
-		t.Fatalf("keys %+v, rows %+v", keys, rows)
+	w.table = table
+	counted(t, w.run(t, w.config(d)), counts{})
+	if keys.Rewrapped != 9 || keys.Current != 9 {
+		t.Fatalf("keys %+v", keys)
 	}
 	if versions() != before {
 		t.Fatal("rows of a table with tenant keys were written")
@@ -282,11 +274,7 @@ func TestOnlyTheRowKeyColumnsOfATableAreWritten(t *testing.T) {
 		END $$`)
 	d.exec(t, "CREATE TRIGGER refuse BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION refuse()")
 	w.rotateTenants(t)
-	result, err := rotate.RewrapRows(t.Context(), w.config(d))
-	must(t, err)
-	if result.Rewrapped != 50 {
-		t.Fatalf("got %+v", result)
-	}
+	counted(t, w.run(t, w.config(d)), counts{"rows": 50, "values": 100, "rewrapped": 50, "current": 50})
 }
 
 func TestValuesThatCannotBeRewrappedAreReportedAndTheRestIsDone(t *testing.T) {
@@ -306,20 +294,21 @@ func TestValuesThatCannotBeRewrappedAreReportedAndTheRestIsDone(t *testing.T) {
 		w.rotateTenants(t)
 		before := d.sealed(t)
 
-		result, err := rotate.RewrapRows(t.Context(), w.config(d))
+		result, err := rotate.Run(t.Context(), w.config(d), w.rewrap())
 		if !errors.Is(err, rotate.ErrIncomplete) {
 			t.Fatalf("got error %v", err)
 		}
-		if result.Rewrapped != 15 || result.Failed != 4 || len(result.Failures) != 4 {
+		counted(t, result.Counts, counts{"rows": 20, "values": 39, "rewrapped": 15, "current": 20, "failed": 4})
+		if len(result.Findings) != 4 {
 			t.Fatalf("got %+v", result)
 		}
-		for i, want := range []error{envelope.ErrNotSealed, envelope.ErrOpen, keyring.ErrUnknownKey, rotate.ErrWrongColumn} {
-			f := result.Failures[i]
-			if !errors.Is(f, want) || !strings.HasPrefix(f.Error(), fmt.Sprintf("people.name, row id=%d: ", i+2)) {
-				t.Errorf("failure %d is %q, want %v", i, f, want)
+		for i, want := range []string{rotate.FindingUnsealed, rotate.FindingUndecryptable, rotate.FindingUnknownKey, rotate.FindingForeign} {
+			f := result.Findings[i]
+			if f.Kind != want || !strings.HasPrefix(f.String(), fmt.Sprintf("people.name, row id=%d: ", i+2)) {
+				t.Errorf("finding %d is %+v, want %v", i, f, want)
 			}
-			if strings.Contains(f.Error(), "in clear") {
-				t.Errorf("the failure shows the value: %v", f)
+			if strings.Contains(f.String(), "in clear") || strings.Contains(err.Error(), "in clear") {
+				t.Errorf("the finding shows the value: %v", f)
 			}
 			if after := d.sealed(t); !bytes.Equal(before[i+2][0], after[i+2][0]) {
 				t.Errorf("row %d was changed", i+2)
@@ -339,15 +328,11 @@ func TestRowsOfADestroyedTenantAreCountedAndDoNotStopTheWalk(t *testing.T) {
 			}
 		}
 		w.rotateTenants(t)
-		result, err := rotate.RewrapRows(t.Context(), w.config(d))
-		must(t, err)
-		if result.Destroyed != 200 || result.Rewrapped != 400 || result.Current != 600 {
-			t.Fatalf("got %+v", result)
-		}
+		counted(t, w.run(t, w.config(d)), counts{"rows": 600, "values": 1200, "destroyed": 200, "rewrapped": 400, "current": 600})
 	})
 }
 
-func TestAnOutageStopsTheWalkOverRows(t *testing.T) {
+func TestAnOutageThatOutlastsThePatienceEndsTheRun(t *testing.T) {
 	d := openPostgres(t)
 	w := newWorld(t)
 	people := make([]person, 300)
@@ -367,16 +352,18 @@ func TestAnOutageStopsTheWalkOverRows(t *testing.T) {
 		return nil
 	}
 	before := w.calls.Calls()
-	result, err := rotate.RewrapRows(t.Context(), w.config(d))
-	if !errors.Is(err, rotate.ErrGaveUp) || !errors.Is(err, kms.ErrUnavailable) || result.Rewrapped != 0 {
+	cfg := w.config(d)
+	cfg.Patience = time.Nanosecond
+	result, err := rotate.Run(t.Context(), cfg, w.rewrap())
+	if !errors.Is(err, kms.ErrUnavailable) || result.Counts["rewrapped"] != 0 {
 		t.Fatalf("got %+v, %v", result, err)
 	}
-	if c := w.calls.Calls().Sub(before); c.Rewrap > 120 {
+	if c := w.calls.Calls().Sub(before); c.Rewrap > 80 {
 		t.Fatalf("%d calls during an outage", c.Rewrap)
 	}
 }
 
-func TestRewrapRowsRefusesWhatItCannotDo(t *testing.T) {
+func TestRunRefusesWhatItCannotDo(t *testing.T) {
 	onEach(t, func(t *testing.T, d db) {
 		w := newWorld(t)
 		for name, c := range map[string]struct {
@@ -387,12 +374,12 @@ func TestRewrapRowsRefusesWhatItCannotDo(t *testing.T) {
 			"no such table":       {"SELECT 1", rotate.ErrNoTable, "people"},
 			"no such column":      {"CREATE TABLE people (id int PRIMARY KEY, name " + d.bytea + ")", rotate.ErrNoColumn, "people.memo"},
 			"a view has no key":   {"CREATE VIEW people AS SELECT 1 AS id, " + nullOf(d) + " AS name, " + nullOf(d) + " AS memo", rotate.ErrNoPrimaryKey, "PRIMARY KEY"},
-			"a sealed key column": {"CREATE TABLE people (name " + d.bytea + " NOT NULL PRIMARY KEY, memo " + d.bytea + ")", rotate.ErrNoPrimaryKey, "people.name is sealed"},
+			"a sealed key column": {"CREATE TABLE people (name " + d.keyBytes() + " NOT NULL PRIMARY KEY, memo " + d.bytea + ")", rotate.ErrNoPrimaryKey, "people.name is sealed"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				d.exec(t, c.schema)
 				defer dropPeople(d.DB)
-				_, err := rotate.RewrapRows(t.Context(), w.config(d))
+				_, err := rotate.Run(t.Context(), w.config(d), w.rewrap())
 				if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 					t.Fatalf("got %v, want %v with %q", err, c.want, c.text)
 				}
@@ -401,7 +388,20 @@ func TestRewrapRowsRefusesWhatItCannotDo(t *testing.T) {
 	})
 }
 
-func nullOf(d db) string { return "CAST(NULL AS " + d.bytea + ")" }
+// keyBytes is a type of bytes that may be a key.
+func (d db) keyBytes() string {
+	if d.dialect == rotate.MySQL {
+		return "varbinary(500)"
+	}
+	return d.bytea
+}
+
+func nullOf(d db) string {
+	if d.dialect == rotate.MySQL {
+		return "CAST(NULL AS binary(10))"
+	}
+	return "CAST(NULL AS " + d.bytea + ")"
+}
 
 func dropPeople(d *sql.DB) {
 	_, _ = d.Exec("DROP TABLE people")
@@ -417,25 +417,29 @@ func TestPostgreSQLRefusesColumnsAndKeysOfOtherTypes(t *testing.T) {
 		"CREATE TABLE people (id int[] PRIMARY KEY, name bytea, memo bytea)": rotate.ErrNoPrimaryKey,
 	} {
 		d.exec(t, schema)
-		if _, err := rotate.RewrapRows(t.Context(), w.config(d)); !errors.Is(err, want) {
+		if _, err := rotate.Run(t.Context(), w.config(d), w.rewrap()); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", schema, err, want)
 		}
 		dropPeople(d.DB)
 	}
 }
 
-func TestRowsConfigIsChecked(t *testing.T) {
+func TestConfigIsChecked(t *testing.T) {
 	d := openPostgres(t)
 	w := newWorld(t)
-	for want, change := range map[string]func(*rotate.RowsConfig){
-		"needs DB, Keyring and Table": func(c *rotate.RowsConfig) { c.Table = nil },
-		"PageSize is 5001":            func(c *rotate.RowsConfig) { c.PageSize = 5001 },
-		"Concurrency is 5000":         func(c *rotate.RowsConfig) { c.Concurrency = 5000 },
-		"unknown dialect 0":           func(c *rotate.RowsConfig) { c.Dialect = 0 },
+	for want, change := range map[string]func(*rotate.Config){
+		"needs DB and Keyring":           func(c *rotate.Config) { c.Keyring = nil },
+		"PageSize is 5001":               func(c *rotate.Config) { c.PageSize = 5001 },
+		"Workers is 65":                  func(c *rotate.Config) { c.Workers = 65 },
+		"Lease is 1s":                    func(c *rotate.Config) { c.Lease = time.Second },
+		"Patience is -1s":                func(c *rotate.Config) { c.Patience = -time.Second },
+		"Concurrency is 5000":            func(c *rotate.Config) { c.Concurrency = 5000 },
+		"SkipTriggers is for PostgreSQL": func(c *rotate.Config) { c.Dialect, c.SkipTriggers = rotate.SQLite, true },
+		"unknown dialect 0":              func(c *rotate.Config) { c.Dialect = 0 },
 	} {
 		cfg := w.config(d)
 		change(&cfg)
-		if _, err := rotate.RewrapRows(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := rotate.Run(t.Context(), cfg, w.rewrap()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)
 		}
 	}

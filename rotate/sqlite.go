@@ -11,9 +11,7 @@ import (
 )
 
 // sqlite walks a table of SQLite.
-type sqlite struct {
-	db *sql.DB
-}
+type sqlite struct{}
 
 var _ database = (*sqlite)(nil)
 
@@ -23,8 +21,8 @@ var sqliteRowIDs = []string{"rowid", "_rowid_", "oid"}
 // describe takes the primary key where its columns cannot be NULL. SQLite
 // lets other primary keys be NULL, which no order covers; such tables have a
 // row id.
-func (s *sqlite) describe(ctx context.Context, t *target) error {
-	columns, err := s.columns(ctx, t.name)
+func (s *sqlite) describe(ctx context.Context, q querier, t *target) error {
+	columns, err := s.columns(ctx, q, t.name)
 	if err != nil {
 		return err
 	}
@@ -35,7 +33,7 @@ func (s *sqlite) describe(ctx context.Context, t *target) error {
 	for _, c := range columns {
 		named[strings.ToLower(c.name)] = true
 	}
-	for _, c := range t.columns {
+	for _, c := range t.names() {
 		if !named[strings.ToLower(c)] {
 			return fmt.Errorf("%w: %s.%s", ErrNoColumn, t.name, c)
 		}
@@ -44,7 +42,7 @@ func (s *sqlite) describe(ctx context.Context, t *target) error {
 		return nil
 	}
 	for _, name := range sqliteRowIDs {
-		if !named[name] && s.hasRowID(ctx, t.name, name) {
+		if !named[name] && s.hasRowID(ctx, q, t.name, name) {
 			t.key = []keyColumn{{name: name, expr: name}}
 			return nil
 		}
@@ -74,20 +72,16 @@ func sqliteKey(columns []sqliteColumn) []keyColumn {
 	return key
 }
 
-func (s *sqlite) columns(ctx context.Context, table string) (result []sqliteColumn, err error) {
+func (s *sqlite) columns(ctx context.Context, q querier, table string) (result []sqliteColumn, err error) {
 	schema, name := "main", table
 	if before, after, ok := strings.Cut(table, "."); ok {
 		schema, name = before, after
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT name, type, "notnull", pk FROM pragma_table_info(?, ?)`, name, schema)
+	rows, err := q.QueryContext(ctx, `SELECT name, type, "notnull", pk FROM pragma_table_info(?, ?)`, name, schema)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if closeErr := rows.Close(); err == nil {
-			err = closeErr
-		}
-	}()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var c sqliteColumn
 		if err := rows.Scan(&c.name, &c.typ, &c.notNull, &c.pk); err != nil {
@@ -100,8 +94,8 @@ func (s *sqlite) columns(ctx context.Context, table string) (result []sqliteColu
 
 // hasRowID reports whether the table has a row id: not a view, and not
 // WITHOUT ROWID.
-func (s *sqlite) hasRowID(ctx context.Context, table, name string) bool {
-	rows, err := s.db.QueryContext(ctx, fmt.Sprintf("SELECT typeof(%s) FROM %s LIMIT 1", name, quoteName(table)))
+func (s *sqlite) hasRowID(ctx context.Context, q querier, table, name string) bool {
+	rows, err := q.QueryContext(ctx, fmt.Sprintf("SELECT typeof(%s) FROM %s LIMIT 1", name, quoteName(table)))
 	if err != nil {
 		return false
 	}
@@ -114,109 +108,56 @@ func (s *sqlite) hasRowID(ctx context.Context, table, name string) bool {
 	return rows.Close() == nil && rows.Err() == nil && kind == "integer"
 }
 
-func (s *sqlite) page(ctx context.Context, t *target, after []any, limit int) ([]row, error) {
-	where, order := "", list(len(t.key), func(i int) string { return "t." + t.key[i].expr })
-	if after != nil {
-		where = fmt.Sprintf(" WHERE (%s) > (%s)", order, list(len(t.key), func(int) string { return "?" }))
-	}
-	query := fmt.Sprintf("SELECT %s FROM %s AS t%s ORDER BY %s LIMIT %d", t.sqliteSelect(), quoteName(t.name), where, order, limit)
-	rows, err := s.db.QueryContext(ctx, query, after...)
-	if err != nil {
-		return nil, err
-	}
-	return scanRows(rows, t)
+func (s *sqlite) count(ctx context.Context, q querier, t *target) (n int64, err error) {
+	return n, q.QueryRowContext(ctx, "SELECT count(*) FROM "+quoteName(t.name)).Scan(&n)
 }
 
-// sqliteSelect lists the key and the columns. The unary plus takes a key
-// column's declared type off, by which drivers would turn texts into times
-// and numbers into booleans, which do not come back as they were.
-func (t *target) sqliteSelect() string {
-	key := list(len(t.key), func(i int) string { return "+t." + t.key[i].expr })
-	return key + ", " + list(len(t.columns), func(i int) string { return "t." + quote(t.columns[i]) })
+// sample: SQLite has one writer, and so one range.
+func (s *sqlite) sample(context.Context, querier, *target, int64, int) ([][]any, error) {
+	return nil, nil
 }
 
-func (t *target) sqliteSameKey() string {
-	same := make([]string, len(t.key))
-	for i, k := range t.key {
-		same[i] = k.expr + " = ?"
-	}
-	return strings.Join(same, " AND ")
+var sqliteSQL = plainSQL{
+	quote: quote,
+	// The unary plus takes a column's declared type off, by which drivers would turn texts into times
+	// and numbers into booleans, which do not come back as they were.
+	key:  func(k keyColumn) string { return "+t." + k.expr },
+	read: func(expr, _ string) string { return "+" + expr },
+	text: func(expr string) string { return "CAST(" + expr + " AS TEXT)" },
+	// A column's collation may take 'a' for 'A', under which a change would be overwritten.
+	equal:  func(expr, _ string) string { return expr + " COLLATE BINARY IS ?" },
+	value:  func(keyColumn) string { return "?" },
+	native: func(*target, *row) {},
 }
 
-func (s *sqlite) again(ctx context.Context, t *target, rows []row) ([]row, error) {
-	query := fmt.Sprintf("SELECT %s FROM %s AS t WHERE %s", t.sqliteSelect(), quoteName(t.name), t.sqliteSameKey())
-	var result []row
-	for _, r := range rows {
-		found, err := s.db.QueryContext(ctx, query, r.key...)
-		if err != nil {
-			return nil, err
-		}
-		one, err := scanRows(found, t)
-		if err != nil {
-			return nil, err
-		}
-		result = append(result, one...)
-	}
-	return result, nil
+func (s *sqlite) page(ctx context.Context, b beginner, t *target, r keys, limit int) ([]row, error) {
+	return sqliteSQL.page(ctx, b, t, r, limit)
 }
 
-func (s *sqlite) write(ctx context.Context, t *target, changes []change) (missed []int, err error) {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, ignoreDone(tx.Rollback()))
-		}
-	}()
-	for i := range changes {
-		done, err := writeSQLiteRow(ctx, tx, t, &changes[i])
-		if err != nil {
-			return nil, err
-		}
-		if !done {
-			missed = append(missed, i)
-		}
-	}
-	return missed, tx.Commit()
+func (s *sqlite) again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error) {
+	return sqliteSQL.again(ctx, tx, t, rows)
 }
 
-func writeSQLiteRow(ctx context.Context, tx *sql.Tx, t *target, c *change) (bool, error) {
-	var sets, same []string
-	var set, where []any
-	for i, column := range t.columns {
-		if c.fresh[i] == nil {
-			continue
-		}
-		sets, set = append(sets, quote(column)+" = ?"), append(set, c.fresh[i])
-		same, where = append(same, quote(column)+" = ?"), append(where, c.values[i])
-	}
-	query := fmt.Sprintf("UPDATE %s SET %s WHERE %s AND %s", quoteName(t.name),
-		strings.Join(sets, ", "), strings.Join(same, " AND "), t.sqliteSameKey())
-	result, err := tx.ExecContext(ctx, query, append(append(set, where...), c.key...)...)
-	if err != nil {
-		return false, err
-	}
-	n, err := result.RowsAffected()
-	return n == 1, err
+func (s *sqlite) write(ctx context.Context, tx *sql.Tx, t *target, changes []change) ([]int, error) {
+	return sqliteSQL.write(ctx, tx, t, changes)
 }
 
-// ignoreDone is nil where the driver has ended the transaction already.
-func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) {
-		return nil
-	}
-	return err
+func (s *sqlite) begin(ctx context.Context, b beginner, _ *target) (*sql.Tx, error) {
+	return b.BeginTx(ctx, nil)
 }
 
-// transient: SQLITE_BUSY and SQLITE_LOCKED, whose extended codes have them in
+// fault knows SQLITE_BUSY and SQLITE_LOCKED, and a disk that is full, whose extended codes have them in
 // the low byte.
-func (s *sqlite) transient(err error) bool {
+func (s *sqlite) fault(err error) fault {
 	var c interface{ Code() int }
 	if !errors.As(err, &c) {
-		return false
+		return fatal
 	}
-	code := c.Code() & 0xff
-	return code == 5 || code == 6
+	switch c.Code() & 0xff {
+	case 5, 6:
+		return contended
+	case 13:
+		return away
+	}
+	return fatal
 }

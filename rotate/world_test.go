@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/testmysql"
 	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/keyring/keyringtest"
@@ -110,6 +113,26 @@ func onEach(t *testing.T, test func(*testing.T, db)) {
 		t.Cleanup(func() { must(t, d.Close()) })
 		test(t, db{d, rotate.SQLite, "blob"})
 	})
+	t.Run("MySQL", func(t *testing.T) { test(t, openMySQL(t)) })
+}
+
+func openMySQL(t testing.TB) db {
+	t.Helper()
+	d, err := sql.Open("mysql", testmysql.DSN(t))
+	must(t, err)
+	t.Cleanup(func() { must(t, d.Close()) })
+	return db{d, rotate.MySQL, "mediumblob"}
+}
+
+// dollar finds parameters as PostgreSQL and SQLite have them.
+var dollar = regexp.MustCompile(`\$[0-9]`)
+
+// sql writes a statement for the database.
+func (d db) sql(query string) string {
+	if d.dialect == rotate.MySQL {
+		return dollar.ReplaceAllString(query, "?")
+	}
+	return query
 }
 
 func openPostgres(t testing.TB) db {
@@ -131,7 +154,7 @@ func (w *world) people(t testing.TB, d db, n int) []person {
 	tx, err := d.Begin()
 	must(t, err)
 	for i, s := range w.seal(t, people) {
-		_, err := tx.Exec("INSERT INTO people VALUES ($1, $2, $3, $4, $5)", i+1, people[i].tenant, s[0], s[1], s[2])
+		_, err := tx.Exec(d.sql("INSERT INTO people VALUES ($1, $2, $3, $4, $5)"), i+1, people[i].tenant, s[0], s[1], s[2])
 		must(t, err)
 	}
 	must(t, tx.Commit())
@@ -140,7 +163,7 @@ func (w *world) people(t testing.TB, d db, n int) []person {
 
 func (d db) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
-	_, err := d.Exec(query, args...)
+	_, err := d.Exec(d.sql(query), args...)
 	must(t, err)
 }
 
@@ -182,9 +205,29 @@ func (w *world) opens(t testing.TB, d db, people []person) {
 	}
 }
 
-func (w *world) config(d db) rotate.RowsConfig {
-	return rotate.RowsConfig{DB: d.DB, Dialect: d.dialect, Keyring: w.ring, Table: w.table}
+func (w *world) config(d db) rotate.Config {
+	return rotate.Config{DB: d.DB, Dialect: d.dialect, Keyring: w.ring}
 }
+
+func (w *world) rewrap() rotate.Job { return rotate.Job{Kind: rotate.Rewrap, Table: w.table} }
+
+// run rewraps, and wants no error.
+func (w *world) run(t testing.TB, cfg rotate.Config) map[string]int64 {
+	t.Helper()
+	result, err := rotate.Run(t.Context(), cfg, w.rewrap())
+	must(t, err)
+	return result.Counts
+}
+
+// counted checks what was counted, and that nothing else was.
+func counted(t testing.TB, got map[string]int64, want map[string]int64) {
+	t.Helper()
+	if !maps.Equal(got, want) {
+		t.Fatalf("counted %v, want %v", got, want)
+	}
+}
+
+type counts = map[string]int64
 
 // records lists the key store.
 func (w *world) records(t testing.TB) (list []keyring.Record) {
@@ -222,7 +265,7 @@ func (w *world) destroyRetired(t testing.TB) (n int) {
 			continue
 		}
 		w.store.Edit(r.ID, func(r *keyring.Record) { r.ChangedAt = r.ChangedAt.Add(-48 * time.Hour) })
-		must(t, w.ring.Destroy(t.Context(), r.ID, "test", "rewrapped"))
+		must(t, w.ring.DestroyUnverified(t.Context(), r.ID, "test", "rewrapped"))
 		n++
 	}
 	return n
@@ -237,4 +280,19 @@ func must(t testing.TB, err error) {
 
 func ctxOf(t testing.TB) (context.Context, context.CancelFunc) {
 	return context.WithCancel(t.Context())
+}
+
+// newCounter counts the calls of another process to w's root key, and lets fail decide of them.
+func newCounter(w *world, fail func(op string) error) *kmscount.KMS {
+	c := kmscount.New(w.root)
+	c.Fail = fail
+	return c
+}
+
+// table is the name of a table of the journal.
+func (d db) table(name string) string {
+	if d.dialect == rotate.PostgreSQL {
+		return "rowseal." + name
+	}
+	return "rowseal_" + name
 }

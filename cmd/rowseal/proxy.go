@@ -36,6 +36,7 @@ file, certificates and users anew without dropping a session.`,
 
 func runProxy(c *cobra.Command, p *place) (err error) {
 	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+	p.log = log
 	r := &reloader{command: c, place: p, log: log}
 	defer func() { err = errors.Join(err, r.close()) }()
 	s, err := r.open()
@@ -62,6 +63,7 @@ func runProxy(c *cobra.Command, p *place) (err error) {
 	}
 	defer admin()
 	log.Info("listening", "address", l.Addr().String(), "tables", len(s.file.Policy.Tables()))
+	s.watch(c.Context(), log)
 	defer r.watch()()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()

@@ -59,7 +59,7 @@ func (r *reloader) open() (*session, error) {
 	case len(file.Policy.Tables()) == 0:
 		return &session{file: file}, nil // nothing is sealed, so no key is needed
 	case now != nil && now.ring != nil && now.file.Namespace == file.Namespace && reflect.DeepEqual(now.file.Keys, file.Keys):
-		return &session{file: file, roots: now.roots, store: now.store, ring: now.ring}, nil
+		return &session{file: file, roots: now.roots, store: now.store, ring: now.ring, unwatch: now.unwatch}, nil
 	}
 	return r.place.openKeys(r.command, file)
 }
@@ -89,6 +89,7 @@ func (r *reloader) exchange(next *session) error {
 	if err := r.drop(r.before); err != nil {
 		r.log.Warn("what an earlier policy file had opened was not closed in order", "error", err.Error())
 	}
+	next.watch(r.command.Context(), r.log)
 	old := r.current
 	r.before, r.current = old, next
 	if next.file.Proxy.Listen != old.file.Proxy.Listen || next.file.Proxy.Admin != old.file.Proxy.Admin {
@@ -103,7 +104,7 @@ func (r *reloader) drop(s *session) error {
 		return nil
 	}
 	if r.current != nil && s.store == r.current.store {
-		s.store = nil
+		s.store, s.unwatch = nil, nil
 	}
 	return s.close()
 }

@@ -32,13 +32,14 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DSN", testpg.DSN(t))
-			if filepath.Base(env.WorkDir) == "script-mysql" { // the others need no such server
+			if name := filepath.Base(env.WorkDir); name == "script-mysql" || name == "script-keystores" { // the others need no such server
 				env.Setenv("MYSQL", testmysql.URL(t))
 			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "seed": seed, "sql": runSQL, "subst": subst,
+			"keyid": keyID, "agekey": ageKey,
 		},
 	})
 }

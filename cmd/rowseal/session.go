@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"strings"
 
 	_ "github.com/glebarez/go-sqlite" // database/sql driver "sqlite"
+	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/spf13/cobra"
@@ -27,6 +29,7 @@ import (
 type place struct {
 	config string
 	dsn    string
+	log    *slog.Logger // what the keys have to say; nil for nothing
 }
 
 func (p *place) flags(c *cobra.Command) {
@@ -80,6 +83,8 @@ type session struct {
 	ring  *keyring.Keyring
 	// verifiers is the proxy's connection for an authentication query; nil where there is none.
 	verifiers io.Closer
+	// unwatch ends the watch over the key store; nil where there is none.
+	unwatch func()
 }
 
 // open opens the keys of the place. The store, if any, is there and has its
@@ -103,7 +108,7 @@ func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err er
 	}
 	cfg := keyring.Config{
 		Namespace: file.Namespace, Roots: s.roots, Intermediate: file.Keys.Intermediate,
-		Entries: file.Keys.Entries, TTL: file.Keys.TTL,
+		Entries: file.Keys.Entries, TTL: file.Keys.TTL, Log: p.log,
 	}
 	if s.store != nil {
 		cfg.Store = s.store
@@ -119,6 +124,9 @@ func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err er
 
 func (s *session) close() error {
 	var errs []error
+	if s.unwatch != nil {
+		s.unwatch() // it holds a connection of the store
+	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
@@ -172,6 +180,8 @@ func dialDatabase(dsn string) (d *database, name string, err error) {
 	switch {
 	case scheme == "sqlite":
 		return dialSQLite(dsn)
+	case scheme == "mysql":
+		return dialMySQL(dsn)
 	case isPostgres(dsn):
 		config, err := pgx.ParseConfig(dsn)
 		if err != nil { // pgx's own error may hold what it could not parse
@@ -181,7 +191,19 @@ func dialDatabase(dsn string) (d *database, name string, err error) {
 		name := fmt.Sprintf("PostgreSQL at %s:%d", config.Host, config.Port)
 		return &database{stdlib.OpenDB(*config), rotate.PostgreSQL}, name, nil
 	}
-	return nil, "", errors.New("--dsn names no database that this command knows; write postgres://…, host=… dbname=…, or sqlite:///path")
+	return nil, "", errors.New("--dsn names no database that this command knows; write postgres://…, host=… dbname=…, mysql://…, or sqlite:///path")
+}
+
+func dialMySQL(dsn string) (*database, string, error) {
+	config, err := sqlstore.MySQLConfig(dsn)
+	if err != nil {
+		return nil, "", fmt.Errorf("--dsn: %w; write mysql://user:password@host:3306/database, special characters escaped (%%2F for /)", err)
+	}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, "", errors.New("--dsn: the driver refuses the parameters")
+	}
+	return &database{sql.OpenDB(connector), rotate.MySQL}, fmt.Sprintf("MySQL %s, database %s", config.Addr, config.DBName), nil
 }
 
 // dialSQLite opens a file that exists: to make one would hide a mistyped path.

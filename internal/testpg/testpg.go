@@ -98,6 +98,55 @@ func Start(t testing.TB, settings map[string]string) *localpg.Server {
 	return server
 }
 
+// Replica runs a streaming replica of a server from Start, and stops it when the test ends. What the
+// primary commits arrives within milliseconds; SELECT pg_wal_replay_pause() on the replica holds that back.
+func Replica(t testing.TB, primary *localpg.Server) *localpg.Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	replica, err := primary.Replica(ctx, nil, nil)
+	if err != nil {
+		t.Fatalf("testpg: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := replica.Stop(); err != nil {
+			t.Errorf("testpg: %v", err)
+		}
+	})
+	if err := awaitStreaming(ctx, primary.DSN("postgres"), replica.DSN("postgres")); err != nil {
+		t.Fatalf("testpg: the replica does not stream: %v", err)
+	}
+	return replica
+}
+
+// awaitStreaming waits until both sides know that they stream; a replica answers queries a moment earlier.
+func awaitStreaming(ctx context.Context, primary, replica string) error {
+	for _, side := range []struct{ dsn, query string }{
+		{replica, "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"},
+		{primary, "SELECT count(*) > 0 AND bool_and(state = 'streaming' AND replay_lsn IS NOT NULL) FROM pg_stat_replication"},
+	} {
+		if err := awaitTrue(ctx, side.dsn, side.query); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitTrue asks until the answer is yes.
+func awaitTrue(ctx context.Context, dsn, query string) error {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	for yes := false; !yes; time.Sleep(5 * time.Millisecond) {
+		if err := conn.QueryRow(ctx, query).Scan(&yes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // unavailable ends a test that has no server: as a failure, so that a run that tested nothing is not
 // taken for a good one, or as a skip when the caller asked for a short run.
 func unavailable(t testing.TB, err error) {

@@ -80,6 +80,35 @@ func TestStartTakesSettings(t *testing.T) {
 	}
 }
 
+func TestReplicaFollowsAndIsStoppedFirst(t *testing.T) {
+	primary := Start(t, nil)
+	replica := Replica(t, primary)
+	if err := execute(primary.DSN("postgres"), "CREATE TABLE t AS SELECT 7 AS x"); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), replica.DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for {
+		var there bool
+		if err := conn.QueryRow(t.Context(), "SELECT to_regclass('t') IS NOT NULL").Scan(&there); err != nil {
+			t.Fatal(err)
+		}
+		if there {
+			break
+		}
+	}
+	var x int
+	if err := conn.QueryRow(t.Context(), "SELECT x FROM t").Scan(&x); err != nil || x != 7 {
+		t.Errorf("%d, %v", x, err)
+	}
+	if err := execute(replica.DSN("postgres"), "CREATE TABLE u ()"); err == nil || !strings.Contains(err.Error(), "25006") {
+		t.Errorf("writing to the replica: %v", err)
+	}
+}
+
 func TestWithDatabase(t *testing.T) {
 	for _, tt := range []struct{ name, dsn, want string }{
 		{"replaces a URL's path", "postgres://u:p@h:1/old?sslmode=disable", "postgres://u:p@h:1/new?sslmode=disable"},

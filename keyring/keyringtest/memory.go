@@ -29,6 +29,9 @@ type Store struct {
 	records map[envelope.KeyID]keyring.Record
 	places  map[place]envelope.KeyID
 	newest  map[place]uint32 // by place with version 0
+	exports []keyring.Export
+	watches map[int]watch
+	watched int // numbers the watches
 }
 
 type place struct {
@@ -40,6 +43,8 @@ type place struct {
 var (
 	_ keyring.Store = (*Store)(nil)
 	_ keyring.Admin = (*Store)(nil)
+
+	_ keyring.Watcher = (*Store)(nil)
 )
 
 // Queries returns how many calls of ByID, Latest and Create there were.
@@ -153,7 +158,7 @@ func (s *Store) List(ctx context.Context, f keyring.Filter, after envelope.KeyID
 
 func matches(f keyring.Filter, r *keyring.Record) bool {
 	root := r.Parent == envelope.KeyID{} && r.State != keyring.Destroyed
-	return (f.Tenant == "" || f.Tenant == r.Tenant) && (f.Purpose == "" || f.Purpose == r.Purpose) &&
+	return (f.Parent == envelope.KeyID{} || f.Parent == r.Parent) && (f.Tenant == "" || f.Tenant == r.Tenant) && (f.Purpose == "" || f.Purpose == r.Purpose) &&
 		(!f.RootWrapped || root)
 }
 
@@ -164,6 +169,9 @@ func (s *Store) Update(ctx context.Context, old, changed keyring.Record) (bool, 
 	r, ok := s.records[old.ID]
 	if !ok || r.State != old.State || !sameWraps(r.Wraps, old.Wraps) {
 		return false, ctx.Err()
+	}
+	if r.State != changed.State {
+		s.tell(old.ID)
 	}
 	r.State, r.Parent, r.Wraps = changed.State, changed.Parent, changed.Wraps
 	r.ChangedBy, r.Reason, r.ChangedAt = changed.ChangedBy, changed.Reason, s.now()

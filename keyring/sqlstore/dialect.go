@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+
+	"github.com/rowseal/rowseal/envelope"
 )
 
 // Dialect is a database product.
@@ -56,6 +58,9 @@ type dialect struct {
 	table   string   // with its schema
 	schema  []string // each may be run again
 
+	exports string // the table of exports, with its schema
+	micros  string // the expression of the server's clock
+
 	byID     string // ids
 	latest   string // purpose, tenants
 	create   string // rows
@@ -73,6 +78,8 @@ type dialect struct {
 	// require refuses servers and connections that would lose keys; nil where
 	// none does.
 	require func(ctx context.Context, db *sql.DB) error
+	// watch tells of changes until ctx ends; nil where the product cannot.
+	watch func(ctx context.Context, s *Store, changed func([]envelope.KeyID), gap func(error)) error
 	// explain returns the remedy, and err without what must not be printed.
 	explain func(err error) (remedy string, cause error)
 	// transient says whether err was only a clash of concurrent statements.

@@ -18,5 +18,9 @@
 // key's wraps until they are overwritten; destroy the root key with them where
 // that matters.
 //
+// A second table, rowseal.key_exports or rowseal_key_exports, remembers who took
+// copies of the keys; only those who do need rights on it. On PostgreSQL changes
+// of a key's state are told on the channel rowseal_keys, see [Store.Watch].
+//
 // Tables written by any released version are read by every later one.
 package sqlstore

@@ -19,7 +19,7 @@ var (
 
 // Error says which store failed, at what, and what to do. It holds no wraps.
 type Error struct {
-	Op     string // "open", "init", "byid", "latest", "create", "list", "update", "now", "check"
+	Op     string // "open", "init", "byid", "latest", "create", "restore", "list", "update", "now", "check", "watch", "export"
 	Store  string // as Config.Name says
 	Err    error
 	Remedy string // "" where there is none to name

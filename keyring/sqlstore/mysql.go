@@ -37,6 +37,17 @@ const myTable = `CREATE TABLE IF NOT EXISTS rowseal_keys (
 	CONSTRAINT keys_wraps_check CHECK ((wraps = '[]') = (state = 'destroyed'))
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT=DYNAMIC`
 
+const myExports = `CREATE TABLE IF NOT EXISTS rowseal_key_exports (
+	id        varchar(64) NOT NULL,
+	taken_at  bigint NOT NULL,
+	taken_by  varchar(1024) NOT NULL,
+	place     varchar(1024) NOT NULL,
+	tenant    varbinary(255) NOT NULL,
+	key_count bigint NOT NULL,
+	digest    varchar(64) NOT NULL,
+	PRIMARY KEY (id)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT=DYNAMIC`
+
 // myJSON is a parameter's bytes as JSON, whatever character set the connection
 // says that they are in.
 const myJSON = `CONVERT(CAST(? AS BINARY) USING utf8mb4)`
@@ -77,11 +88,12 @@ const myMicros = `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))`
 // breaks a check.
 const myCreate = `INSERT INTO rowseal_keys (` + columns + `)
 SELECT r.id, CAST(r.tenant AS BINARY), r.purpose, r.version, r.state, r.parent, UNHEX(r.commitment), r.wraps,
-	` + myMicros + `, ` + myMicros + `, r.changed_by, r.reason
+	coalesce(r.created_at, ` + myMicros + `), coalesce(r.changed_at, ` + myMicros + `), r.changed_by, r.reason
 FROM JSON_TABLE(` + myJSON + `, '$[*]' COLUMNS (
 	id varchar(64)` + myText + `'$.id', tenant varchar(255)` + myText + `'$.tenant', purpose varchar(64)` + myText + `'$.purpose',
 	version bigint PATH '$.version', state varchar(64)` + myText + `'$.state', parent varchar(64)` + myText + `'$.parent',
 	commitment varchar(64)` + myText + `'$.commitment', wraps mediumtext` + myText + `'$.wraps',
+	created_at bigint PATH '$.created_at', changed_at bigint PATH '$.changed_at',
 	changed_by varchar(1024)` + myText + `'$.changed_by', reason varchar(1024)` + myText + `'$.reason')) AS r
 ON DUPLICATE KEY UPDATE id = rowseal_keys.id`
 
@@ -95,7 +107,9 @@ func mySQL() dialect {
 	return dialect{
 		product:   "MySQL",
 		table:     "rowseal_keys",
-		schema:    []string{myTable},
+		schema:    []string{myTable, myExports},
+		exports:   "rowseal_key_exports",
+		micros:    myMicros,
 		byID:      myByID,
 		latest:    myLatest,
 		create:    myCreate,
@@ -124,13 +138,20 @@ func changeMySQL(ctx context.Context, db *sql.DB, args ...any) (bool, error) {
 // initMySQL asks first, because the server checks the right to create before
 // it looks whether there is anything to do.
 func initMySQL(ctx context.Context, db *sql.DB) error {
-	var there int
-	err := db.QueryRowContext(ctx, `SELECT count(*) FROM information_schema.tables
-		WHERE table_schema = DATABASE() AND table_name = 'rowseal_keys'`).Scan(&there)
-	if err != nil || there > 0 {
+	var keys, exports int
+	err := db.QueryRowContext(ctx, `SELECT coalesce(sum(table_name = 'rowseal_keys'), 0), coalesce(sum(table_name = 'rowseal_key_exports'), 0)
+		FROM information_schema.tables WHERE table_schema = DATABASE()`).Scan(&keys, &exports)
+	if err == nil && keys == 0 {
+		_, err = db.ExecContext(ctx, myTable)
+	}
+	if err != nil || exports > 0 {
 		return err
 	}
-	_, err = db.ExecContext(ctx, myTable)
+	_, err = db.ExecContext(ctx, myExports)
+	var denied *mysql.MySQLError
+	if keys > 0 && errors.As(err, &denied) && (denied.Number == myNoRight || denied.Number == myNoDatabase) {
+		return nil // an application does without the exports, which came later
+	}
 	return err
 }
 

@@ -84,20 +84,43 @@ const pgServer = `WITH server AS MATERIALIZED (
 const pgMicros = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 
 const pgCreate = pgServer + `INSERT INTO rowseal.keys (` + columns + `)
-SELECT id, tenant, purpose, version, state, parent, decode(commitment, 'hex'), wraps, micros, micros, changed_by, reason
+SELECT id, tenant, purpose, version, state, parent, decode(commitment, 'hex'), wraps,
+	coalesce(created_at, micros), coalesce(changed_at, micros), changed_by, reason
 FROM server, json_to_recordset($1::text::json) AS r(id text, tenant text, purpose text, version bigint,
-	state text, parent text, commitment text, wraps text, changed_by text, reason text)
+	state text, parent text, commitment text, wraps text, created_at bigint, changed_at bigint, changed_by text, reason text)
 ON CONFLICT DO NOTHING`
 
-const pgUpdate = pgServer + `UPDATE rowseal.keys
-SET state = $4, parent = $5, wraps = $6, changed_by = $7, reason = $8, changed_at = micros
-FROM server WHERE id = $1 AND state = $2 AND wraps = $3 RETURNING id`
+// pgUpdate tells listeners in its own transaction, of changes of state only: a
+// rewrap of ten thousand keys changes none that is held.
+const pgUpdate = pgServer + `, changed AS (
+UPDATE rowseal.keys
+SET state = $4::text, parent = $5, wraps = $6, changed_by = $7, reason = $8, changed_at = micros
+FROM server WHERE id = $1 AND state = $2::text AND wraps = $3 RETURNING id
+) SELECT CASE WHEN $4::text <> $2::text THEN pg_notify('` + pgChannel + `', id)::text END FROM changed`
+
+// pgChannel is told of keys whose state changed, by their id and nothing else:
+// every role that may connect can listen.
+const pgChannel = "rowseal_keys"
+
+// pgExports is the ledger of exports. Applications need no right on it.
+const pgExports = `CREATE TABLE IF NOT EXISTS rowseal.key_exports (
+	id        text COLLATE "C" NOT NULL,
+	taken_at  bigint NOT NULL,
+	taken_by  text NOT NULL,
+	place     text NOT NULL,
+	tenant    text COLLATE "C" NOT NULL,
+	key_count bigint NOT NULL,
+	digest    text COLLATE "C" NOT NULL,
+	CONSTRAINT key_exports_pkey PRIMARY KEY (id)
+)`
 
 func postgres() dialect {
 	return dialect{
 		product:   "PostgreSQL",
 		table:     "rowseal.keys",
-		schema:    []string{"CREATE SCHEMA IF NOT EXISTS rowseal", pgTable, pgIndex},
+		schema:    []string{"CREATE SCHEMA IF NOT EXISTS rowseal", pgTable, pgIndex, pgExports},
+		exports:   "rowseal.key_exports",
+		micros:    pgMicros,
 		byID:      pgByID,
 		latest:    pgLatest,
 		create:    pgCreate,
@@ -106,6 +129,7 @@ func postgres() dialect {
 		now:       "SELECT " + pgMicros,
 		parameter: func(n int) string { return "$" + strconv.Itoa(n) },
 		init:      initPostgres,
+		watch:     watchPostgres,
 		explain:   explainPostgres,
 		transient: transientPostgres,
 	}
@@ -115,11 +139,12 @@ func postgres() dialect {
 // checks the right to create before it looks whether there is anything to do,
 // and applications often lack that right.
 func initPostgres(ctx context.Context, db *sql.DB) error {
-	var done bool
+	var keys, exports, mayCreate bool
 	err := db.QueryRowContext(ctx, `SELECT to_regclass('rowseal.keys') IS NOT NULL
-		AND to_regclass('rowseal.keys_root') IS NOT NULL`).Scan(&done)
-	if err != nil || done {
-		return err
+		AND to_regclass('rowseal.keys_root') IS NOT NULL, to_regclass('rowseal.key_exports') IS NOT NULL,
+		coalesce(has_schema_privilege(to_regnamespace('rowseal')::oid, 'CREATE'), true)`).Scan(&keys, &exports, &mayCreate)
+	if err != nil || keys && (exports || !mayCreate) {
+		return err // an application does without the exports, which came later
 	}
 	// In READ COMMITTED each statement sees what the last holder of the lock did.
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})

@@ -99,6 +99,9 @@ func (d *dialect) list(f keyring.Filter, after envelope.KeyID, limit int) (query
 	if f.Purpose != "" {
 		narrow("purpose", string(f.Purpose))
 	}
+	if f.Parent != (envelope.KeyID{}) {
+		narrow("parent", f.Parent.String())
+	}
 	if f.RootWrapped {
 		query += " AND parent IS NULL AND state <> 'destroyed'" // as the index has it
 	}

@@ -141,7 +141,7 @@ func checkText(name, text string) error {
 	return nil
 }
 
-// newRow is a record as it goes into the statement Create, less its times.
+// newRow is a record as it goes into the statement Create.
 type newRow struct {
 	ID         string  `json:"id"`
 	Tenant     string  `json:"tenant"`
@@ -153,12 +153,15 @@ type newRow struct {
 	Wraps      string  `json:"wraps"`
 	ChangedBy  string  `json:"changed_by"`
 	Reason     string  `json:"reason"`
+	// Times in microseconds since the epoch; nil for the server's clock.
+	CreatedAt *int64 `json:"created_at"`
+	ChangedAt *int64 `json:"changed_at"`
 }
 
 // encodeRecord checks r whole.
 func encodeRecord(r *keyring.Record) (newRow, error) {
 	err := checkRecord(r)
-	if err == nil && r.Commitment == [envelope.CommitmentSize]byte{} {
+	if err == nil && r.Commitment == [envelope.CommitmentSize]byte{} && !r.Mark() {
 		err = errors.New("it has no commitment")
 	}
 	if err != nil {

@@ -28,6 +28,16 @@ const liteTable = `CREATE TABLE IF NOT EXISTS rowseal_keys (
 	CHECK ((wraps = '[]') = (state = 'destroyed'))
 ) STRICT`
 
+const liteExports = `CREATE TABLE IF NOT EXISTS rowseal_key_exports (
+	id        TEXT NOT NULL PRIMARY KEY,
+	taken_at  INTEGER NOT NULL,
+	taken_by  TEXT NOT NULL,
+	place     TEXT NOT NULL,
+	tenant    TEXT NOT NULL,
+	key_count INTEGER NOT NULL,
+	digest    TEXT NOT NULL
+) STRICT`
+
 const liteIndex = `CREATE INDEX IF NOT EXISTS rowseal_keys_root ON rowseal_keys (id)
 	WHERE parent IS NULL AND state <> 'destroyed'`
 
@@ -61,7 +71,8 @@ const liteMicros = `CAST(round((julianday('now') - 2440587.5) * 86400000) AS INT
 // WHERE true tells ON CONFLICT from a join's ON.
 const liteCreate = `INSERT INTO rowseal_keys (` + columns + `)
 SELECT r ->> 'id', r ->> 'tenant', r ->> 'purpose', r ->> 'version', r ->> 'state', r ->> 'parent',
-	unhex(r ->> 'commitment'), r ->> 'wraps', ` + liteMicros + `, ` + liteMicros + `, r ->> 'changed_by', r ->> 'reason'
+	unhex(r ->> 'commitment'), r ->> 'wraps', coalesce(r ->> 'created_at', ` + liteMicros + `),
+	coalesce(r ->> 'changed_at', ` + liteMicros + `), r ->> 'changed_by', r ->> 'reason'
 FROM (SELECT value AS r FROM json_each(?1)) WHERE true
 ON CONFLICT DO NOTHING`
 
@@ -73,7 +84,9 @@ func sqlite() dialect {
 	return dialect{
 		product:   "SQLite",
 		table:     "rowseal_keys",
-		schema:    []string{liteTable, liteIndex},
+		schema:    []string{liteTable, liteIndex, liteExports},
+		exports:   "rowseal_key_exports",
+		micros:    liteMicros,
 		byID:      liteByID,
 		latest:    liteLatest,
 		create:    liteCreate,

@@ -59,6 +59,10 @@ type Store struct {
 var (
 	_ keyring.Store = (*Store)(nil)
 	_ keyring.Admin = (*Store)(nil)
+
+	_ keyring.Watcher  = (*Store)(nil)
+	_ keyring.Restorer = (*Store)(nil)
+	_ keyring.Ledger   = (*Store)(nil)
 )
 
 // New returns a Store over cfg.DB. It makes no call.

@@ -15,6 +15,18 @@ import (
 // set by the database. On an error some records may have been stored; calling
 // again with the same or other records is safe.
 func (s *Store) Create(ctx context.Context, records []keyring.Record) ([]keyring.Record, error) {
+	return s.create(ctx, "create", records, func(*newRow, *keyring.Record) {})
+}
+
+// Restore implements keyring.Restorer. Times are kept to the microsecond.
+func (s *Store) Restore(ctx context.Context, records []keyring.Record) ([]keyring.Record, error) {
+	return s.create(ctx, "restore", records, func(w *newRow, r *keyring.Record) {
+		created, changed := r.CreatedAt.UnixMicro(), r.ChangedAt.UnixMicro()
+		w.CreatedAt, w.ChangedAt = &created, &changed
+	})
+}
+
+func (s *Store) create(ctx context.Context, op string, records []keyring.Record, times func(*newRow, *keyring.Record)) ([]keyring.Record, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -22,8 +34,9 @@ func (s *Store) Create(ctx context.Context, records []keyring.Record) ([]keyring
 	for i := range records {
 		var err error
 		if rows[i], err = encodeRecord(&records[i]); err != nil {
-			return nil, s.fail("create", err)
+			return nil, s.fail(op, err)
 		}
+		times(&rows[i], &records[i])
 	}
 	// Two writers that each wait for a row of the other would be a deadlock;
 	// in one order there is none.
@@ -32,7 +45,7 @@ func (s *Store) Create(ctx context.Context, records []keyring.Record) ([]keyring
 	})
 	text, err := json.Marshal(rows)
 	if err != nil {
-		return nil, s.fail("create", err)
+		return nil, s.fail(op, err)
 	}
 	var standing []keyring.Record
 	err = s.again(ctx, func() (err error) {
@@ -43,7 +56,7 @@ func (s *Store) Create(ctx context.Context, records []keyring.Record) ([]keyring
 		return err
 	})
 	if err != nil {
-		return nil, s.fail("create", err)
+		return nil, s.fail(op, err)
 	}
 	placed, err := place(records, standing)
 	if err != nil && ctx.Err() != nil {
@@ -51,7 +64,7 @@ func (s *Store) Create(ctx context.Context, records []keyring.Record) ([]keyring
 		// just as it begins.
 		err = ctx.Err()
 	}
-	return placed, s.fail("create", err)
+	return placed, s.fail(op, err)
 }
 
 // place returns for each record the one that stands in its place. That one is

@@ -24,7 +24,8 @@
 // # Permissions
 //
 // kms:Encrypt, kms:Decrypt, kms:GenerateDataKey, kms:ReEncryptFrom and
-// kms:ReEncryptTo; kms:DescribeKey too when KeyID is not a key's ARN.
+// kms:ReEncryptTo; kms:DescribeKey too when KeyID is not a key's ARN. [KMS.Age]
+// needs kms:DescribeKey, kms:GetKeyRotationStatus and kms:ListKeyRotations.
 //
 // # Retries and time
 //
@@ -127,6 +128,7 @@ var (
 	_ kms.KMS        = (*KMS)(nil)
 	_ kms.Generator  = (*KMS)(nil)
 	_ kms.Rewrapper  = (*KMS)(nil)
+	_ kms.Aged       = (*KMS)(nil)
 	_ slog.LogValuer = (*KMS)(nil)
 )
 

@@ -72,6 +72,7 @@ var (
 	_ kms.KMS        = (*KMS)(nil)
 	_ kms.Generator  = (*KMS)(nil)
 	_ kms.Rewrapper  = (*KMS)(nil)
+	_ kms.Aged       = (*KMS)(nil)
 	_ slog.LogValuer = (*KMS)(nil)
 )
 

@@ -36,6 +36,16 @@ func (k *KMS) Versions(ctx context.Context) ([]Version, error) {
 	return versions, nil
 }
 
+// Age implements kms.Aged: a key file rotates when somebody does it.
+func (k *KMS) Age(ctx context.Context) (kms.Age, error) {
+	file, err := k.forWrapping(ctx, "age")
+	if err != nil {
+		return kms.Age{}, err
+	}
+	v := file.versions[len(file.versions)-1]
+	return kms.Age{RootKey: file.rootKey(v.number), Since: v.created}, nil
+}
+
 // Rotate adds a version, makes it the current one and returns its RootKey.
 // What earlier versions wrapped still unwraps; rewrap it to let go of them.
 //

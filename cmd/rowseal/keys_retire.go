@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/keyring"
+)
+
+// endKeys is what `keys retire` and `keys destroy` were asked to do.
+type endKeys struct {
+	place
+	id, tenant, reason string
+	force              bool
+}
+
+func newKeysRetire() *cobra.Command {
+	var e endKeys
+	c := &cobra.Command{
+		Use:   "retire -c FILE [--dsn DSN] (--id KEY | --tenant TENANT)",
+		Short: "End the use of a key for new values; it still opens",
+		Long: `End the use of a key for new values; what it sealed still opens. With --tenant all
+keys of the tenant are retired but the newest.
+
+It is refused while the last verify of a table found values under the key, or
+where no verify of a table is known. A tenant's last key is never retired: make
+another with "rowseal keys rotate", which retires those before by itself.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if (e.id == "") == (e.tenant == "") {
+				return misused(c, "say which key: either --id KEY or --tenant TENANT")
+			}
+			return e.run(c, e.retire)
+		},
+	}
+	e.flags(c)
+	c.Flags().StringVar(&e.tenant, "tenant", "", "all keys of this tenant but the newest")
+	c.Flags().StringVar(&e.reason, "reason", "retired", "kept in the record")
+	c.Flags().BoolVar(&e.force, "force", false, "even where values are under the key, or may be")
+	return c
+}
+
+func (e *endKeys) flags(c *cobra.Command) {
+	e.place.flags(c)
+	c.Flags().StringVar(&e.id, "id", "", "the key's id, 16 hex digits, as keys list shows it")
+}
+
+func (e *endKeys) run(c *cobra.Command, do func(*cobra.Command, *session) error) (err error) {
+	s, err := e.open(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if s.store == nil {
+		return fmt.Errorf("%s names no key store, so there are no keys to manage; write keys: {store: postgres}", e.config)
+	}
+	return do(c, s)
+}
+
+func parseKeyID(c *cobra.Command, text string) (id envelope.KeyID, err error) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(id) || hex.EncodeToString(b) != text {
+		return id, misused(c, "--id takes a key's id, 16 hex digits, as \"rowseal keys list\" shows it")
+	}
+	return envelope.KeyID(b), nil
+}
+
+func (e *endKeys) retire(c *cobra.Command, s *session) error {
+	ids, err := e.toRetire(c, s)
+	if err != nil {
+		return err
+	}
+	if len(ids) > 0 && !e.force {
+		use, err := openKeyUse(c, &e.place, s)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids { // before any is changed
+			if err := use.found(id); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range ids {
+		if err := s.ring.Retire(c.Context(), id, operator(), e.reason); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "Key %v is retired: it opens, and seals nothing any more.\n", id)
+	}
+	if len(ids) == 0 {
+		fmt.Fprintf(c.OutOrStdout(), "Tenant %s has no key to retire: only its newest is active.\n", printable(e.tenant))
+	}
+	return nil
+}
+
+// toRetire are the keys that were asked for, the oldest first.
+func (e *endKeys) toRetire(c *cobra.Command, s *session) ([]envelope.KeyID, error) {
+	if e.id != "" {
+		id, err := parseKeyID(c, e.id)
+		return []envelope.KeyID{id}, err
+	}
+	var active []keyring.Record
+	known := false
+	err := s.ring.Each(c.Context(), keyring.Filter{Tenant: e.tenant, Purpose: keyring.PurposeTenant}, func(r keyring.Record) error {
+		known = true
+		if r.State == keyring.Active {
+			active = append(active, r)
+		}
+		return nil
+	})
+	if err == nil && !known {
+		err = fmt.Errorf("tenant %q has no key; \"rowseal keys list\" shows those that do", e.tenant)
+	}
+	if err != nil {
+		return nil, err
+	}
+	newest := uint32(0)
+	for _, r := range active {
+		newest = max(newest, r.Version)
+	}
+	var ids []envelope.KeyID
+	for _, r := range active {
+		if r.Version != newest {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/keyring"
+	"github.com/rowseal/rowseal/rotate"
+)
+
+// keyUse asks the journal of the database with the data what verifies found under keys.
+type keyUse struct {
+	jobs   []rotate.Status
+	tables []string      // those whose values may be under keys of the store
+	ahead  time.Duration // the key store's clock before the database's
+}
+
+// openKeyUse reads the journal. The database is asked once.
+func openKeyUse(c *cobra.Command, p *place, s *session) (*keyUse, error) {
+	u := &keyUse{}
+	for _, t := range s.file.Policy.Tables() {
+		for _, col := range t.Columns() {
+			if col.Mode() != envelope.ModeKMS {
+				u.tables = append(u.tables, t.Name())
+				break
+			}
+		}
+	}
+	if len(u.tables) == 0 {
+		return u, nil
+	}
+	if err := p.needDSN(c, "what verifies found is kept in the database with the data, and --dsn names none"); err != nil {
+		return nil, err
+	}
+	db, err := openDatabase(c.Context(), p.dsn)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	if u.jobs, err = rotate.Jobs(c.Context(), db.DB, db.dialect, true); err != nil {
+		return nil, fmt.Errorf("reading what jobs there were: %w", err)
+	}
+	// In this order a slow answer makes verifies look older, not newer, than they are.
+	there, err := s.store.Now(c.Context())
+	if err != nil {
+		return nil, err
+	}
+	now, err := db.now(c.Context())
+	u.ahead = there.Sub(now)
+	return u, err
+}
+
+// now is the database's clock.
+func (d *database) now(ctx context.Context) (time.Time, error) {
+	query := "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+	switch d.dialect {
+	case rotate.SQLite:
+		return time.Now(), nil // it has no clock of its own
+	case rotate.MySQL:
+		query = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
+	}
+	var micros int64
+	err := d.QueryRowContext(ctx, query).Scan(&micros)
+	return time.UnixMicro(micros), err
+}
+
+// found refuses while the last verify of a table found values under a key, or where there is none.
+func (u *keyUse) found(id envelope.KeyID) error {
+	use := rotate.UseOfKey(u.jobs, u.tables, id, time.Time{})
+	switch {
+	case use.Values > 0:
+		return fmt.Errorf("key %v still has %d values in %s; reseal or rewrap them and run \"rowseal rotate verify\", or give --force",
+			id, use.Values, strings.Join(use.Tables, ", "))
+	case len(use.Unverified) > 0:
+		return fmt.Errorf("nothing shows whether key %v has values in %s; run \"rowseal rotate verify\", or give --force",
+			id, strings.Join(use.Unverified, ", "))
+	}
+	return nil
+}
+
+// evidence is what the last verifies say about a key, one for each table.
+func (u *keyUse) evidence(r *keyring.Record) ([]keyring.Evidence, error) {
+	list := make([]keyring.Evidence, 0, len(u.tables))
+	for _, table := range u.tables {
+		last, ok := rotate.LastVerify(u.jobs, table, time.Time{})
+		use := rotate.UseOfKey(u.jobs, []string{table}, r.ID, time.Time{})
+		if !ok || len(use.Unverified) > 0 {
+			return nil, fmt.Errorf("nothing shows whether key %v has values in %s; run \"rowseal rotate verify\", or give --force", r.ID, table)
+		}
+		list = append(list, keyring.Evidence{Table: table, Began: last.Started.Add(u.ahead), Values: use.Values})
+	}
+	return list, nil
+}

@@ -1,0 +1,104 @@
+package rotate
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/keyring"
+	"github.com/rowseal/rowseal/kms"
+)
+
+const (
+	// pollEvery is how often orders are looked for, and ranges that others had.
+	pollEvery = time.Second
+	// The first waits between two attempts, and the longest; each doubles.
+	contendedPause = 10 * time.Millisecond
+	awayPause      = 200 * time.Millisecond
+	longestPause   = 15 * time.Second
+)
+
+// passes says whether a failure of keys ends by itself: a KMS or key store that is away, a key that a cache
+// just dropped.
+func passes(err error) bool {
+	return kms.Temporary(err) || errors.Is(err, keyring.ErrStore) || errors.Is(err, envelope.ErrKeyGone)
+}
+
+// faultOf says what an error of a page means.
+func (r *run) faultOf(err error) fault {
+	if passes(err) {
+		return away
+	}
+	return r.db.fault(err)
+}
+
+// networkFault tells a connection that is gone from an error of the program's.
+func networkFault(err error) fault {
+	var network net.Error
+	for _, known := range []error{
+		driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE,
+	} {
+		if errors.Is(err, known) {
+			return away
+		}
+	}
+	if errors.As(err, &network) {
+		return away
+	}
+	return fatal
+}
+
+// patiently calls do until it succeeds, as long as its errors are ones that pass, up to Config.Patience. It tells
+// meanwhile why it waits.
+func (w *worker) patiently(ctx context.Context, do func() error) error {
+	start := time.Now()
+	wait := contendedPause
+	for {
+		err := do()
+		if err == nil {
+			w.hold("")
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f := w.faultOf(err)
+		if errors.Is(err, ErrFenced) || f == fatal {
+			return err
+		}
+		if time.Since(start) > w.cfg.Patience {
+			return fmt.Errorf("waited %v: %w", w.cfg.Patience, err)
+		}
+		if f == away {
+			wait = max(wait, awayPause)
+			w.hold("waiting for the server or the KMS: " + err.Error())
+			w.cfg.Log.Warn("a page is tried again", "job", w.id, "error", err)
+		}
+		// Jitter, so that workers that lost the same server do not come back as one.
+		left := w.cfg.Patience - time.Since(start)
+		if err := pause(ctx, min(wait/2+rand.N(wait), left+time.Millisecond)); err != nil {
+			return err
+		}
+		wait = min(2*wait, longestPause)
+	}
+}
+
+// pause waits for d, or for ctx, whose error it then returns.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,288 @@
+package rotate
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Run does job, or what is left of it: an open job that is equal is joined, wherever it was begun, and its ranges of
+// the table are shared with whoever works on it. It returns when all ranges are done.
+//
+// It may be stopped at any time, by ctx too: the journal keeps what was done, and Run with the same job
+// goes on there. What was written and what the journal says of it is committed together, so nothing is lost and
+// nothing counted twice. A row that others change meanwhile is read again and never overwritten. While the server or the KMS
+// is away, Run waits up to cfg.Patience.
+//
+// Errors: ErrIncomplete where the job came to its end and single values failed, for a Verify ErrFindings; ErrCanceled; ErrNoTable, ErrNoColumn,
+// ErrNoPrimaryKey, ErrNoJournal; ctx's. The result says in each case what was done.
+func Run(ctx context.Context, cfg Config, job Job) (Result, error) {
+	r, err := newRun(ctx, &cfg, &job)
+	if err != nil || r == nil {
+		return Result{Counts: map[string]int64{}}, err
+	}
+	if err := r.start(ctx); err != nil {
+		return Result{Counts: map[string]int64{}}, r.wrap(ctx, err)
+	}
+	err = r.work(ctx)
+	result, readErr := r.result()
+	switch {
+	case err != nil:
+		return result, r.wrap(ctx, err)
+	case readErr != nil:
+		return result, r.wrap(ctx, readErr)
+	}
+	return result, r.incomplete(result)
+}
+
+// run is one call of Run.
+type run struct {
+	cfg      *Config
+	job      *Job
+	db       database
+	journal  journal
+	target   target
+	throttle throttle
+	first    work // the first worker's
+	id       int64
+	joined   bool
+	orders   orders
+	pace     rate
+	busy     atomic.Int32 // workers with a range
+
+	mu   sync.Mutex
+	held map[int]string // why workers wait, by their number
+}
+
+// newRun prepares a run; nil where the kind has nothing to do with the table.
+func newRun(ctx context.Context, cfg *Config, job *Job) (*run, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if _, err := job.entry(""); err != nil {
+		return nil, err
+	}
+	db, err := cfg.Dialect.open()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Keyring.Forget()
+	w, err := newWork(ctx, cfg, job)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{
+		cfg: cfg, job: job, db: db, first: w, held: map[int]string{}, pace: rate{since: time.Now()},
+		target: target{name: job.Table.Name(), reads: w.reads(), skipTriggers: cfg.SkipTriggers},
+	}
+	r.orders.changed = make(chan struct{})
+	if len(r.target.sealed)+len(r.target.plain) == 0 {
+		return nil, nil
+	}
+	if err := db.describe(ctx, cfg.DB, &r.target); err != nil {
+		return nil, fmt.Errorf("rotate: %w", err)
+	}
+	if c, ok := r.target.writtenKey(); ok {
+		return nil, fmt.Errorf("rotate: %w: %s.%s is sealed and part of the key", ErrNoPrimaryKey, r.target.name, c)
+	}
+	r.throttle, err = startThrottle(ctx, cfg)
+	return r, err
+}
+
+// start finds or makes the job in the journal.
+func (r *run) start(ctx context.Context) error {
+	j, err := newJournal(r.cfg.Dialect, r.cfg.DB)
+	if err != nil {
+		return err
+	}
+	r.journal = j
+	if err := j.install(ctx); err != nil {
+		return err
+	}
+	e, err := r.job.entry(r.cfg.Owner)
+	if err != nil {
+		return err
+	}
+	r.id, r.joined, err = j.begin(ctx, e, r.split)
+	return err
+}
+
+// work runs the workers until the job is done.
+func (r *run) work(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := r.look(ctx); err != nil { // a pause holds before the first page
+		return err
+	}
+	watched := make(chan struct{})
+	stop := make(chan struct{})
+	go func() {
+		defer close(watched)
+		r.watch(ctx, stop, cancel)
+	}()
+	g, gctx := errgroup.WithContext(ctx)
+	for no := range r.cfg.Workers {
+		g.Go(func() error { return r.worker(gctx, no) })
+	}
+	err := g.Wait()
+	if err == nil {
+		w := worker{run: r}
+		err = w.patiently(ctx, func() error {
+			_, err := r.journal.finish(ctx, r.id)
+			return err
+		})
+	}
+	close(stop)
+	<-watched
+	if cause := context.Cause(ctx); errors.Is(cause, ErrCanceled) {
+		return cause
+	}
+	return err
+}
+
+// worker claims and walks ranges until none is left that is not another worker's of this process, which sees to it.
+func (r *run) worker(ctx context.Context, no int) error {
+	w, err := r.newWorker(ctx, no)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	for {
+		c, left, err := w.claim(ctx)
+		if err != nil {
+			return err
+		}
+		if c == nil && left <= int(r.busy.Load()) {
+			return nil
+		}
+		if c == nil {
+			w.hold(fmt.Sprintf("what is left is other processes': %d ranges", left))
+			if err := pause(ctx, pollEvery); err != nil {
+				return err
+			}
+			w.hold("")
+			continue
+		}
+		r.busy.Add(1)
+		err = w.walk(ctx, *c)
+		r.busy.Add(-1)
+		if err != nil && !errors.Is(err, ErrFenced) {
+			return err
+		}
+	}
+}
+
+// result reads what the journal has, also where ctx has ended.
+func (r *run) result() (Result, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	s, err := r.journal.read(ctx, r.id)
+	result := Result{
+		ID: r.id, Joined: r.joined, Counts: s.Counts, Findings: s.Findings, Started: s.Started, Ended: s.Ended,
+	}
+	if err == nil {
+		r.report(s)
+	}
+	return result, err
+}
+
+// wrap says what became of the job. Drivers name a canceled query in their own ways.
+func (r *run) wrap(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if errors.Is(err, ErrCanceled) {
+		return fmt.Errorf("rotate: %s of table %s: %w", r.job.Kind, r.target.name, err)
+	}
+	return fmt.Errorf("rotate: %s of table %s: stopped; run it again to go on: %w", r.job.Kind, r.target.name, err)
+}
+
+// incomplete is nil where no value failed.
+func (r *run) incomplete(result Result) error {
+	failed := result.Counts["failed"]
+	if failed == 0 {
+		return nil
+	}
+	problem := ErrIncomplete
+	if r.job.Kind == Verify {
+		problem = ErrFindings
+	}
+	const shown = 3
+	var lines []string
+	for _, f := range result.Findings[:min(shown, len(result.Findings))] {
+		lines = append(lines, f.String())
+	}
+	more := ""
+	if failed > int64(len(lines)) {
+		more = fmt.Sprintf("; and %d more", failed-int64(len(lines)))
+	}
+	return fmt.Errorf("%w (%d failed): %s%s", problem, failed, strings.Join(lines, "; "), more)
+}
+
+// String is `people.name, row id=42: what is wrong`.
+func (f Finding) String() string {
+	at := f.Table
+	if f.Column != "" {
+		at += "." + f.Column
+	}
+	return fmt.Sprintf("%s, row %s: %s", at, f.Row, f.Detail)
+}
+
+// split parts the table for the workers.
+func (r *run) split(ctx context.Context) (total int64, spans []span, err error) {
+	const perWorker, rowsPerRange, maxRanges = 4, 250_000, 4096
+	return r.splitIn(ctx, func(total int64) int64 {
+		n := total / rowsPerRange
+		if r.cfg.Workers > 1 {
+			n = max(n, int64(perWorker*r.cfg.Workers))
+		}
+		return min(n, maxRanges, total/int64(r.cfg.PageSize))
+	})
+}
+
+// splitIn parts the table in as many ranges of about one size as ranges makes of the number of its rows.
+func (r *run) splitIn(ctx context.Context, ranges func(total int64) int64) (total int64, spans []span, err error) {
+	if total, err = r.db.count(ctx, r.cfg.DB, &r.target); err != nil {
+		return 0, nil, err
+	}
+	n := ranges(total)
+	if n <= 1 {
+		return total, []span{{}}, nil
+	}
+	bounds, err := r.db.sample(ctx, r.cfg.DB, &r.target, total, int(n))
+	if err != nil {
+		return 0, nil, err
+	}
+	var last []byte
+	for _, b := range bounds {
+		key, err := encodeKey(b)
+		if err != nil {
+			return 0, nil, err
+		}
+		spans, last = append(spans, span{lo: last, hi: key}), key
+	}
+	return total, append(spans, span{lo: last}), nil
+}
+
+// open is a connection of a worker's own. A pool too small for that is used as it is.
+func (r *run) open(ctx context.Context) (beginner, func(), error) {
+	if most := r.cfg.DB.Stats().MaxOpenConnections; r.cfg.Dialect == SQLite || most > 0 && most < r.cfg.Workers+2 {
+		return r.cfg.DB, func() {}, nil
+	}
+	c, err := r.cfg.DB.Conn(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, func() { closeConn(c) }, nil
+}
+
+func closeConn(c *sql.Conn) {
+	_ = c.Close() // it goes back to the pool; what is wrong with it is the pool's to see
+}

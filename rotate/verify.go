@@ -1,0 +1,261 @@
+package rotate
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/field"
+)
+
+// verify opens values and says what is wrong with those that do not open, or that searches would not find.
+//
+// What a header tells is looked at in all rows: each value is counted by key, suite, key mode and column, and
+// values that are not sealed, malformed, of another column or type, or of an old form are found in all of them.
+// Opening is what a sample leaves out.
+type verify struct {
+	*sealedPage
+	tenant    string
+	tenantAt  string
+	seed      string
+	sample    uint64 // rows whose hash is at most this are opened
+	destroyed bool   // values of destroyed keys are expected
+
+	tally  tally                 // of the page
+	copies map[[tagSize]byte]int // row keys' values of the page, by their tags, and their row
+	clear  []*field.Column       // of reads.plain
+	check  []byte                // a plaintext
+
+	verdicts []verdict // of the last page
+}
+
+// tagSize is the length of what ends every value.
+const tagSize = 16
+
+// newVerify makes the work of a Verify. Option "sample" is the part of the rows that are opened, "0.01"; without
+// it all are. A row is in the sample or not by its key, so that the next run opens the same ones; option
+// "seed" chooses others. With option "destroyed" true, values whose key was destroyed are counted and not found.
+func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
+	sample, err := sampleOption(job)
+	if err != nil {
+		return nil, err
+	}
+	destroyed, err := boolOption(job, "destroyed")
+	if err != nil {
+		return nil, err
+	}
+	columns, err := chosenColumns(job)
+	if err != nil {
+		return nil, err
+	}
+	withPolicy(job, columns)
+	tenantAt, err := tenantColumn(job)
+	if err != nil {
+		return nil, err
+	}
+	page, err := newSealedPage(ctx, cfg, job.Table, columns)
+	if err != nil {
+		return nil, err
+	}
+	v := verify{
+		sealedPage: page, tenant: job.Tenant, tenantAt: tenantAt, seed: job.Options["seed"], sample: sample, destroyed: destroyed,
+	}
+	for _, c := range columns {
+		if c.Transition().Plain != "" {
+			v.clear = append(v.clear, c)
+		}
+	}
+	return v.fork(), nil
+}
+
+// fork returns the same for another worker.
+func (v *verify) fork() work {
+	other := *v
+	other.sealedPage, other.tally, other.copies, other.check = v.sealedPage.fork(), newTally(v.columns), map[[tagSize]byte]int{}, nil
+	other.verdicts = nil
+	return &other
+}
+
+// sampleOption is the highest hash of a row that is opened.
+func sampleOption(job *Job) (uint64, error) {
+	text, ok := job.Options["sample"]
+	if !ok {
+		return math.MaxUint64, nil
+	}
+	part, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(part > 0 && part <= 1) {
+		return 0, fmt.Errorf("rotate: option sample of a verify is %q; write the part of the rows to open, above 0 and at most 1, as in 0.01", text)
+	}
+	if part == 1 {
+		return math.MaxUint64, nil
+	}
+	return uint64(part * (1 << 63) * 2), nil
+}
+
+func (v *verify) reads() reads {
+	want := reads{sealed: namesOf(v.columns), beside: v.who.beside()}
+	want.tenant.column, want.tenant.value = v.tenantAt, v.tenant
+	for _, c := range v.clear {
+		want.plain = append(want.plain, plainColumn{name: c.Transition().Plain, typ: c.Type()})
+	}
+	return want
+}
+
+func (v *verify) plan(ctx context.Context, rows []row) ([]verdict, error) {
+	defer v.release()
+	v.parse(rows)
+	v.tally.reset()
+	clear(v.copies)
+	n := len(v.columns)
+	for i := range rows {
+		opened := v.inSample(&rows[i])
+		for j, col := range v.columns {
+			c := &v.cells[i*n+j]
+			if !c.set {
+				continue
+			}
+			v.tally.add(c, j)
+			if c.want = opened && c.value.Type == col.Type().Code(); c.want {
+				v.tally.opened++
+			}
+		}
+	}
+	if err := v.openWanted(ctx); err != nil {
+		return nil, err
+	}
+	if err := v.checkTerms(ctx); err != nil {
+		return nil, err
+	}
+	v.verdicts = grown(v.verdicts, len(rows))
+	verdicts := v.verdicts
+	for i := range verdicts {
+		verdicts[i] = verdict{change: change{row: rows[i]}}
+		if err := v.judge(verdicts, i); err != nil {
+			return nil, err
+		}
+	}
+	if len(verdicts) > 0 { // nothing is written, so that all rows settle together
+		verdicts[0].counts = v.tally.counts()
+	}
+	return verdicts, nil
+}
+
+// inSample picks rows by a hash of their key.
+func (v *verify) inSample(r *row) bool {
+	if v.sample == math.MaxUint64 {
+		return true
+	}
+	h := fnv.New64a()
+	io.WriteString(h, v.seed) //nolint:errcheck // a hash takes all
+	for _, k := range r.key {
+		fmt.Fprintf(h, "%v\x00", k)
+	}
+	return mixed(h.Sum64()) <= v.sample
+}
+
+// mixed spreads a hash over all its bits, which FNV does not for short keys (the finaliser of SplitMix64, Steele
+// et al., "Fast Splittable Pseudorandom Number Generators", 2014).
+func mixed(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// judge sets the findings of a row: of each value the gravest.
+func (v *verify) judge(all []verdict, i int) error {
+	d := &all[i]
+	for j, col := range v.columns {
+		if d.values[j] == nil {
+			continue
+		}
+		v.tally.values++
+		f, err := v.finding(&v.cells[i*len(v.columns)+j], col, all, i)
+		if err != nil {
+			return err
+		}
+		if f.Kind == FindingDestroyedKey {
+			v.tally.destroyed++
+		}
+		if f.Kind != "" && !(v.destroyed && f.Kind == FindingDestroyedKey) {
+			v.found(d, col.Name(), f)
+		}
+	}
+	for k, col := range v.clear {
+		if k < len(d.plain) && d.plain[k] != nil {
+			v.found(d, col.Transition().Plain, v.leftover(col, d))
+		}
+	}
+	return nil
+}
+
+func (v *verify) found(d *verdict, column string, f Finding) {
+	f.Column = column
+	d.findings = append(d.findings, f)
+	v.tally.findings[f.Kind]++
+}
+
+// leftover is a value in clear beside a column that takes over from it.
+func (v *verify) leftover(col *field.Column, d *verdict) Finding {
+	detail := "a value in clear stands here, and is sealed in " + col.Name() + " too; the transition is not done"
+	for j, c := range v.columns {
+		if c == col && d.values[j] == nil {
+			detail = "a value in clear stands here, and is not sealed in " + col.Name() + " yet"
+		}
+	}
+	return Finding{Kind: FindingUnsealed, Detail: detail}
+}
+
+// finding says what is wrong with a value that is not NULL; its Kind is "" for nothing.
+func (v *verify) finding(c *sealedCell, col *field.Column, all []verdict, row int) (Finding, error) {
+	if c.set && c.value.Type != col.Type().Code() {
+		c.err = field.ErrWrongType
+	}
+	if c.err == nil && c.plain != nil {
+		v.check, c.err = col.Type().EncodeBinary(v.check[:0], c.plain) // does it fit the type?
+	}
+	if c.err != nil {
+		f, own := classify(c.err)
+		if !own {
+			return f, c.err
+		}
+		return f, nil
+	}
+	if c.astray {
+		return Finding{Kind: FindingStaleTerms, Detail: "its search term is not that of its value, so that searches do not find it; reseal the column"}, nil
+	}
+	if twin, ok := v.twin(c, row); ok {
+		return Finding{Kind: FindingWrongRow, Detail: fmt.Sprintf("the same sealed value stands in the row with key %v too", all[twin].key)}, nil
+	}
+	detail := staleForm(&c.value, col)
+	if detail == "" && c.plain != nil && stalePadding(&c.value, col, c.plain) {
+		detail = "padded to another length than the policy says"
+	}
+	if detail != "" {
+		return Finding{Kind: FindingStale, Detail: detail + "; reseal the column"}, nil
+	}
+	return Finding{}, nil
+}
+
+// twin returns the row before, in the same page, in which this very value stands, which was sealed for one row.
+// Further apart, only tables with a row id tell: to remember all values would take memory by the size of the table.
+func (v *verify) twin(c *sealedCell, row int) (int, bool) {
+	if c.value.Mode() == envelope.ModeTenant {
+		return 0, false // copying a row is no mistake there
+	}
+	b := c.value.Bytes()
+	tag := [tagSize]byte(b[len(b)-tagSize:])
+	if other, ok := v.copies[tag]; ok && other != row {
+		return other, true
+	}
+	v.copies[tag] = row
+	return 0, false
+}
+
+func (v *verify) release() {
+	clear(v.check[:cap(v.check)])
+	v.sealedPage.release()
+}
