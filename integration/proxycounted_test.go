@@ -16,6 +16,12 @@ var countedShapes = []shape{
 	{sql: "SELECT ssn, (ROW(1, 'x')::ct).* FROM users WHERE id = 1", setup: []string{pairType}, refused: "0A000"},
 	{sql: "SELECT (ROW(1, note)::ct).*, CASE WHEN true THEN ssn END AS z FROM users", setup: []string{pairType}, refused: "0A000"},
 	{sql: "SELECT (ROW(id, note)::ct).* FROM users WHERE id = 1", setup: []string{pairType}},
+	// PostgreSQL 17 and 18; older ones know neither.
+	{sql: "MERGE INTO users t USING plain s ON t.id = s.id WHEN MATCHED THEN UPDATE SET note = 'x' RETURNING *"},
+	{sql: "WITH m AS (MERGE INTO users t USING plain s ON t.id = s.id WHEN MATCHED THEN UPDATE SET note = 'x' RETURNING *) SELECT * FROM m"},
+	{sql: "WITH m AS (MERGE INTO users t USING plain s ON t.id = s.id WHEN MATCHED THEN UPDATE SET note = 'x' RETURNING *) SELECT body FROM m WHERE ssn = 'canary-ssn-1'"},
+	{sql: "WITH u AS (UPDATE users SET note = 'x' WHERE id < 3 RETURNING old.*) SELECT id FROM u WHERE ssn = 'canary-ssn-1'", refused: "42703"},
+	{sql: "WITH u AS (DELETE FROM users WHERE id = 3 RETURNING new.*) SELECT count(*) FROM u WHERE ssn <> $1", args: args("canary-zzz"), refused: "42703"},
 	{sql: "SELECT id FROM users WHERE ssn = $2147483647", simple: true, refused: "42P02"},
 }
 

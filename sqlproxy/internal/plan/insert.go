@@ -19,7 +19,7 @@ type insertion struct {
 	several string
 }
 
-func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
+func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) ([]column, bool) {
 	a.aheadOfWith(sc, s.WithClause)
 	if q := s.SelectStmt.GetSelectStmt(); q != nil && len(q.ValuesLists) == 0 {
 		a.ahead(func() { a.aheadOfInsert(sc, s) })
@@ -28,11 +28,11 @@ func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
 	in := &scope{parent: sc}
 	w := a.writeTarget(in, s.Relation)
 	if w == nil {
-		return nil
+		return nil, true
 	}
 	ins := &insertion{writing: w}
 	if !a.insertColumns(ins, s.Cols) {
-		return nil
+		return nil, true
 	}
 	a.omitted(ins, int(s.Relation.Location))
 	switch q := s.SelectStmt.GetSelectStmt(); {
@@ -45,7 +45,7 @@ func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
 		a.insertQuery(sc, ins, q, int(s.Relation.Location))
 	}
 	a.onConflict(in, ins, s.OnConflictClause)
-	return a.targets(in, s.ReturningList, nil)
+	return a.targetList(in, s.ReturningList, nil)
 }
 
 // insertColumns finds the columns of the list, or all where there is none.

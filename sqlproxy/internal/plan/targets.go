@@ -6,13 +6,8 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
-// targets reads a list of result columns: of SELECT or of RETURNING.
-func (a *analyzer) targets(sc *scope, list []*pg.Node, wants []want) []column {
-	cols, _ := a.targetList(sc, list, wants)
-	return cols
-}
-
-// targetList is targets, and says too whether there are columns that are not known, beside which none may be sealed.
+// targetList reads a list of result columns, of SELECT or of RETURNING. unknown says that there are some which are
+// not known, beside which none may be sealed.
 func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []column, unknown bool) {
 	for i, n := range list {
 		if a.refusal != nil {
@@ -122,6 +117,7 @@ func (a *analyzer) star(sc *scope, t *pg.ResTarget, wants []want, at int) (cols 
 	}
 	r := a.reference(sc, c)
 	if r.kind == refNone && len(c.Fields) > 0 && c.Fields[len(c.Fields)-1].GetAStar() != nil {
+		a.unknownName(sc, c, wantAt(wants, at)) // old.* and new.* may be the sealed row
 		return nil, true
 	}
 	if r.kind != refStar {

@@ -12,7 +12,7 @@ import (
 	"github.com/rowseal/rowseal/field"
 )
 
-func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) []column {
+func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) ([]column, bool) {
 	a.aheadOfWith(sc, s.WithClause)
 	if len(s.FromClause) > 0 {
 		a.ahead(func() { a.aheadOfUpdate(sc, s) })
@@ -20,7 +20,7 @@ func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) []column {
 	in := &scope{parent: a.with(sc, s.WithClause)}
 	w := a.writeTarget(in, s.Relation)
 	if w == nil {
-		return nil
+		return nil, true
 	}
 	a.from(in, s.FromClause)
 	a.conditions(in, s.WhereClause)
@@ -28,7 +28,7 @@ func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) []column {
 	if a.setColumns(in, set, s.TargetList) {
 		in.unpin()
 	}
-	return a.targets(in, s.ReturningList, nil)
+	return a.targetList(in, s.ReturningList, nil)
 }
 
 // aheadOfUpdate looks for what of FROM flows into sealed columns.

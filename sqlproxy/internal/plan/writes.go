@@ -22,22 +22,24 @@ type writing struct {
 
 // writing analyses a statement that writes rows, at the top or in a WITH
 // clause, and gives the columns of RETURNING.
-func (a *analyzer) writing(sc *scope, n *pg.Node) []column {
+func (a *analyzer) writing(sc *scope, n *pg.Node) (cols []column, unknown bool) {
 	switch {
 	case n.GetInsertStmt() != nil:
-		return severalTimes(a.insertStmt(sc, n.GetInsertStmt()))
+		cols, unknown = a.insertStmt(sc, n.GetInsertStmt())
 	case n.GetUpdateStmt() != nil:
-		return severalTimes(a.updateStmt(sc, n.GetUpdateStmt()))
+		cols, unknown = a.updateStmt(sc, n.GetUpdateStmt())
 	case n.GetDeleteStmt() != nil:
-		return severalTimes(a.deleteStmt(sc, n.GetDeleteStmt()))
+		cols, unknown = a.deleteStmt(sc, n.GetDeleteStmt())
 	case n.GetMergeStmt() != nil:
-		return severalTimes(a.mergeStmt(sc, n.GetMergeStmt()))
+		cols, unknown = a.mergeStmt(sc, n.GetMergeStmt())
+	default:
+		a.refuse(&Refusal{
+			SQLState: "0A000", Position: -1, Message: "a query of WITH that is neither SELECT nor a statement that writes rows",
+			Hint: "Write it as a statement of its own.",
+		})
+		return nil, true
 	}
-	a.refuse(&Refusal{
-		SQLState: "0A000", Position: -1, Message: "a query of WITH that is neither SELECT nor a statement that writes rows",
-		Hint: "Write it as a statement of its own.",
-	})
-	return nil
+	return severalTimes(cols), unknown
 }
 
 // writeTarget puts the table that a statement writes into its scope; nil after a refusal.
@@ -260,12 +262,12 @@ func isInteger(oid uint32) bool {
 }
 
 // deleteStmt analyses DELETE.
-func (a *analyzer) deleteStmt(sc *scope, s *pg.DeleteStmt) []column {
+func (a *analyzer) deleteStmt(sc *scope, s *pg.DeleteStmt) ([]column, bool) {
 	in := &scope{parent: a.with(sc, s.WithClause)}
 	if a.writeTarget(in, s.Relation) == nil {
-		return nil
+		return nil, true
 	}
 	a.from(in, s.UsingClause)
 	a.conditions(in, s.WhereClause)
-	return a.targets(in, s.ReturningList, nil)
+	return a.targetList(in, s.ReturningList, nil)
 }
