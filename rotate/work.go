@@ -35,6 +35,9 @@ type reads struct {
 	// writes says that outcomes may have changes; a job without writes needs no
 	// transaction for its pages and no row lock.
 	writes bool
+	// fills says that plain columns are filled from sealed ones, which the trigger of a column in transition
+	// (see Move) takes for news else.
+	fills bool
 }
 
 // plainColumn is a column that holds values in clear.

@@ -1,0 +1,153 @@
+package rotate
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Reopen begins the way back from a sealed column to a plain one: the sealed column gets the name that it has in
+// transition, and a plain column the name that programs know: the old one if it was not dropped, else a new one. The policy
+// says `write: both` by then, and a job of [Unseal] fills the plain column.
+//
+// Errors: ErrStage where the policy declares no transition with `write: both`, ErrObstacle, ErrLocked.
+func (m *Move) Reopen(ctx context.Context) error {
+	switch {
+	case m.sealed == "":
+		return m.wrap(m.noTransition())
+	case !m.column.Transition().Both:
+		return m.wrap(fmt.Errorf("%w: the policy says `write: sealed`, so that programs would leave %s empty; write `write: both`, and deploy it first", ErrStage, m.plain))
+	}
+	return m.step(ctx, func(c *catalog) ([]action, error) {
+		switch s := m.stage(c); s {
+		case StageClear:
+			return nil, fmt.Errorf("%w: it is clear already", ErrStage)
+		case StagePreparing, StagePrepared:
+			if err := m.refuse(append(m.cannot(c), m.tooNarrow(c)...)); err != nil {
+				return nil, err
+			}
+			return m.prepares(c), nil
+		}
+		return []action{{statements: m.reopens(c), locks: true}}, nil
+	})
+}
+
+// reopens are the statements by which both columns stand side by side again.
+func (m *Move) reopens(c *catalog) []string {
+	have := c.columns[m.plain]
+	all := m.dropTrigger(c, "moved")
+	required := have.notNull
+	if k := c.constraint(m.made("set")); k != nil {
+		required, all = true, append(all, c.alter()+"DROP CONSTRAINT "+quote(k.name))
+	}
+	all = append(all, c.alter()+"RENAME COLUMN "+quote(m.plain)+" TO "+quote(m.sealed))
+	if c.columns[m.old] != nil {
+		all = append(all, c.alter()+"RENAME COLUMN "+quote(m.old)+" TO "+quote(m.plain))
+	} else {
+		all = append(all, c.alter()+"ADD COLUMN "+quote(m.plain)+" "+m.column.Type().String())
+		for _, g := range have.grants {
+			all = append(all, m.grant(c, g, m.plain))
+		}
+		if have.comment != "" {
+			all = append(all, fmt.Sprintf("COMMENT ON COLUMN %s.%s IS %s", c.table(), quote(m.plain), literal(have.comment)))
+		}
+	}
+	if required {
+		drop := ""
+		if have.notNull {
+			drop = ", ALTER COLUMN " + quote(m.sealed) + " DROP NOT NULL"
+		}
+		all = append(all, c.alter()+fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s IS NOT NULL OR %s IS NOT NULL) NOT VALID%s",
+			quote(m.made("some")), quote(m.plain), quote(m.sealed), drop))
+	}
+	return append(all, m.movingTrigger(c)...)
+}
+
+// tooNarrow says that the plain column does not take all values of the logical type.
+func (m *Move) tooNarrow(c *catalog) []Obstacle {
+	plain := c.columns[m.plain]
+	if plain == nil || plain.modifier == "-1" || plain.modifier == fmt.Sprint(m.column.Type().Modifier()) {
+		return nil
+	}
+	return []Obstacle{{
+		What: fmt.Sprintf("%s is %s in the database and %v in the policy, and may not take all values", m.plain, plain.typ, m.column.Type()),
+		Fix:  c.alter() + "ALTER COLUMN " + quote(m.plain) + " TYPE " + m.column.Type().String(), Stops: true,
+	}}
+}
+
+// plainIndexes makes what indexes over search terms do for the plain column, where it has no such index.
+func (m *Move) plainIndexes(c *catalog) (all []action) {
+	term := termOf(m.sealed)
+	for _, i := range c.indexes {
+		at := slices.IndexFunc(i.parts, func(p string) bool { return samePart(p, term) })
+		if at < 0 || !i.valid || i.method != "btree" || mentions(i.predicate, m.sealed) {
+			continue
+		}
+		parts := slices.Clone(i.parts)
+		parts[at] = quote(m.plain)
+		there := slices.ContainsFunc(c.indexes, func(other catalogIndex) bool {
+			return other.valid && other.unique == i.unique && other.predicate == i.predicate && slices.EqualFunc(other.parts, parts, samePart)
+		})
+		if there {
+			continue
+		}
+		sum := sha256.Sum256([]byte(i.name))
+		name := cutName(c.name+"_"+m.plain, fmt.Sprintf("_%x_idx", sum[:4]))
+		back := i
+		back.columns = make([]string, len(parts)) // the parts are written out
+		back.parts = parts
+		all = append(all, m.builds(c, c.index(name), name, back.over("", "", name, c)))
+	}
+	return all
+}
+
+// Print returns what a step would run now, as a script for the database's owner.
+func (m *Move) Print(ctx context.Context, step string) (string, error) {
+	if m.cfg.Dialect != PostgreSQL {
+		return m.printElsewhere(step)
+	}
+	c, err := m.look(ctx, m.cfg.DB)
+	if err != nil {
+		return "", m.wrap(err)
+	}
+	var all []action
+	switch step {
+	case "prepare":
+		err, all = m.refuse(m.cannot(c)), m.prepares(c)
+	case "swap":
+		all = append(m.leftIndex(c, m.plain, m.sealed), action{statements: m.swaps(c), locks: true})
+		after := *c
+		if c.constraint(m.made("some")) != nil {
+			after.constraints = []catalogConstraint{{name: m.made("set"), kind: "c"}}
+			all = append(all, m.setNotNull(&after, "")...)
+		}
+	case "drop":
+		all = m.drops(c)
+	case "reopen":
+		if s := m.stage(c); s == StagePreparing || s == StagePrepared {
+			all = m.prepares(c)
+		} else if m.sealed != "" && s != StageClear {
+			all = []action{{statements: m.reopens(c), locks: true}}
+		}
+	}
+	if err != nil {
+		return "", m.wrap(err)
+	}
+	return m.script(all), nil
+}
+
+// script writes actions as SQL.
+func (m *Move) script(all []action) string {
+	var b strings.Builder
+	for _, a := range all {
+		body := strings.Join(a.statements, ";\n") + ";\n"
+		if !a.locks {
+			b.WriteString(body)
+			continue
+		}
+		fmt.Fprintf(&b, "BEGIN;\nSET LOCAL lock_timeout = '%v'; SET LOCAL search_path = pg_catalog, pg_temp;\n%sCOMMIT;\n", m.opt.LockTimeout, body)
+	}
+	return b.String()
+}
