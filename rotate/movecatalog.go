@@ -65,7 +65,9 @@ const (
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass($1::text)`
 
 	catalogColumnsSQL = `SELECT a.attname, a.attnum::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
-CASE t.typtype WHEN 'd' THEN pg_catalog.getdomainbase(a.atttypid) ELSE a.atttypid END::int8::text, a.atttypmod::text, (t.typtype = 'd')::text,
+(WITH RECURSIVE base(oid) AS (SELECT a.atttypid UNION SELECT d.typbasetype FROM pg_catalog.pg_type d JOIN base ON d.oid = base.oid WHERE d.typtype = 'd')
+ SELECT base.oid::int8::text FROM base JOIN pg_catalog.pg_type b ON b.oid = base.oid WHERE b.typtype <> 'd'),
+CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END::text, (t.typtype = 'd')::text,
 a.attnotnull::text, (a.attgenerated <> '' OR a.attidentity <> '')::text, (a.attstorage = 'e')::text,
 coalesce(pg_catalog.col_description(a.attrelid, a.attnum), ''), coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), ''),
 coalesce((SELECT NOT o.collisdeterministic FROM pg_catalog.pg_collation o WHERE o.oid = a.attcollation), false)::text,

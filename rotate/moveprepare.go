@@ -126,10 +126,8 @@ func (m *Move) indexes(c *catalog, plain, sealed string) (all []action) {
 		if !i.carries(plain) {
 			continue
 		}
-		name := m.replacement(&i)
-		made := c.index(name)
-		if made == nil || !made.valid {
-			all = append(all, m.builds(c, made, name, i.over(plain, term, name, c)))
+		if name := m.replacement(&i); !c.has(i, i.partsWith(plain, term)) {
+			all = append(all, m.builds(c, c.index(name), name, i.over(plain, term, name, c)))
 		}
 		served = served || i.columns[0] == plain && i.predicate == ""
 	}
@@ -164,14 +162,27 @@ func (i *catalogIndex) carries(column string) bool {
 		!slices.Contains(i.columns, "") && !slices.Contains(i.included, column) && !mentions(i.predicate, column)
 }
 
-// over is the index's statement, with the term in the column's place.
-func (i *catalogIndex) over(column, term, name string, c *catalog) string {
+// partsWith are what the index is made of, with other SQL in place of a part.
+func (i *catalogIndex) partsWith(part, other string) []string {
 	parts := slices.Clone(i.parts)
 	for n := range parts {
-		if i.columns[n] == column {
-			parts[n] = term
+		if samePart(parts[n], part) {
+			parts[n] = other
 		}
 	}
+	return parts
+}
+
+// has says whether there is an index like i that is made of parts.
+func (c *catalog) has(i catalogIndex, parts []string) bool {
+	return slices.ContainsFunc(c.indexes, func(other catalogIndex) bool {
+		return other.valid && other.unique == i.unique && other.predicate == i.predicate && slices.EqualFunc(other.parts, parts, samePart)
+	})
+}
+
+// over is the index's statement, with other SQL in place of a part.
+func (i *catalogIndex) over(part, other, name string, c *catalog) string {
+	parts := i.partsWith(part, other)
 	unique, rest := "", ""
 	if i.unique {
 		unique = "UNIQUE "

@@ -81,24 +81,15 @@ func (m *Move) tooNarrow(c *catalog) []Obstacle {
 func (m *Move) plainIndexes(c *catalog) (all []action) {
 	term := termOf(m.sealed)
 	for _, i := range c.indexes {
-		at := slices.IndexFunc(i.parts, func(p string) bool { return samePart(p, term) })
-		if at < 0 || !i.valid || i.method != "btree" || mentions(i.predicate, m.sealed) {
+		if !slices.ContainsFunc(i.parts, func(p string) bool { return samePart(p, term) }) || !i.valid || i.method != "btree" || mentions(i.predicate, m.sealed) {
 			continue
 		}
-		parts := slices.Clone(i.parts)
-		parts[at] = quote(m.plain)
-		there := slices.ContainsFunc(c.indexes, func(other catalogIndex) bool {
-			return other.valid && other.unique == i.unique && other.predicate == i.predicate && slices.EqualFunc(other.parts, parts, samePart)
-		})
-		if there {
+		if c.has(i, i.partsWith(term, quote(m.plain))) {
 			continue
 		}
 		sum := sha256.Sum256([]byte(i.name))
 		name := cutName(c.name+"_"+m.plain, fmt.Sprintf("_%x_idx", sum[:4]))
-		back := i
-		back.columns = make([]string, len(parts)) // the parts are written out
-		back.parts = parts
-		all = append(all, m.builds(c, c.index(name), name, back.over("", "", name, c)))
+		all = append(all, m.builds(c, c.index(name), name, i.over(term, quote(m.plain), name, c)))
 	}
 	return all
 }

@@ -206,7 +206,7 @@ func (m *Move) newRest(ctx context.Context, q querier, kind Kind) (*rest, error)
 		db: db, work: w, target: target{name: m.table.Name(), reads: w.reads()}, limit: m.cfg.PageSize,
 		from: m.plain, to: m.sealed, wait: m.opt.LockTimeout.Milliseconds(),
 	}
-	if r.target.fills {
+	if kind == Unseal {
 		r.from, r.to = r.to, r.from
 	}
 	return r, db.describe(ctx, q, &r.target)
@@ -214,10 +214,7 @@ func (m *Move) newRest(ctx context.Context, q querier, kind Kind) (*rest, error)
 
 // fill deals with the rows that are left. More than a page are too many.
 func (r *rest) fill(ctx context.Context, tx *sql.Tx) error {
-	settings := fmt.Sprintf("%s; SET LOCAL lock_timeout = %d; SET LOCAL enable_seqscan = off", pgSettings, r.wait)
-	if r.target.fills {
-		settings += "; " + fillsSQL
-	}
+	settings := fmt.Sprintf("%s; SET LOCAL lock_timeout = %d; SET LOCAL enable_seqscan = off; %s", pgSettings, r.wait, fillsSQL)
 	if _, err := tx.ExecContext(ctx, settings); err != nil {
 		return err
 	}

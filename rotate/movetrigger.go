@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// fillsSQL tells the trigger of a column in transition that this transaction fills plain columns from sealed ones.
+// fillsSQL tells the trigger of a column in transition that what this transaction writes is no news: it fills one column
+// from the other, or empties the plain one.
 const fillsSQL = "SET LOCAL rowseal.fills = 'on'"
 
 // The triggers look at the row that is written and at nothing else. So their functions run with the rights of whoever
@@ -18,7 +19,7 @@ const (
 	// the sealed value, which readers would take, is of the old one.
 	movingFunctionSQL = `CREATE OR REPLACE FUNCTION %[1]s() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $rowseal$
 BEGIN
-  IF ROW(OLD.%[2]s) OPERATOR(pg_catalog.*<>) ROW(NEW.%[2]s) AND ROW(OLD.%[3]s) OPERATOR(pg_catalog.*=) ROW(NEW.%[3]s)
+  IF ROW(OLD.%[2]s)::record OPERATOR(pg_catalog.*<>) ROW(NEW.%[2]s)::record AND ROW(OLD.%[3]s)::record OPERATOR(pg_catalog.*=) ROW(NEW.%[3]s)::record
      AND pg_catalog.current_setting('rowseal.fills', true) IS DISTINCT FROM 'on' THEN
     NEW.%[3]s := NULL;
   END IF;
@@ -30,11 +31,11 @@ END $rowseal$`
 	movedFunctionSQL = `CREATE OR REPLACE FUNCTION %[1]s() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $rowseal$
 BEGIN
   IF NEW.%[3]s IS NOT NULL THEN
-    IF TG_OP = 'INSERT' OR ROW(OLD.%[3]s) OPERATOR(pg_catalog.*<>) ROW(NEW.%[3]s) THEN
+    IF TG_OP = 'INSERT' OR ROW(OLD.%[3]s)::record OPERATOR(pg_catalog.*<>) ROW(NEW.%[3]s)::record THEN
       RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
         MESSAGE = %[4]s, HINT = 'The column was sealed and moved. Name the columns that are inserted.';
     END IF;
-    IF ROW(OLD.%[2]s) OPERATOR(pg_catalog.*<>) ROW(NEW.%[2]s) THEN
+    IF ROW(OLD.%[2]s)::record OPERATOR(pg_catalog.*<>) ROW(NEW.%[2]s)::record THEN
       NEW.%[3]s := NULL;
     END IF;
   END IF;

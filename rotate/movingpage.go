@@ -57,7 +57,7 @@ func (p *movingPage) fork() *movingPage {
 }
 
 func (p *movingPage) reads() reads {
-	want := reads{sealed: namesOf(p.columns), beside: p.who.beside(), writes: true}
+	want := reads{sealed: namesOf(p.columns), beside: p.who.beside(), writes: true, fills: true}
 	for _, c := range p.columns {
 		want.plain = append(want.plain, plainColumn{name: c.Transition().Plain, typ: c.Type()})
 	}

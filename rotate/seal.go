@@ -16,6 +16,9 @@ import (
 type sealing struct {
 	*movingPage
 	sealer *reseal // gathers and seals
+	// renews: a value is sealed again where its plain one is emptied, as a trigger might take an emptied value with a
+	// sealed one that stays for a value that somebody set to NULL. Only PostgreSQL's can be told; see fillsSQL.
+	renews bool
 }
 
 // newSeal makes the work of a Seal.
@@ -24,13 +27,13 @@ func newSeal(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&sealing{movingPage: page}).fork(), nil
+	return (&sealing{movingPage: page, renews: cfg.Dialect != PostgreSQL}).fork(), nil
 }
 
 // fork returns the same for another worker.
 func (s *sealing) fork() work {
 	page := s.movingPage.fork()
-	return &sealing{movingPage: page, sealer: &reseal{sealedPage: page.sealedPage}}
+	return &sealing{movingPage: page, sealer: &reseal{sealedPage: page.sealedPage}, renews: s.renews}
 }
 
 func (s *sealing) plan(ctx context.Context, rows []row) ([]verdict, error) {
@@ -59,10 +62,10 @@ func (s *sealing) plan(ctx context.Context, rows []row) ([]verdict, error) {
 	return verdicts, nil
 }
 
-// same says that the sealed value opened to the plain one.
-func (s *sealing) same(cell int) bool {
-	c := &s.cells[cell]
-	return c.plain != nil && c.value.Type == s.columns[cell%len(s.columns)].Type().Code() && bytes.Equal(c.plain, s.clear[cell])
+// stays says that the sealed value opened to the plain one, and is left as it is.
+func (s *sealing) stays(cell int) bool {
+	c, col := &s.cells[cell], s.columns[cell%len(s.columns)]
+	return c.plain != nil && c.value.Type == col.Type().Code() && bytes.Equal(c.plain, s.clear[cell]) && (!s.renews || col.Transition().Both)
 }
 
 // gather collects what is to be sealed, for the rows' own tenants and row ids.
@@ -74,7 +77,7 @@ func (s *sealing) gather() {
 		for j := range values {
 			values[j] = nullValue
 			c := &s.cells[i*n+j]
-			if s.clear[i*n+j] == nil || c.err != nil || s.same(i*n+j) {
+			if s.clear[i*n+j] == nil || c.err != nil || s.stays(i*n+j) {
 				continue
 			}
 			if c.err = s.known(i); c.err == nil {

@@ -30,12 +30,6 @@ func newUnseal(ctx context.Context, cfg *Config, job *Job) (work, error) {
 // fork returns the same for another worker.
 func (u *unsealing) fork() work { return &unsealing{u.movingPage.fork()} }
 
-func (u *unsealing) reads() reads {
-	want := u.movingPage.reads()
-	want.fills = true
-	return want
-}
-
 func (u *unsealing) plan(ctx context.Context, rows []row) ([]verdict, error) {
 	defer u.release()
 	u.take(rows)

@@ -35,8 +35,8 @@ type reads struct {
 	// writes says that outcomes may have changes; a job without writes needs no
 	// transaction for its pages and no row lock.
 	writes bool
-	// fills says that plain columns are filled from sealed ones, which the trigger of a column in transition
-	// (see Move) takes for news else.
+	// fills says that one of two columns in transition is written alone, without news, which the trigger that Move
+	// makes would take for some.
 	fills bool
 }
 
