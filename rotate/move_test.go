@@ -20,6 +20,7 @@ type mover struct {
 	*world
 	t      testing.TB
 	db     db
+	jobs   *sql.DB // for backfills, where db is one that breaks
 	typ    string
 	search field.Search
 	scope  field.Scope
