@@ -107,3 +107,31 @@ func TestWhatIsAtHandOpensWithoutTheKeyring(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestACellOfAnotherTypeOpensWhereItIsAskedFor(t *testing.T) {
+	f, table := newFixture(t), users(t)
+	ssn := table.Column("ssn")
+	other := users(t, func(cfg *field.TableConfig) {
+		for i := range cfg.Columns {
+			if cfg.Columns[i].Name == "ssn" {
+				cfg.Columns[i].Type = mustType(t, "bytea")
+			}
+		}
+	}).Column("ssn")
+	sealed := mustSeal(t, f.Cipher, ssn, acme, "078-05-1120")
+	cells := []field.OpenCell{
+		{Column: other, Row: acme, Sealed: sealed},
+		{Column: other, Row: acme, Sealed: sealed, AnyType: true},
+		{Column: table.Column("bio"), Row: acme, Sealed: sealed, AnyType: true},
+	}
+	f.OpenCells(t.Context(), nil, cells)
+	if !errors.Is(cells[0].Err, field.ErrWrongType) || cells[0].Owner != "" {
+		t.Errorf("%+v", cells[0])
+	}
+	if cells[1].Err != nil || string(cells[1].Plain) != "078-05-1120" || cells[1].Owner != acme.Tenant {
+		t.Errorf("%v, owner %q", cells[1].Err, cells[1].Owner)
+	}
+	if !errors.Is(cells[2].Err, field.ErrWrongColumn) {
+		t.Errorf("a value of another column: %v", cells[2].Err)
+	}
+}

@@ -74,9 +74,9 @@ func TestRowKeysOutliveTheTenantKeyThatWrappedThem(t *testing.T) {
 				must(t, err)
 			}
 			refuseEarlyDestruction(t, ring)
-			rows, err := rotate.RewrapRows(t.Context(), rotate.RowsConfig{DB: db, Dialect: p.dialect, Keyring: ring, Table: table})
+			rows, err := rotate.Run(t.Context(), rotate.Config{DB: db, Dialect: p.dialect, Keyring: ring}, rotate.Job{Kind: rotate.Rewrap, Table: table})
 			must(t, err)
-			if rows.Rewrapped != n {
+			if rows.Counts["rewrapped"] != n {
 				t.Fatalf("got %+v", rows)
 			}
 			_, err = openDB(t, p.driver, p.keyDB).Exec(p.age)

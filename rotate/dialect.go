@@ -86,6 +86,8 @@ func (d Dialect) open() (database, error) {
 		return &postgres{}, nil
 	case SQLite:
 		return &sqlite{}, nil
+	case MySQL:
+		return &mysql{}, nil
 	}
 	return nil, fmt.Errorf("rotate: %v; use PostgreSQL, SQLite or MySQL", d)
 }

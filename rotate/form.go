@@ -29,8 +29,10 @@ func staleForm(v *envelope.Value, col *field.Column) string {
 		flag envelope.Flags
 		name string
 	}{
-		{envelope.FlagEquality, "an equality term"}, {envelope.FlagClaim, "a row claim"},
-		{envelope.FlagPadded, "padding"}, {envelope.FlagTerms, "a term set"},
+		{envelope.FlagEquality, "an equality term"},
+		{envelope.FlagClaim, "a row claim"},
+		{envelope.FlagPadded, "padding"},
+		{envelope.FlagTerms, "a term set"},
 	} {
 		switch has, should := v.Flags&f.flag != 0, want[0]&f.flag != 0; {
 		case has && !should:

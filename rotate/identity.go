@@ -41,11 +41,15 @@ func newIdentity(ctx context.Context, cfg *Config, t *field.Table) (d identity, 
 	if d.tenant.name != "" {
 		d.id.at = 1
 	}
-	quoted := quote(d.id.name)
-	if cfg.Dialect != PostgreSQL && cfg.Dialect != SQLite {
-		quoted = d.id.name
+	q := quote
+	if cfg.Dialect == MySQL {
+		q = mysqlQuote
 	}
-	rows, err := cfg.DB.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE 1 = 0", quoted, quoteName(t.Name())))
+	parts := strings.Split(t.Name(), ".")
+	for i := range parts {
+		parts[i] = q(parts[i])
+	}
+	rows, err := cfg.DB.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE 1 = 0", q(d.id.name), strings.Join(parts, ".")))
 	if err != nil {
 		return d, fmt.Errorf("rotate: asking for the type of %s.%s: %w", t.Name(), d.id.name, err)
 	}
@@ -83,7 +87,7 @@ func (d *identity) beside() (columns []string) {
 func (d *identity) of(r *row) (of field.Row, err error) {
 	if text := d.tenant.text(r); text != nil {
 		if of.Tenant, err = field.TenantOf(*text); err != nil {
-			return of, fmt.Errorf("%w: %s", field.ErrTenantUnknown, err)
+			return of, fmt.Errorf("%w: %w", field.ErrTenantUnknown, err)
 		}
 	}
 	text := d.id.text(r)

@@ -101,20 +101,21 @@ const (
 
 // Status is a job as the journal has it.
 type Status struct {
-	ID             int64            `json:"id"`
-	Kind           Kind             `json:"kind"`
-	Table          string           `json:"table"`
-	Spec           string           `json:"spec"`  // JSON
-	State          string           `json:"state"` // a State… constant
-	Order          Order            `json:"order"`
-	Total          int64            `json:"total"` // rows, counted or estimated at the start
-	Counts         map[string]int64 `json:"counts"`
-	Findings       []Finding        `json:"findings,omitempty"`
-	Ranges         int              `json:"ranges"`
-	Left           int              `json:"left"`             // ranges that are not done
-	Owners         []string         `json:"owners,omitempty"` // who works on it now
-	Held           string           `json:"held,omitempty"`   // why it waits, as its owners last said
-	Started, Ended time.Time
+	ID       int64            `json:"id"`
+	Kind     Kind             `json:"kind"`
+	Table    string           `json:"table"`
+	Spec     string           `json:"spec"`  // JSON
+	State    string           `json:"state"` // a State… constant
+	Order    Order            `json:"order"`
+	Total    int64            `json:"total"` // rows, counted or estimated at the start
+	Counts   map[string]int64 `json:"counts"`
+	Findings []Finding        `json:"findings,omitempty"`
+	Ranges   int              `json:"ranges"`
+	Left     int              `json:"left"`             // ranges that are not done
+	Owners   []string         `json:"owners,omitempty"` // who works on it now
+	Held     string           `json:"held,omitempty"`   // why it waits, as its owners last said
+	Started  time.Time        `json:"started"`
+	Ended    time.Time        `json:"ended,omitzero"`
 }
 
 // Jobs lists the jobs of a database that are not over, or all, the newest first, without their findings.
@@ -155,4 +156,16 @@ func InitJournal(ctx context.Context, db *sql.DB, dialect Dialect) error {
 		return err
 	}
 	return j.install(ctx)
+}
+
+// JournalSchema are the statements by which [InitJournal] would make the tables; none where they are there.
+func JournalSchema(ctx context.Context, db *sql.DB, dialect Dialect) ([]string, error) {
+	j, err := newJournal(dialect, db)
+	if err != nil {
+		return nil, err
+	}
+	if ok, err := j.installed(ctx); ok || err != nil {
+		return nil, err
+	}
+	return j.schema, nil
 }

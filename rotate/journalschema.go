@@ -89,8 +89,8 @@ func (d *journalDialect) build(types ...string) {
 	}
 }
 
-// Several workers update rows of job_ranges all the time: room in its pages lets those updates do without
-// new index entries.
+// postgresJournal leaves room in the pages of those tables whose rows are updated all the time: so updates need
+// no new index entries.
 func postgresJournal() journalDialect {
 	d := journalDialect{
 		tables:  journalTables("rowseal."),
@@ -105,8 +105,12 @@ func postgresJournal() journalDialect {
 	}
 	d.schema = []string{"CREATE SCHEMA IF NOT EXISTS rowseal"}
 	d.build("{serial}", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{name}", "text", "{text}", "text", "{bytes}", "bytea")
-	d.schema = append(d.schema, "ALTER TABLE rowseal.job_ranges SET (fillfactor = 20)", "ALTER TABLE rowseal.job_tallies SET (fillfactor = 20)",
-		"CREATE INDEX IF NOT EXISTS job_findings_job ON rowseal.job_findings (job)")
+	for i := range d.schema {
+		if strings.Contains(d.schema[i], "job_ranges") || strings.Contains(d.schema[i], "job_tallies") {
+			d.schema[i] += " WITH (fillfactor = 20)"
+		}
+	}
+	d.schema = append(d.schema, "CREATE INDEX IF NOT EXISTS job_findings_job ON rowseal.job_findings (job)")
 	return d
 }
 
@@ -162,7 +166,7 @@ func newJournal(dialect Dialect, db *sql.DB) (*sqlJournal, error) {
 func (j *sqlJournal) installed(ctx context.Context) (bool, error) {
 	var n int
 	err := j.db.QueryRowContext(ctx, j.found).Scan(&n)
-	return n == len(journalSchema), err
+	return n == len(journalSchema), j.explain(err)
 }
 
 func (j *sqlJournal) install(ctx context.Context) error {

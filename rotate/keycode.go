@@ -57,7 +57,7 @@ func decodeKey(b []byte, n int) ([]any, error) {
 		return nil, nil
 	}
 	var texts []string
-	if err := json.Unmarshal(b, &texts); err != nil || len(texts) != n {
+	if err := json.Unmarshal(b, &texts); err != nil || texts == nil || len(texts) != n {
 		return nil, errKey
 	}
 	key := make([]any, n)

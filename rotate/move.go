@@ -86,6 +86,8 @@ func NewMove(cfg Config, table *field.Table, column string, opt MoveOptions) (*M
 		}
 	}
 	switch {
+	case cfg.DB == nil:
+		return nil, errors.New("rotate: Config needs DB")
 	case m.column == nil:
 		return nil, fmt.Errorf("rotate: %w: table %s of the policy has no column %s, sealed or taken over from", ErrNoColumn, table.Name(), column)
 	case opt.LockTimeout < 0 || opt.Attempts < 0:
@@ -101,9 +103,7 @@ func NewMove(cfg Config, table *field.Table, column string, opt MoveOptions) (*M
 		m.plain, m.sealed = m.sealed, ""
 	}
 	m.old = cutName(m.plain, "_rowseal_old")
-	if err := m.cfg.validate(); err != nil {
-		return nil, err
-	}
+	m.cfg.PageSize = orElse(cfg.PageSize, defaultPage)
 	return m, nil
 }
 

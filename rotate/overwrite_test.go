@@ -3,6 +3,7 @@ package rotate
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/rowseal/rowseal/envelope"
@@ -60,5 +61,39 @@ func TestOverwriteBlanksWhatIsLeftOfAShreddedTenant(t *testing.T) {
 		if !bytes.Equal(of1[4].values[len(of1[4].values)-1], rows[2].values[1]) {
 			t.Error("another tenant's value was overwritten")
 		}
+	}
+}
+
+// On a table with guards, an overwrite of a shredded tenant passes them, and verify knows what is left as destroyed.
+func TestOverwritePassesGuards(t *testing.T) {
+	s := newShop(t)
+	table := s.guests(of("name", global))
+	var guests []guest
+	for i := range int64(20) {
+		guests = append(guests, s.guest(s.cipher, table, i+1, fmt.Sprintf("tenant-%d", i%2)))
+	}
+	cfg := s.config()
+	cfg.DB = guestsTable(t, guests)
+	for _, c := range table.Columns() {
+		guard := c.Guard()
+		_, err := cfg.DB.Exec(fmt.Sprintf(`ALTER TABLE guests ADD CHECK (octet_length(%[1]s) >= 56 AND substr(%[1]s, 1, 6) = '\x%[2]x')`, c.Name(), guard[:]))
+		s.must(err)
+	}
+	s.shred("tenant-1")
+	cfg.Keyring, cfg.Cipher = s.ring, s.cipher
+	result, err := Run(t.Context(), *cfg, Job{Kind: Overwrite, Table: table, Tenant: "tenant-1"})
+	s.must(err)
+	if result.Counts["rows"] != 10 || result.Counts["overwritten"] != 10 {
+		t.Errorf("counts %v", result.Counts)
+	}
+	result, err = Run(t.Context(), *cfg, Job{Kind: Verify, Table: table, Options: map[string]string{"destroyed": "true"}})
+	s.must(err)
+	if result.Counts["destroyed"] != 30 || result.Counts["opened"] != 60 {
+		t.Errorf("counts %v", result.Counts)
+	}
+	var same int
+	s.must(cfg.DB.QueryRow("SELECT count(*) FROM guests WHERE substr(name, 9, 16) = $1", guests[1].sealed[0][8:24]).Scan(&same))
+	if same != 0 {
+		t.Error("a term of the shredded tenant is still there")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rowseal/rowseal/field"
 )
 
@@ -166,14 +168,14 @@ func (t *target) pgKeyArrays(rows []row) []any {
 			for n := range rows {
 				numbers[n], _ = rows[n].key[i].(int64)
 			}
-			args[i] = numbers
+			args[i] = pgtype.FlatArray[int64](numbers)
 			continue
 		}
 		texts := make([]string, len(rows))
 		for n := range rows {
 			texts[n], _ = rows[n].key[i].(string)
 		}
-		args[i] = texts
+		args[i] = pgtype.FlatArray[string](texts)
 	}
 	return args
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/rowseal/rowseal/field"
 )
@@ -41,14 +44,23 @@ func (p *postgres) write(ctx context.Context, tx *sql.Tx, t *target, changes []c
 		}
 		u.same = append(u.same, fmt.Sprintf("%s IS NOT DISTINCT FROM %s", t.pgBeside(i), u.array("text[]", old)))
 	}
-	query := fmt.Sprintf("UPDATE %s AS t SET %s FROM unnest(%s, %s) WITH ORDINALITY AS u(%s, %s, place) WHERE %s AND %s RETURNING u.place - 1",
+	if u.sets == nil {
+		return nil, nil
+	}
+	// Where all were written, which is nearly always, their count is all that comes back.
+	query := fmt.Sprintf(`WITH w AS (UPDATE %s AS t SET %s FROM unnest(%s, %s) WITH ORDINALITY AS u(%s, %s, place) WHERE %s AND %s RETURNING u.place - 1 AS p)
+SELECT count(*), CASE WHEN count(*) < $%d::bigint THEN string_agg(p::text, ',') END FROM w`,
 		quoteName(t.name), strings.Join(u.sets, ", "), t.pgKeyUnnest(), strings.Join(u.arrays, ", "),
-		list(len(t.key), keyName), strings.Join(u.names, ", "), t.pgSameKey(), strings.Join(u.same, " AND "))
-	rows, err := tx.QueryContext(ctx, query, u.args...)
-	if err != nil {
+		list(len(t.key), keyName), strings.Join(u.names, ", "), t.pgSameKey(), strings.Join(u.same, " AND "), len(u.args)+1)
+	var n int
+	var places sql.NullString
+	if err := tx.QueryRowContext(ctx, query, append(u.args, len(changes))...).Scan(&n, &places); err != nil {
 		return nil, err
 	}
-	return missing(rows, len(changes))
+	if n == len(changes) {
+		return nil, nil
+	}
+	return missing(places.String, len(changes))
 }
 
 // sealed sets a sealed column where there is a fresh value, if it still holds the old one.
@@ -57,7 +69,8 @@ func (u *pgUpdate) sealed(changes []change, column int, name string) {
 	if fresh == nil {
 		return
 	}
-	o, f := u.array("bytea[]", old), u.array("bytea[]", fresh)
+	// FlatArray spares pgx a look at each element by reflection.
+	o, f := u.array("bytea[]", pgtype.FlatArray[[]byte](old)), u.array("bytea[]", pgtype.FlatArray[[]byte](fresh))
 	is := "="
 	if nulls {
 		is = "IS NOT DISTINCT FROM"
@@ -115,8 +128,8 @@ func (u *pgUpdate) plain(t *target, changes []change, i int) error {
 	u.same = append(u.same, fmt.Sprintf("%s IS NOT DISTINCT FROM %s", t.pgPlain(i), u.array("bytea[]", old)))
 	if some {
 		name := quote(t.plain[i].name)
-		u.sets = append(u.sets, fmt.Sprintf("%s = CASE WHEN %s THEN %s::%s ELSE t.%s END",
-			name, u.array("boolean[]", set), u.array("text[]", to), t.plainTypes[i].name, name))
+		u.sets = append(u.sets, fmt.Sprintf("%s = CASE WHEN %s THEN %s::%s ELSE t.%s::%s END",
+			name, u.array("boolean[]", set), u.array("text[]", to), t.plainTypes[i].name, name, t.plainTypes[i].name))
 	}
 	return nil
 }
@@ -129,25 +142,23 @@ func rowsOf(changes []change) []row {
 	return rows
 }
 
-// missing returns which of 0 to n-1 rows does not list.
-func missing(rows *sql.Rows, n int) (missed []int, err error) {
-	defer func() {
-		if closeErr := rows.Close(); err == nil {
-			err = closeErr
-		}
-	}()
+// missing returns which of 0 to n-1 places does not list.
+func missing(places string, n int) (missed []int, err error) {
 	written := make([]bool, n)
-	for rows.Next() {
-		var place int
-		if err := rows.Scan(&place); err != nil {
-			return nil, err
+	for text := range strings.SplitSeq(places, ",") {
+		if text == "" { // none was written
+			continue
 		}
-		written[place] = true
+		at, err := strconv.Atoi(text)
+		if err != nil || at < 0 || at >= n {
+			return nil, fmt.Errorf("rowseal: internal error: the database wrote row %q of %d", text, n)
+		}
+		written[at] = true
 	}
 	for i, ok := range written {
 		if !ok {
 			missed = append(missed, i)
 		}
 	}
-	return missed, rows.Err()
+	return missed, nil
 }

@@ -7,6 +7,27 @@ import (
 	"strings"
 )
 
+// plainSQL is a walk's SQL for databases whose parameters are question marks and whose rows are written
+// one by one.
+type plainSQL struct {
+	quote  func(name string) string
+	key    func(k keyColumn) string      // a column of the key, as it is read
+	read   func(expr, typ string) string // a plain value, as it is read
+	text   func(expr string) string      // a value as text
+	equal  func(expr, typ string) string // the same as a parameter, byte by byte, or both NULL
+	value  func(k keyColumn) string      // a parameter for a column of the key
+	lock   string                        // at the end of a SELECT
+	native func(t *target, r *row)       // makes a row's values those that parameters take
+}
+
+// plainType is the type of a plain column; "" where the database's types are not asked for.
+func (t *target) plainType(i int) string {
+	if t.plainTypes == nil {
+		return ""
+	}
+	return t.plainTypes[i].name
+}
+
 // names are the columns that are read, the tenant's among them.
 func (t *target) names() []string {
 	names := append([]string(nil), t.sealed...)
@@ -32,13 +53,13 @@ func (p *plainSQL) table(t *target) string {
 func (p *plainSQL) selects(t *target) string {
 	var parts []string
 	for _, k := range t.key {
-		parts = append(parts, p.read("t."+k.expr))
+		parts = append(parts, p.key(k))
 	}
 	for _, c := range t.sealed {
 		parts = append(parts, "t."+p.quote(c))
 	}
-	for _, c := range t.plain {
-		parts = append(parts, p.read("t."+p.quote(c.name)))
+	for i, c := range t.plain {
+		parts = append(parts, p.read("t."+p.quote(c.name), t.plainType(i)))
 	}
 	for _, c := range t.beside {
 		parts = append(parts, p.text("t."+p.quote(c)))
@@ -165,11 +186,11 @@ func (p *plainSQL) update(t *target, c *change) (string, []any, error) {
 	for i, column := range t.sealed {
 		if fresh := c.freshFor(i); fresh != nil {
 			sets, set = append(sets, p.quote(column)+" = ?"), append(set, fresh)
-			same, where = append(same, p.quote(column)+" "+p.same+" ?"), append(where, orNil(c.values[i]))
+			same, where = append(same, p.equal(p.quote(column), "blob")), append(where, orNil(c.values[i]))
 		}
 	}
 	for i, column := range t.plain {
-		same, where = append(same, p.quote(column.name)+" "+p.same+" ?"), append(where, c.row.plain[i])
+		same, where = append(same, p.equal(p.quote(column.name), t.plainType(i))), append(where, c.row.plain[i])
 		if c.plainTo == nil || !c.plainTo[i].set {
 			continue
 		}
@@ -180,13 +201,13 @@ func (p *plainSQL) update(t *target, c *change) (string, []any, error) {
 				return "", nil, fmt.Errorf("%s.%s, row %s: %w", t.name, column.name, t.rowName(c.row), err)
 			}
 		}
-		sets, set = append(sets, p.quote(column.name)+" = ?"), append(set, driverValue(to))
+		sets, set = append(sets, p.quote(column.name)+" = ?"), append(set, to)
 	}
 	if sets == nil {
 		return "", nil, nil
 	}
 	for i, column := range t.beside {
-		same, where = append(same, p.text(p.quote(column))+" "+p.same+" ?"), append(where, c.beside[i])
+		same, where = append(same, p.equal(p.text(p.quote(column)), "text")), append(where, c.beside[i])
 	}
 	query := fmt.Sprintf("UPDATE %s SET %s WHERE %s AND %s", p.table(t), strings.Join(sets, ", "), strings.Join(same, " AND "), p.sameKey(t))
 	return query, append(append(set, where...), c.key...), nil
@@ -198,18 +219,4 @@ func orNil(b []byte) any {
 		return nil
 	}
 	return b
-}
-
-// driverValue is a natural value as drivers take it: what is none of theirs goes as text.
-func driverValue(v any) any {
-	switch v := v.(type) {
-	case fmt.Stringer:
-		if _, ok := v.(interface{ UnixNano() int64 }); ok {
-			return v // a time
-		}
-		return v.String()
-	case uint32:
-		return int64(v)
-	}
-	return v
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
@@ -29,6 +30,9 @@ type reseal struct {
 	of         []int // of what is in sealing, in the page's rows
 	values     []any
 	fresh      [][]byte // converted plaintexts
+	verdicts   []verdict
+	sealed     [][]byte // of the verdicts
+	counts     []count
 	newest     map[string]newestKey
 }
 
@@ -101,17 +105,28 @@ func (r *reseal) plan(ctx context.Context, rows []row) ([]verdict, error) {
 			return nil, err
 		}
 	}
-	verdicts := make([]verdict, len(rows))
-	fresh := make([][]byte, len(rows)*len(r.columns))
-	for i := range verdicts {
-		verdicts[i].change = change{row: rows[i], fresh: fresh[i*len(r.columns) : (i+1)*len(r.columns)]}
-	}
+	verdicts := r.empty(rows)
 	r.gather()
 	if err := r.seal(ctx, verdicts); err != nil {
 		return nil, err
 	}
 	return verdicts, r.settle(verdicts)
 }
+
+// empty returns the rows' verdicts in memory that the last page's had, which is done with.
+func (r *reseal) empty(rows []row) []verdict {
+	n := len(r.columns)
+	r.verdicts, r.sealed = grown(r.verdicts, len(rows)), grown(r.sealed, len(rows)*n)
+	clear(r.sealed)
+	r.counts = slices.Grow(r.counts[:0], kindsOfCounts*len(rows))
+	for i := range r.verdicts {
+		r.verdicts[i] = verdict{change: change{row: rows[i], fresh: r.sealed[i*n : (i+1)*n : (i+1)*n]}}
+	}
+	return r.verdicts
+}
+
+// kindsOfCounts is how many counts a row can have.
+const kindsOfCounts = 4
 
 // tenantOf is the tenant of a value's row, or where that does not say, the one that opened it; else "".
 func (r *reseal) tenantOf(c *sealedCell, at int) string {
@@ -322,7 +337,9 @@ func (r *reseal) settle(verdicts []verdict) error {
 				v.findings = append(v.findings, f)
 			}
 		}
-		v.counts = counted(make([]count, 0, 2), count{"values", values}, count{"resealed", resealed}, count{"current", current}, count{"destroyed", destroyed})
+		from := len(r.counts)
+		r.counts = counted(r.counts, count{"values", values}, count{"resealed", resealed}, count{"current", current}, count{"destroyed", destroyed})
+		v.counts = r.counts[from:len(r.counts):len(r.counts)]
 	}
 	return nil
 }
@@ -332,8 +349,6 @@ func (r *reseal) release() {
 		clear(b)
 	}
 	r.fresh = r.fresh[:0]
-	clear(r.values)
-	clear(r.sealing)
 	for i := range r.converters {
 		r.converters[i].release()
 	}

@@ -174,7 +174,7 @@ func TestRowsThatAreWrittenMeanwhileKeepWhatWasWritten(t *testing.T) {
 				id := 1 + rand.IntN(400)
 				people[id-1].name = fmt.Sprintf("Written %d", n)
 				sealed := w.seal(t, people[id-1:id])[0][0]
-				if _, err := d.Exec("UPDATE people SET name = $1 WHERE id = $2", sealed, id); err != nil {
+				if _, err := d.Exec(d.sql("UPDATE people SET name = $1 WHERE id = $2"), sealed, id); err != nil {
 					t.Error(err)
 					return
 				}
@@ -374,7 +374,7 @@ func TestRunRefusesWhatItCannotDo(t *testing.T) {
 			"no such table":       {"SELECT 1", rotate.ErrNoTable, "people"},
 			"no such column":      {"CREATE TABLE people (id int PRIMARY KEY, name " + d.bytea + ")", rotate.ErrNoColumn, "people.memo"},
 			"a view has no key":   {"CREATE VIEW people AS SELECT 1 AS id, " + nullOf(d) + " AS name, " + nullOf(d) + " AS memo", rotate.ErrNoPrimaryKey, "PRIMARY KEY"},
-			"a sealed key column": {"CREATE TABLE people (name " + d.bytea + " NOT NULL PRIMARY KEY, memo " + d.bytea + ")", rotate.ErrNoPrimaryKey, "people.name is sealed"},
+			"a sealed key column": {"CREATE TABLE people (name " + d.keyBytes() + " NOT NULL PRIMARY KEY, memo " + d.bytea + ")", rotate.ErrNoPrimaryKey, "people.name is sealed"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				d.exec(t, c.schema)
@@ -388,7 +388,20 @@ func TestRunRefusesWhatItCannotDo(t *testing.T) {
 	})
 }
 
-func nullOf(d db) string { return "CAST(NULL AS " + d.bytea + ")" }
+// keyBytes is a type of bytes that may be a key.
+func (d db) keyBytes() string {
+	if d.dialect == rotate.MySQL {
+		return "varbinary(500)"
+	}
+	return d.bytea
+}
+
+func nullOf(d db) string {
+	if d.dialect == rotate.MySQL {
+		return "CAST(NULL AS binary(10))"
+	}
+	return "CAST(NULL AS " + d.bytea + ")"
+}
 
 func dropPeople(d *sql.DB) {
 	_, _ = d.Exec("DROP TABLE people")

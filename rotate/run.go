@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -54,6 +55,7 @@ type run struct {
 	joined   bool
 	orders   orders
 	pace     rate
+	busy     atomic.Int32 // workers with a range
 
 	mu   sync.Mutex
 	held map[int]string // why workers wait, by their number
@@ -130,6 +132,13 @@ func (r *run) work(ctx context.Context) error {
 		g.Go(func() error { return r.worker(gctx, no) })
 	}
 	err := g.Wait()
+	if err == nil {
+		w := worker{run: r}
+		err = w.patiently(ctx, func() error {
+			_, err := r.journal.finish(ctx, r.id)
+			return err
+		})
+	}
 	close(stop)
 	<-watched
 	if cause := context.Cause(ctx); errors.Is(cause, ErrCanceled) {
@@ -138,7 +147,7 @@ func (r *run) work(ctx context.Context) error {
 	return err
 }
 
-// worker claims and walks ranges until none is left.
+// worker claims and walks ranges until none is left that is not another worker's of this process, which sees to it.
 func (r *run) worker(ctx context.Context, no int) error {
 	w, err := r.newWorker(ctx, no)
 	if err != nil {
@@ -150,21 +159,21 @@ func (r *run) worker(ctx context.Context, no int) error {
 		if err != nil {
 			return err
 		}
-		if c == nil && left == 0 {
-			return w.patiently(ctx, func() error {
-				_, err := r.journal.finish(ctx, r.id)
-				return err
-			})
+		if c == nil && left <= int(r.busy.Load()) {
+			return nil
 		}
 		if c == nil {
-			w.hold(fmt.Sprintf("%d ranges are other workers'", left))
+			w.hold(fmt.Sprintf("what is left is other processes': %d ranges", left))
 			if err := pause(ctx, pollEvery); err != nil {
 				return err
 			}
 			w.hold("")
 			continue
 		}
-		if err := w.walk(ctx, *c); err != nil && !errors.Is(err, ErrFenced) {
+		r.busy.Add(1)
+		err = w.walk(ctx, *c)
+		r.busy.Add(-1)
+		if err != nil && !errors.Is(err, ErrFenced) {
 			return err
 		}
 	}
@@ -226,18 +235,25 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s, row %s: %s", at, f.Row, f.Detail)
 }
 
-// split parts the table in ranges of about one size, so that workers have their own.
+// split parts the table for the workers.
 func (r *run) split(ctx context.Context) (total int64, spans []span, err error) {
+	const perWorker, rowsPerRange, maxRanges = 4, 250_000, 4096
+	return r.splitIn(ctx, func(total int64) int64 {
+		n := total / rowsPerRange
+		if r.cfg.Workers > 1 {
+			n = max(n, int64(perWorker*r.cfg.Workers))
+		}
+		return min(n, maxRanges, total/int64(r.cfg.PageSize))
+	})
+}
+
+// splitIn parts the table in as many ranges of about one size as ranges makes of the number of its rows.
+func (r *run) splitIn(ctx context.Context, ranges func(total int64) int64) (total int64, spans []span, err error) {
 	if total, err = r.db.count(ctx, r.cfg.DB, &r.target); err != nil {
 		return 0, nil, err
 	}
-	const perWorker, rowsPerRange, maxRanges = 4, 250_000, 4096
-	n := total / rowsPerRange
-	if r.cfg.Workers > 1 {
-		n = max(n, int64(perWorker*r.cfg.Workers))
-	}
-	n = max(1, min(n, maxRanges, total/int64(r.cfg.PageSize)))
-	if n == 1 {
+	n := ranges(total)
+	if n <= 1 {
 		return total, []span{{}}, nil
 	}
 	bounds, err := r.db.sample(ctx, r.cfg.DB, &r.target, total, int(n))

@@ -95,13 +95,19 @@ func (p *sealedPage) openWanted(ctx context.Context) error {
 	if cap(p.plain) < size { // OpenCells must not move it, which would leave plaintext behind
 		p.plain = make([]byte, 0, size+size/4)
 	}
-	p.plain = p.cipher.OpenCells(ctx, p.plain[:0], p.open)
+	p.plain = p.plain[:0]
+	for from := 0; from < len(p.open); from += openTogether {
+		p.plain = p.cipher.OpenCells(ctx, p.plain, p.open[from:min(from+openTogether, len(p.open))])
+	}
 	for k, i := range p.at {
 		c, o := &p.cells[i], &p.open[k]
 		c.plain, c.owner, c.err = o.Plain, o.Owner, o.Err
 	}
 	return ctx.Err()
 }
+
+// openTogether is how many cells are opened in one call: as many as package field keeps memory for.
+const openTogether = 1000
 
 // checkTerms compares the equality terms of the opened values with those that their plaintexts have
 // now.
@@ -175,17 +181,12 @@ func (p *sealedPage) termsOneByOne(ctx context.Context) error {
 func (p *sealedPage) release() {
 	clear(p.plain[:cap(p.plain)])
 	clear(p.canon[:cap(p.canon)])
-	clear(p.open)
-	clear(p.terms)
-	clear(p.cells)
 }
 
-// grown returns n cleared elements in s's memory if it is large enough.
+// grown returns n elements, whatever they hold, in s's memory if it is large enough.
 func grown[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)
 	}
-	s = s[:n]
-	clear(s)
-	return s
+	return s[:n]
 }

@@ -117,26 +117,16 @@ func (s *sqlite) sample(context.Context, querier, *target, int64, int) ([][]any,
 	return nil, nil
 }
 
-// plainSQL is a walk's SQL for databases whose parameters are question marks and whose rows are written
-// one by one.
-type plainSQL struct {
-	quote  func(string) string
-	read   func(expr string) string // keeps the driver from turning a value into something else
-	text   func(expr string) string // a value as text
-	value  func(k keyColumn) string // a parameter for a column of the key
-	same   string                   // equal, or both NULL
-	lock   string                   // at the end of a SELECT
-	native func(t *target, r *row)  // makes a row's values those that parameters take
-}
-
 var sqliteSQL = plainSQL{
 	quote: quote,
 	// The unary plus takes a column's declared type off, by which drivers would turn texts into times
 	// and numbers into booleans, which do not come back as they were.
-	read:   func(expr string) string { return "+" + expr },
-	text:   func(expr string) string { return "CAST(" + expr + " AS TEXT)" },
+	key:  func(k keyColumn) string { return "+t." + k.expr },
+	read: func(expr, _ string) string { return "+" + expr },
+	text: func(expr string) string { return "CAST(" + expr + " AS TEXT)" },
+	// A column's collation may take 'a' for 'A', under which a change would be overwritten.
+	equal:  func(expr, _ string) string { return expr + " COLLATE BINARY IS ?" },
 	value:  func(keyColumn) string { return "?" },
-	same:   "IS",
 	native: func(*target, *row) {},
 }
 

@@ -29,6 +29,8 @@ type verify struct {
 	copies map[[tagSize]byte]int // row keys' values of the page, by their tags, and their row
 	clear  []*field.Column       // of reads.plain
 	check  []byte                // a plaintext
+
+	verdicts []verdict // of the last page
 }
 
 // tagSize is the length of what ends every value.
@@ -74,6 +76,7 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 func (v *verify) fork() work {
 	other := *v
 	other.sealedPage, other.tally, other.copies, other.check = v.sealedPage.fork(), newTally(v.columns), map[[tagSize]byte]int{}, nil
+	other.verdicts = nil
 	return &other
 }
 
@@ -127,9 +130,10 @@ func (v *verify) plan(ctx context.Context, rows []row) ([]verdict, error) {
 	if err := v.checkTerms(ctx); err != nil {
 		return nil, err
 	}
-	verdicts := make([]verdict, len(rows))
+	v.verdicts = grown(v.verdicts, len(rows))
+	verdicts := v.verdicts
 	for i := range verdicts {
-		verdicts[i].row = rows[i]
+		verdicts[i] = verdict{change: change{row: rows[i]}}
 		if err := v.judge(verdicts, i); err != nil {
 			return nil, err
 		}

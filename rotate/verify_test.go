@@ -1,8 +1,10 @@
 package rotate
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,15 +113,6 @@ func edited(sealed []byte, i int) []byte {
 	return b
 }
 
-func (g *guest) row() row {
-	id := fmt.Sprint(g.id)
-	r := row{key: []any{id}, values: g.sealed, beside: []*string{&g.tenant, &id}, plain: []any{nil}}
-	if g.clear != nil {
-		r.plain[0] = field.Binary(*g.clear)
-	}
-	return r
-}
-
 // guestsTable makes the table on PostgreSQL.
 func guestsTable(t testing.TB, guests []guest) *sql.DB {
 	t.Helper()
@@ -145,43 +138,121 @@ func TestVerifyFindsEachFaultAndNothingElse(t *testing.T) {
 	table := s.guests()
 	guests, want := s.plant(table)
 	cfg := s.config()
-	cfg.DB = guestsTable(t, guests)
-	w, err := newWork(t.Context(), cfg, &Job{Kind: Verify, Table: table})
-	s.must(err)
-	var rows []row
-	for _, g := range guests {
-		rows = append(rows, g.row())
+	cfg.DB, cfg.PageSize, cfg.Workers = guestsTable(t, guests), 7, 2
+	before := contents(t, cfg.DB)
+	result, err := Run(t.Context(), *cfg, Job{Kind: Verify, Table: table})
+	if !errors.Is(err, ErrFindings) {
+		t.Errorf("error %v", err)
 	}
-	verdicts, err := w.plan(t.Context(), rows)
-	s.must(err)
 	var got []string
-	counts := map[string]int64{}
-	for i, v := range verdicts {
-		for _, f := range v.findings {
-			got = append(got, fmt.Sprintf("%s %s id=%v", f.Column, f.Kind, rows[i].key[0]))
-			if f.Detail == "" || strings.Contains(f.Detail, "Vienna") || strings.Contains(f.Detail, "Ann") {
-				t.Errorf("detail %q", f.Detail)
-			}
-		}
-		if v.writes || v.fresh != nil {
-			t.Error("verify writes")
-		}
-		for _, c := range v.counts {
-			counts[c.name] += c.n
+	for _, f := range result.Findings {
+		got = append(got, fmt.Sprintf("%s %s %s", f.Column, f.Kind, f.Row))
+		if f.Table != "guests" || f.Detail == "" || strings.Contains(f.Detail, "Vienna") || strings.Contains(f.Detail, "Ann") {
+			t.Errorf("%+v", f)
 		}
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	keys := int64(0)
+	keys, counts := int64(0), result.Counts
 	for name, n := range counts {
 		if strings.HasPrefix(name, "key/") {
 			keys += n
 		}
 	}
-	if counts["values"] != 88 || keys != 85 || counts["mode/1"] != 28 || counts["column/name"] != 28 || counts["destroyed"] != 1 || counts["finding/unsealed"] != 2 {
+	if counts["values"] != 88 || keys != 85 || counts["mode/1"] != 28 || counts["column/name"] != 28 || counts["destroyed"] != 1 ||
+		counts["finding/unsealed"] != 2 || counts["failed"] != int64(len(want)) || counts["rows"] != 30 {
 		t.Errorf("counts %v", counts)
+	}
+	if contents(t, cfg.DB) != before {
+		t.Error("verify wrote to the table")
+	}
+}
+
+// contents are all rows of guests with their physical places.
+func contents(t *testing.T, db *sql.DB) (all string) {
+	t.Helper()
+	if err := db.QueryRow("SELECT string_agg(g.ctid::text || g::text, ' ' ORDER BY id) FROM guests g").Scan(&all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// watchedKeys calls asked before keys are given that open values.
+type watchedKeys struct {
+	field.Keyring
+	asked func([]envelope.Ref)
+}
+
+func (k *watchedKeys) OpenKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant) {
+	k.asked(refs)
+	k.Keyring.OpenKeys(ctx, refs, grants)
+}
+
+// Every row opens to what it said, although others write and delete rows while they are resealed, and what they wrote
+// stays.
+func TestResealLeavesNewerValuesOfOthers(t *testing.T) {
+	s := newShop(t)
+	table := s.guests()
+	const n = 400
+	var guests []guest
+	for i := range int64(n) {
+		guests = append(guests, s.guest(s.cipher, table, i+1, fmt.Sprintf("tenant-%d", i%2)))
+	}
+	cfg := s.config()
+	cfg.DB, cfg.PageSize = guestsTable(t, guests), 50
+	s.rotate(false)
+	// Between reading a page and writing it: the first plan of each page changes its third row and deletes its fifth.
+	newer := map[int64][]byte{}
+	touch := func(first int64) {
+		id := first + 2
+		g := s.guest(s.cipher, table, 1000+id, fmt.Sprintf("tenant-%d", (id-1)%2))
+		row := []field.SealRow{{Row: field.Row{Tenant: g.tenant, ID: id}, Values: []any{"newer", nil, nil}}}
+		s.must(s.cipher.SealRows(t.Context(), table.Columns(), row))
+		newer[id] = row[0].Sealed[0]
+		_, err := cfg.DB.Exec("UPDATE guests SET name = $1 WHERE id = $2", newer[id], id)
+		s.must(err)
+		_, err = cfg.DB.Exec("DELETE FROM guests WHERE id = $1", first+4)
+		s.must(err)
+	}
+	ids := map[string]int64{}
+	for _, g := range guests {
+		ids[string(g.sealed[1])] = g.id
+	}
+	var err error
+	cfg.Cipher, err = field.New(field.Config{Namespace: "test", Keyring: &watchedKeys{s.ring, func(refs []envelope.Ref) {
+		if len(refs) < 10 {
+			return // rows that are read again
+		}
+		first := int64(n)
+		for _, r := range refs {
+			if id, ok := ids[string(r.Value.Bytes())]; ok {
+				first = min(first, id)
+			}
+		}
+		if newer[first+2] == nil {
+			touch(first)
+		}
+	}}})
+	s.must(err)
+	result, err := Run(t.Context(), *cfg, Job{Kind: Reseal, Table: table})
+	s.must(err)
+	if len(newer) < 4 || result.Counts["reread"] < int64(len(newer)) {
+		t.Fatalf("%d rows were touched, counts %v", len(newer), result.Counts)
+	}
+	for id, want := range newer {
+		var got []byte
+		s.must(cfg.DB.QueryRow("SELECT name FROM guests WHERE id = $1", id).Scan(&got))
+		if !bytes.Equal(got, want) {
+			t.Errorf("row %d: a newer value was overwritten", id)
+		}
+	}
+	s.destroyRetired()
+	s.forget()
+	cfg.Keyring, cfg.Cipher = s.ring, s.cipher
+	if result, err := Run(t.Context(), *cfg, Job{Kind: Verify, Table: table}); err != nil || result.Counts["rows"] != int64(n-len(newer)) {
+		t.Errorf("%v, counts %v", err, result.Counts)
 	}
 }
 

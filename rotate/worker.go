@@ -87,14 +87,14 @@ func (w *worker) claim(ctx context.Context) (c *claim, left int, err error) {
 }
 
 // walk deals with what is left of a range, page by page. It returns ErrFenced where somebody else took it over.
-func (w *worker) walk(ctx context.Context, c claim) error {
+func (w *worker) walk(ctx context.Context, c claim) (err error) {
 	w.mu.Lock()
 	w.heard, w.lost = time.Now(), false
 	w.mu.Unlock()
 	stop := w.beat(ctx, c)
 	defer func() {
 		stop()
-		if ctx.Err() != nil { // others need not wait for the lease
+		if err != nil && !errors.Is(err, ErrFenced) { // the next one need not wait for the lease
 			short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
 			_ = w.journal.release(short, c) // the lease ends by itself

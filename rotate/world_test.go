@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/testmysql"
 	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/keyring/keyringtest"
@@ -111,6 +113,26 @@ func onEach(t *testing.T, test func(*testing.T, db)) {
 		t.Cleanup(func() { must(t, d.Close()) })
 		test(t, db{d, rotate.SQLite, "blob"})
 	})
+	t.Run("MySQL", func(t *testing.T) { test(t, openMySQL(t)) })
+}
+
+func openMySQL(t testing.TB) db {
+	t.Helper()
+	d, err := sql.Open("mysql", testmysql.DSN(t))
+	must(t, err)
+	t.Cleanup(func() { must(t, d.Close()) })
+	return db{d, rotate.MySQL, "mediumblob"}
+}
+
+// dollar finds parameters as PostgreSQL and SQLite have them.
+var dollar = regexp.MustCompile(`\$[0-9]`)
+
+// sql writes a statement for the database.
+func (d db) sql(query string) string {
+	if d.dialect == rotate.MySQL {
+		return dollar.ReplaceAllString(query, "?")
+	}
+	return query
 }
 
 func openPostgres(t testing.TB) db {
@@ -132,7 +154,7 @@ func (w *world) people(t testing.TB, d db, n int) []person {
 	tx, err := d.Begin()
 	must(t, err)
 	for i, s := range w.seal(t, people) {
-		_, err := tx.Exec("INSERT INTO people VALUES ($1, $2, $3, $4, $5)", i+1, people[i].tenant, s[0], s[1], s[2])
+		_, err := tx.Exec(d.sql("INSERT INTO people VALUES ($1, $2, $3, $4, $5)"), i+1, people[i].tenant, s[0], s[1], s[2])
 		must(t, err)
 	}
 	must(t, tx.Commit())
@@ -141,7 +163,7 @@ func (w *world) people(t testing.TB, d db, n int) []person {
 
 func (d db) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
-	_, err := d.Exec(query, args...)
+	_, err := d.Exec(d.sql(query), args...)
 	must(t, err)
 }
 
@@ -258,4 +280,19 @@ func must(t testing.TB, err error) {
 
 func ctxOf(t testing.TB) (context.Context, context.CancelFunc) {
 	return context.WithCancel(t.Context())
+}
+
+// newCounter counts the calls of another process to w's root key, and lets fail decide of them.
+func newCounter(w *world, fail func(op string) error) *kmscount.KMS {
+	c := kmscount.New(w.root)
+	c.Fail = fail
+	return c
+}
+
+// table is the name of a table of the journal.
+func (d db) table(name string) string {
+	if d.dialect == rotate.PostgreSQL {
+		return "rowseal." + name
+	}
+	return "rowseal_" + name
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rowseal/rowseal/cmd/rowseal/internal/pgtable"
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/keyring/sqlstore"
+	"github.com/rowseal/rowseal/rotate"
 )
 
 func newInit() *cobra.Command {
@@ -29,7 +30,8 @@ Where --dsn names a PostgreSQL, bring the policy's tables to what it asks for:
 a CHECK guard for each sealed column, so that the database takes nothing else,
 an index for each column with equality, and storage without compression. Tables
 stay in use meanwhile. A table or column that does not exist is named and
-passed over.
+passed over. The tables that keep the progress of jobs over rows are made there
+too.
 
 It may be run again at any time. --print shows the statements and runs none;
 with --dsn only those that are missing.`,
@@ -46,10 +48,18 @@ with --dsn only those that are missing.`,
 			if printOnly {
 				return p.printSchema(c, file)
 			}
-			if err := p.initStore(c, file); err != nil || !tables {
+			if err := p.initStore(c, file); err != nil {
 				return err
 			}
-			return p.initTables(c, file)
+			if tables {
+				if err := p.initTables(c, file); err != nil {
+					return err
+				}
+			}
+			if p.dsn == "" {
+				return nil
+			}
+			return p.initJournal(c)
 		},
 	}
 	p.flags(c)
@@ -68,6 +78,16 @@ func (p *place) initStore(c *cobra.Command, file *field.File) (err error) {
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "The key table is ready in %s.\n", store.Name())
 	return err
+}
+
+// initJournal makes the tables that keep the progress of jobs over rows.
+func (p *place) initJournal(c *cobra.Command) (err error) {
+	db, err := openDatabase(c.Context(), p.dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return rotate.InitJournal(c.Context(), db.DB, db.dialect)
 }
 
 // printSchema prints the key table's statements and, where the data is in a
@@ -90,6 +110,11 @@ func (p *place) printSchema(c *cobra.Command, file *field.File) error {
 			}
 		}
 	}
+	if p.dsn != "" {
+		if err := p.printJournal(c.Context(), out); err != nil {
+			return err
+		}
+	}
 	if !isPostgres(p.dsn) {
 		return nil
 	}
@@ -106,6 +131,18 @@ func (p *place) printSchema(c *cobra.Command, file *field.File) error {
 		}
 		return nil
 	})
+}
+
+func (p *place) printJournal(ctx context.Context, out io.Writer) error {
+	d, err := openDatabase(ctx, p.dsn)
+	if err != nil {
+		return err
+	}
+	statements, err := rotate.JournalSchema(ctx, d.DB, d.dialect)
+	for _, s := range statements {
+		err = errors.Join(err, printSQL(out, s))
+	}
+	return errors.Join(err, d.Close())
 }
 
 func storeDialect(store string) sqlstore.Dialect {

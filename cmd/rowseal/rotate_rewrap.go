@@ -15,10 +15,9 @@ import (
 // rewrapJob is what `rotate rewrap` was asked to do.
 type rewrapJob struct {
 	place
-	tables      []string
-	keysOnly    bool
-	page        int
-	concurrency int
+	jobFlags
+	tables   []string
+	keysOnly bool
 }
 
 func newRotateRewrap() *cobra.Command {
@@ -30,15 +29,16 @@ func newRotateRewrap() *cobra.Command {
 current root keys, then the row keys in columns with "key: row". No value is
 opened, and columns with "key: tenant" are not touched.
 
-It may be interrupted and run again, and it may run beside the application.`,
+It may be interrupted and run again, on another machine too, and it may run
+beside the application. Who starts it while it runs joins it. With --tenant the
+key store is left as it is.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return j.run(c) },
 	}
-	j.flags(c)
+	j.place.flags(c)
+	j.jobFlags.flags(c)
 	c.Flags().StringArrayVar(&j.tables, "table", nil, "only the row keys in this table; may be repeated")
 	c.Flags().BoolVar(&j.keysOnly, "keys-only", false, "only the key store, no tables")
-	c.Flags().IntVar(&j.page, "page", 0, "rows read and written at a time, up to 5000 (default 2000)")
-	c.Flags().IntVar(&j.concurrency, "concurrency", 0, "KMS calls under way at a time (default 16)")
 	return c
 }
 
@@ -75,7 +75,7 @@ func (j *rewrapJob) database(c *cobra.Command) (*database, error) {
 // rewrap goes on past single keys that fail.
 func (j *rewrapJob) rewrap(c *cobra.Command, s *session, db *database, tables []*field.Table) error {
 	var failed error
-	if len(j.tables) == 0 && s.store != nil {
+	if len(j.tables) == 0 && j.tenant == "" && s.store != nil {
 		failed = j.rewrapKeys(c, s)
 		if failed != nil && !errors.Is(failed, rotate.ErrIncomplete) {
 			return failed
@@ -110,7 +110,7 @@ func (j *rewrapJob) chosen(file *field.File) ([]*field.Table, error) {
 		t := file.Policy.Table(name)
 		switch {
 		case t == nil:
-			return nil, fmt.Errorf("%s has no table %q", j.config, name)
+			return nil, fmt.Errorf("%s has no table %q", j.place.config, name)
 		case !hasRowKeys(t):
 			return nil, fmt.Errorf("table %s has no column with \"key: row\"; its values carry no wrapped keys, so there is nothing to rewrap in it", name)
 		}
@@ -139,15 +139,8 @@ func (j *rewrapJob) rewrapKeys(c *cobra.Command, s *session) error {
 }
 
 func (j *rewrapJob) rewrapRows(c *cobra.Command, s *session, db *database, t *field.Table) error {
-	m := newMeter(c.OutOrStdout(), c.ErrOrStderr(), t.Name())
-	start := time.Now()
-	result, err := rotate.RewrapRows(c.Context(), rotate.RowsConfig{
-		DB: db.DB, Dialect: db.dialect, Keyring: s.ring, Table: t,
-		PageSize: j.page, Concurrency: j.concurrency, Progress: m.update,
-	})
-	m.finish()
-	fmt.Fprintf(c.OutOrStdout(), "%s: %d rows, %d values, %d rewrapped, %d were current, %d of destroyed keys, %d failed, in %s\n",
-		t.Name(), result.Rows, result.Values, result.Rewrapped, result.Current, result.Destroyed, result.Failed, seconds(time.Since(start)))
+	job := rotate.Job{Kind: rotate.Rewrap, Table: t, Tenant: j.tenant}
+	_, err := j.runJob(c, j.runConfig(s, db), job, "rows", "values", "rewrapped", "current", "destroyed", "failed")
 	return err
 }
 

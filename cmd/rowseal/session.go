@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	_ "github.com/glebarez/go-sqlite" // database/sql driver "sqlite"
+	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/spf13/cobra"
@@ -172,6 +173,8 @@ func dialDatabase(dsn string) (d *database, name string, err error) {
 	switch {
 	case scheme == "sqlite":
 		return dialSQLite(dsn)
+	case scheme == "mysql":
+		return dialMySQL(dsn)
 	case isPostgres(dsn):
 		config, err := pgx.ParseConfig(dsn)
 		if err != nil { // pgx's own error may hold what it could not parse
@@ -181,7 +184,19 @@ func dialDatabase(dsn string) (d *database, name string, err error) {
 		name := fmt.Sprintf("PostgreSQL at %s:%d", config.Host, config.Port)
 		return &database{stdlib.OpenDB(*config), rotate.PostgreSQL}, name, nil
 	}
-	return nil, "", errors.New("--dsn names no database that this command knows; write postgres://…, host=… dbname=…, or sqlite:///path")
+	return nil, "", errors.New("--dsn names no database that this command knows; write postgres://…, host=… dbname=…, mysql://…, or sqlite:///path")
+}
+
+func dialMySQL(dsn string) (*database, string, error) {
+	config, err := sqlstore.MySQLConfig(dsn)
+	if err != nil {
+		return nil, "", fmt.Errorf("--dsn: %w; write mysql://user:password@host:3306/database, special characters escaped (%%2F for /)", err)
+	}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, "", errors.New("--dsn: the driver refuses the parameters")
+	}
+	return &database{sql.OpenDB(connector), rotate.MySQL}, fmt.Sprintf("MySQL %s, database %s", config.Addr, config.DBName), nil
 }
 
 // dialSQLite opens a file that exists: to make one would hide a mistyped path.

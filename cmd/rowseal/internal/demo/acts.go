@@ -180,16 +180,17 @@ func (d *demo) rotateTenants(ctx context.Context) error {
 	}
 	start := time.Now()
 	update, finish := d.meter("row keys rewrapped")
-	result, err := rotate.RewrapRows(ctx, rotate.RowsConfig{
-		DB: d.raw, Dialect: rotate.PostgreSQL, Keyring: d.ring, Table: t, Progress: update,
-	})
+	result, err := rotate.Run(ctx, rotate.Config{
+		DB: d.raw, Dialect: rotate.PostgreSQL, Keyring: d.ring, Progress: update,
+	}, rotate.Job{Kind: rotate.Rewrap, Table: t})
 	finish()
 	if err != nil {
 		return err
 	}
 	took := time.Since(start)
-	d.page.line("%s values of name and notes (key=row) got their row key wrapped anew in %s:", count(result.Rewrapped), short(took))
-	d.page.line("%s values/s. Their nonce, ciphertext and tag stay as they were.", rate(result.Rewrapped, took))
+	rewrapped := int(result.Counts["rewrapped"])
+	d.page.line("%s values of name and notes (key=row) got their row key wrapped anew in %s:", count(rewrapped), short(took))
+	d.page.line("%s values/s. Their nonce, ciphertext and tag stay as they were.", rate(rewrapped, took))
 	return nil
 }
 

@@ -36,7 +36,11 @@ func (t *Table) Blocks() (all []Finding) {
 	}
 	for _, c := range t.Policy.Columns() {
 		have := t.columns[c.Name()]
+		plain := t.columns[c.Transition().Plain]
 		switch {
+		case have == nil && plain != nil && plain.bytea: // it was swapped, or is yet to be made; `rotate seal` tells which
+		case have == nil && plain != nil:
+			all = append(all, Finding{c.String(), "the table has no such column", "rowseal rotate seal --table " + about + " --column " + c.Name()})
 		case have == nil:
 			all = append(all, Finding{c.String(), "the table has no such column", t.alter() + "ADD COLUMN " + quote(c.Name()) + " bytea, then " + byInit})
 		case !have.bytea:
