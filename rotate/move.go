@@ -134,7 +134,7 @@ func cutName(name, ending string) string {
 // made is the name of what is made for the time of the move.
 func (m *Move) made(kind string) string {
 	id := m.column.Field().ID()
-	return fmt.Sprintf("%smoving_%s_%x", guard.Ours, kind, id[:])
+	return fmt.Sprintf("%s%s_%x", guard.Moving, kind, id[:])
 }
 
 // trigger is the trigger's name. Names need be unique in a table only.

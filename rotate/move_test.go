@@ -182,7 +182,7 @@ func TestMoveThereAndBack(t *testing.T) {
 	if got := m.text("SELECT has_column_privilege('reader_of_mail', 'people', 'email', 'SELECT')"); got != "true" {
 		t.Error("the right to the column is gone")
 	}
-	if got := m.text("SELECT count(*) FROM pg_constraint WHERE conrelid = 'people'::regclass AND NOT convalidated OR conname LIKE 'rowseal_moving%'"); got != "0" {
+	if got := m.text("SELECT count(*) FROM pg_constraint WHERE conrelid = 'people'::regclass AND NOT convalidated OR conname LIKE 'moving_rowseal%'"); got != "0" {
 		t.Errorf("%s constraints are left of the move", got)
 	}
 	_, err = m.db.Exec("INSERT INTO people (id, tenant, email) VALUES (400, 'tenant-1', $1)", m.seal("tenant-1", mail(1)))

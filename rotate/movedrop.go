@@ -140,6 +140,12 @@ func (m *Move) DropSealed(ctx context.Context) error {
 	return m.dropOne(ctx, Unseal, m.sealed, m.plain)
 }
 
+// dropsOne are the statements that leave one of both columns.
+func (m *Move) dropsOne(c *catalog, drop, keep string) []string {
+	all := append(m.dropTrigger(c, "moving"), m.dropLeft(c)...)
+	return append(append(all, m.completes(c, keep)...), c.alter()+"DROP COLUMN "+quote(drop))
+}
+
 // dropOne drops one of both columns; the other one is kept and becomes NOT NULL where one of both had to have a value.
 func (m *Move) dropOne(ctx context.Context, kind Kind, drop, keep string) error {
 	if err := m.here(); err != nil {
@@ -155,8 +161,7 @@ func (m *Move) dropOne(ctx context.Context, kind Kind, drop, keep string) error 
 	switch s := m.stage(c); {
 	case s == StagePrepared:
 		err := m.last(ctx, c, kind, func(ctx context.Context, tx *sql.Tx, now *catalog) error {
-			all := append(m.dropTrigger(now, "moving"), m.dropLeft(now)...)
-			return m.exec(ctx, tx, append(append(all, m.completes(now, keep)...), now.alter()+"DROP COLUMN "+quote(drop)))
+			return m.exec(ctx, tx, m.dropsOne(now, drop, keep))
 		})
 		if err != nil {
 			return m.wrap(err)

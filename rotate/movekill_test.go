@@ -164,7 +164,7 @@ func TestMoveBrokenIndex(t *testing.T) {
 	m := newMover(t, openPostgres(t))
 	m.db.exec(t, fmt.Sprintf(peopleSQL, 3))
 	must(t, m.move("both").Prepare(t.Context()))
-	m.db.exec(t, "UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text LIKE 'rowseal_%'")
+	m.db.exec(t, "UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text LIKE '%rowseal_%'")
 	m.stage(rotate.StagePreparing)
 	must(t, m.move("both").Prepare(t.Context()))
 	m.stage(rotate.StagePrepared)

@@ -41,7 +41,8 @@ func (m *Move) Obstacles(ctx context.Context) ([]Obstacle, error) {
 	return all, m.wrap(err)
 }
 
-// Stage reads how far the column has come.
+// Stage reads how far the column has come. Errors: ErrNoTable; ErrNoColumn where there is no plain column, nor one of
+// its name that is sealed.
 func (m *Move) Stage(ctx context.Context) (Stage, error) {
 	if err := m.here(); err != nil {
 		return "", err
@@ -49,6 +50,9 @@ func (m *Move) Stage(ctx context.Context) (Stage, error) {
 	c, err := m.look(ctx, m.cfg.DB)
 	if err != nil {
 		return "", m.wrap(err)
+	}
+	if c.columns[m.plain] == nil {
+		return "", m.wrap(fmt.Errorf("%w: the table has no column %s", ErrNoColumn, m.plain))
 	}
 	return m.stage(c), nil
 }

@@ -94,7 +94,9 @@ func (m *Move) plainIndexes(c *catalog) (all []action) {
 	return all
 }
 
-// Print returns what a step would run now, as a script for the database's owner.
+// Print returns what a step would run now, as a script for the database's owner: "prepare", "swap", "drop", "drop-plain",
+// "reopen" or "drop-sealed". The rows that swap and the last two deal with under the lock are not in it: the backfill
+// must have left none, and programs must write both columns.
 func (m *Move) Print(ctx context.Context, step string) (string, error) {
 	if m.cfg.Dialect != PostgreSQL {
 		return m.printElsewhere(step)
@@ -103,30 +105,48 @@ func (m *Move) Print(ctx context.Context, step string) (string, error) {
 	if err != nil {
 		return "", m.wrap(err)
 	}
-	var all []action
-	switch step {
-	case "prepare":
-		err, all = m.refuse(m.cannot(c)), m.prepares(c)
-	case "swap":
-		all = append(m.leftIndex(c, m.plain, m.sealed), action{statements: m.swaps(c), locks: true})
+	s := m.stage(c)
+	if m.sealed == "" && step != "drop" {
+		return "", m.wrap(m.noTransition())
+	}
+	switch {
+	case step == "prepare" && (s == StageClear || s == StagePreparing):
+		if err := m.refuse(m.cannot(c)); err != nil {
+			return "", m.wrap(err)
+		}
+		return m.script(m.prepares(c)), nil
+	case step == "reopen" && s == StagePreparing:
+		return m.script(m.prepares(c)), nil
+	case step == "reopen" && (s == StageSwapped || s == StageFinished || s == StageSealed):
+		return m.script([]action{{statements: m.reopens(c), locks: true}}), nil
+	case step == "swap" && s == StageSwapped:
+		return m.script(m.setNotNull(c, m.plain)), nil
+	case step == "swap" && s == StagePrepared:
+		return m.script(m.lastly(c, nil, m.swaps(c))), nil
+	case step == "drop-plain" && s == StagePrepared:
+		return m.script(m.lastly(c, nil, m.dropsOne(c, m.plain, m.sealed))), nil
+	case step == "drop-sealed" && s == StagePrepared:
+		return m.script(m.lastly(c, m.plainIndexes(c), m.dropsOne(c, m.sealed, m.plain))), nil
+	case step == "drop" && s == StageFinished:
+		return m.script(m.drops(c)), nil
+	}
+	return "", nil
+}
+
+// lastly are the actions of a step that ends with one column, which may be NOT NULL.
+func (m *Move) lastly(c *catalog, before []action, statements []string) []action {
+	all := append(before, action{statements: statements, locks: true})
+	if c.constraint(m.made("some")) != nil {
 		after := *c
-		if c.constraint(m.made("some")) != nil {
-			after.constraints = []catalogConstraint{{name: m.made("set"), kind: "c"}}
-			all = append(all, m.setNotNull(&after, "")...)
+		after.constraints = []catalogConstraint{{name: m.made("set"), kind: "c"}}
+		name := m.plain
+		if strings.HasSuffix(statements[len(statements)-1], "DROP COLUMN "+quote(m.plain)) {
+			name = m.sealed
 		}
-	case "drop":
-		all = m.drops(c)
-	case "reopen":
-		if s := m.stage(c); s == StagePreparing || s == StagePrepared {
-			all = m.prepares(c)
-		} else if m.sealed != "" && s != StageClear {
-			all = []action{{statements: m.reopens(c), locks: true}}
-		}
+		after.columns = map[string]*catalogColumn{name: {}}
+		all = append(all, m.setNotNull(&after, name)...)
 	}
-	if err != nil {
-		return "", m.wrap(err)
-	}
-	return m.script(all), nil
+	return all
 }
 
 // script writes actions as SQL.

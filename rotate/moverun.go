@@ -149,11 +149,11 @@ func (m *Move) locked(ctx context.Context, conn *sql.Conn, body func(context.Con
 
 // isContended knows lock_not_available and deadlock_detected.
 func isContended(err error) bool {
-	state := sqlState(err)
+	state := stateOf(err)
 	return state == "55P03" || state == "40P01"
 }
 
-func sqlState(err error) string {
+func stateOf(err error) string {
 	if s, ok := errors.AsType[interface {
 		error
 		SQLState() string
@@ -183,7 +183,7 @@ func (m *Move) holders(ctx context.Context, q querier) string {
 
 // explain says what to do about what the server refuses.
 func (m *Move) explain(err error) error {
-	switch sqlState(err) {
+	switch stateOf(err) {
 	case "42501":
 		return fmt.Errorf("%w; run this as the table's owner, with the right to create schema rowseal, or give --print's output to them", err)
 	case "23514":

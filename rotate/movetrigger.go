@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rowseal/rowseal/internal/guard"
 )
 
 // fillsSQL tells the trigger of a column in transition that what this transaction writes is no news: it fills one column
@@ -46,7 +48,7 @@ END $rowseal$`
 // function is the name of a trigger's function, in schema rowseal.
 func (m *Move) function(c *catalog, kind string) string {
 	sum := sha256.Sum256([]byte(c.schema + "\x00" + c.name))
-	return fmt.Sprintf("rowseal.%s", quote(fmt.Sprintf("%s_%x", m.made(kind), sum[:4])))
+	return fmt.Sprintf("rowseal.%s", quote(strings.TrimPrefix(fmt.Sprintf("%s_%x", m.made(kind), sum[:4]), guard.Moving)))
 }
 
 // movingTrigger has the statements that make the trigger, where it is not there.

@@ -109,7 +109,9 @@ func (j *moveJob) chosen(file *field.File) (*field.Table, string, error) {
 	return nil, "", fmt.Errorf("table %s has several columns in transition; name one of %s by --column", j.table, strings.Join(names, ", "))
 }
 
-func (m *moving) say(format string, args ...any) { fmt.Fprintf(m.c.OutOrStdout(), format+"\n", args...) }
+func (m *moving) say(format string, args ...any) {
+	fmt.Fprintf(m.c.OutOrStdout(), format+"\n", args...)
+}
 
 // backfill runs a job over the rows.
 func (m *moving) backfill(kind rotate.Kind, names ...string) error {
@@ -165,7 +167,7 @@ func (j *checkJob) movesLeft(ctx context.Context, file *field.File) (err error) 
 				return err
 			}
 			what, err := whatIsNext(ctx, move)
-			if errors.Is(err, rotate.ErrNoTable) {
+			if errors.Is(err, rotate.ErrNoTable) || errors.Is(err, rotate.ErrNoColumn) {
 				continue // it is named already
 			}
 			if err != nil {

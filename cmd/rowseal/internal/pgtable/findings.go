@@ -145,7 +145,7 @@ func (t *Table) others(c *field.Column) (all []Finding) {
 		case k.column != c.Name():
 		case k.kind == "f" || k.kind == "r":
 			add("drop the foreign key: values of equal plaintext differ, so that it can only fail", "the foreign key %s compares its sealed bytes", k.name)
-		case k.kind == "c" && !strings.HasPrefix(k.name, guard.Ours):
+		case k.kind == "c" && !strings.HasPrefix(k.name, guard.Ours) && !strings.HasPrefix(k.name, guard.Moving):
 			add(drop, "the constraint %s checks its sealed bytes", k.name)
 		case k.kind == "u" || k.kind == "p" || k.kind == "x":
 			add(drop+", and make a unique index over substr("+quote(c.Name())+", 9, 16) where equality is declared",
@@ -160,7 +160,7 @@ func (t *Table) others(c *field.Column) (all []Finding) {
 	}
 	for _, g := range t.triggers {
 		switch {
-		case g.column != c.Name():
+		case g.column != c.Name() || strings.HasPrefix(g.name, guard.Ours):
 		case g.listed:
 			add("let the trigger not depend on the column", "the trigger %s looks at its sealed bytes", g.name)
 		default:
