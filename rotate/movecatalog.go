@@ -2,6 +2,8 @@ package rotate
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -85,22 +87,35 @@ FROM pg_catalog.pg_constraint k WHERE k.conrelid = $1::text::oid ORDER BY 1`
 	catalogIndexesSQL = `SELECT c.relname, i.indisunique::text, i.indisvalid::text, i.indisprimary::text, i.indisreplident::text,
 coalesce((SELECT conname FROM pg_catalog.pg_constraint k WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid), ''), m.amname,
 coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), ''),
-(SELECT pg_catalog.string_agg(pg_catalog.pg_get_indexdef(i.indexrelid, n, true), E'\n' ORDER BY n) FROM pg_catalog.generate_series(1, i.indnkeyatts) n),
+coalesce((SELECT pg_catalog.string_agg(pg_catalog.pg_get_indexdef(i.indexrelid, n, true), E'\n' ORDER BY n) FROM pg_catalog.generate_series(1, i.indnkeyatts) n), ''),
 (SELECT pg_catalog.string_agg(coalesce(a.attname, ''), E'\n' ORDER BY n) FROM pg_catalog.generate_series(1, i.indnkeyatts) n
  LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n - 1]),
 coalesce((SELECT pg_catalog.string_agg(a.attname, E'\n' ORDER BY n) FROM pg_catalog.generate_series(i.indnkeyatts + 1, i.indnatts) n
  JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n - 1]), ''),
 ((SELECT pg_catalog.bool_and(o = 0) FROM pg_catalog.unnest(i.indoption) o)
  AND (SELECT pg_catalog.bool_and(p.opcdefault) FROM pg_catalog.unnest(i.indclass) o JOIN pg_catalog.pg_opclass p ON p.oid = o))::text,
-pg_catalog.pg_get_indexdef(i.indexrelid)
+coalesce(pg_catalog.pg_get_indexdef(i.indexrelid), '') -- NULL while somebody drops it
 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam
 WHERE i.indrelid = $1::text::oid ORDER BY 1`
 
 	catalogTriggersSQL = `SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = $1::text::oid AND NOT tgisinternal ORDER BY 1`
 )
 
-// look reads the catalog.
-func (m *Move) look(ctx context.Context, q querier) (*catalog, error) {
+// look reads the catalog as it is at one moment.
+func (m *Move) look(ctx context.Context, q querier) (c *catalog, err error) {
+	b, ok := q.(beginner)
+	if !ok { // in a transaction that has the table to itself
+		return m.read(ctx, q)
+	}
+	tx, err := b.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, ignoreDone(tx.Rollback())) }()
+	return m.read(ctx, tx)
+}
+
+func (m *Move) read(ctx context.Context, q querier) (*catalog, error) {
 	found, err := texts(ctx, q, catalogTableSQL, quoteName(m.table.Name()))
 	if err != nil {
 		return nil, err

@@ -154,20 +154,19 @@ func (m *Move) dropOne(ctx context.Context, kind Kind, drop, keep string) error 
 	if m.sealed == "" {
 		return m.wrap(m.noTransition())
 	}
-	c, err := m.look(ctx, m.cfg.DB)
-	if err != nil {
-		return m.wrap(err)
-	}
-	switch s := m.stage(c); {
-	case s == StagePrepared:
-		err := m.last(ctx, c, kind, func(ctx context.Context, tx *sql.Tx, now *catalog) error {
-			return m.exec(ctx, tx, m.dropsOne(now, drop, keep))
-		})
-		if err != nil {
-			return m.wrap(err)
+	err := m.lookAgain(ctx, func(c *catalog) error {
+		switch s := m.stage(c); {
+		case s == StagePrepared:
+			return m.last(ctx, c, kind, func(ctx context.Context, tx *sql.Tx, now *catalog) error {
+				return m.exec(ctx, tx, m.dropsOne(now, drop, keep))
+			})
+		case c.columns[drop] != nil || c.columns[keep] == nil:
+			return fmt.Errorf("%w: it is %s; both columns must be there and prepared", ErrStage, s)
 		}
-	case c.columns[drop] != nil || c.columns[keep] == nil:
-		return m.wrap(fmt.Errorf("%w: it is %s; both columns must be there and prepared", ErrStage, s))
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return m.step(ctx, func(c *catalog) ([]action, error) { return m.setNotNull(c, keep), nil })
 }

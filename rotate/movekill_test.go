@@ -308,3 +308,55 @@ func TestMoveUniqueOverTenants(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// TestMoveTogether: operators who begin the same step at once both come to its end.
+func TestMoveTogether(t *testing.T) {
+	m := newMover(t, openPostgres(t))
+	m.opt.LockTimeout, m.opt.Attempts = 50*time.Millisecond, 200
+	m.db.exec(t, fmt.Sprintf(peopleSQL, 50))
+	for _, step := range []func(*rotate.Move) error{
+		func(move *rotate.Move) error { return move.Prepare(t.Context()) },
+		func(move *rotate.Move) error { return move.Swap(t.Context()) },
+	} {
+		results := make(chan error, 3)
+		for range cap(results) {
+			move := m.move("both")
+			go func() { results <- step(move) }()
+		}
+		for range cap(results) {
+			must(t, <-results)
+		}
+	}
+	m.stage(rotate.StageFinished)
+	m.want(m.opened("email"), 50, nil)
+}
+
+// TestMoveHiddenRows: rows that a policy of the database hides are not left behind in clear.
+func TestMoveHiddenRows(t *testing.T) {
+	dsn := testpg.DSN(t)
+	whole, err := sql.Open("pgx", dsn)
+	must(t, err)
+	m := newMover(t, db{whole, rotate.PostgreSQL, "bytea"})
+	m.db.exec(t, fmt.Sprintf(peopleSQL, 3))
+	must(t, rotate.InitJournal(t.Context(), whole, rotate.PostgreSQL))
+	m.db.exec(t, `CREATE ROLE blinkered; GRANT ALL ON SCHEMA public TO blinkered; ALTER TABLE people OWNER TO blinkered;
+ALTER TABLE people ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY not_the_first ON people USING (id > 1);
+ALTER SCHEMA rowseal OWNER TO blinkered; GRANT ALL ON ALL TABLES IN SCHEMA rowseal TO blinkered; GRANT ALL ON ALL SEQUENCES IN SCHEMA rowseal TO blinkered`)
+	t.Cleanup(func() {
+		_, err := whole.Exec("DROP OWNED BY blinkered CASCADE; DROP ROLE blinkered")
+		must(t, err)
+		must(t, whole.Close())
+	})
+	cfg, err := pgx.ParseConfig(dsn)
+	must(t, err)
+	cfg.RuntimeParams["role"] = "blinkered"
+	pool := stdlib.OpenDB(*cfg)
+	defer pool.Close()
+	m.db.DB = pool
+	must(t, m.move("both").Prepare(t.Context()))
+	m.fill(rotate.Seal, "both")
+	if err := m.move("both").Swap(t.Context()); err == nil || !strings.Contains(err.Error(), "BYPASSRLS") {
+		t.Fatalf("got %v", err)
+	}
+	m.stage(rotate.StagePrepared)
+}

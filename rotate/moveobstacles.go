@@ -180,7 +180,7 @@ func (m *Move) indexObstacle(all []Obstacle, c *catalog, i catalogIndex) []Obsta
 }
 
 // dependentsSQL lists what depends on a column: class, what it is, its name, a table or the like, more about it.
-const dependentsSQL = `SELECT DISTINCT d.classid::pg_catalog.regclass::text, pg_catalog.pg_describe_object(d.classid, d.objid, 0),
+const dependentsSQL = `SELECT DISTINCT d.classid::pg_catalog.regclass::text, coalesce(pg_catalog.pg_describe_object(d.classid, d.objid, 0), ''),
 coalesce(k.conname, g.tgname, p.polname, s.stxname, b.pubname, v.relname, ga.attname, ''),
 coalesce(k.conrelid::pg_catalog.regclass::text, g.tgrelid::pg_catalog.regclass::text, r.ev_class::pg_catalog.regclass::text, s.stxnamespace::pg_catalog.regnamespace::text, ''),
 coalesce(k.contype::text, v.relkind::text, ci.relkind::text, ''), coalesce((ga.attnum = $2::text::int)::text, '')

@@ -21,9 +21,8 @@ func (m *Move) step(ctx context.Context, plan func(c *catalog) ([]action, error)
 		return err
 	}
 	defer closeConn(conn)
-	const rounds = 4 // others may work on the same column
 	var actions []action
-	for range rounds {
+	for round := range lookRounds {
 		c, err := m.look(ctx, conn)
 		if err == nil {
 			actions, err = plan(c)
@@ -35,12 +34,45 @@ func (m *Move) step(ctx context.Context, plan func(c *catalog) ([]action, error)
 			return nil
 		}
 		for _, a := range actions {
-			if err := m.do(ctx, conn, a); err != nil {
+			if err = m.do(ctx, conn, a); err != nil {
+				break
+			}
+		}
+		if err != nil {
+			if !isOvertaken(err) || round == lookRounds-1 {
 				return m.wrap(err)
+			}
+			if err := pause(ctx, rand.N(m.opt.LockTimeout)); err != nil {
+				return err
 			}
 		}
 	}
 	return m.wrap(fmt.Errorf("%w: %s is still missing after it was run; does something else change the table?", ErrStage, actions[0].statements[0]))
+}
+
+// lookRounds is how often the catalog is looked at again where others work on the same column.
+const lookRounds = 6
+
+// errOvertaken: somebody else has changed the column since the catalog was looked at.
+var errOvertaken = errors.New("somebody else works on the column")
+
+// lookAgain calls do with what the catalog has, again where somebody else changed it meanwhile.
+func (m *Move) lookAgain(ctx context.Context, do func(*catalog) error) error {
+	for round := 1; ; round++ {
+		c, err := m.look(ctx, m.cfg.DB)
+		if err == nil {
+			err = do(c)
+		}
+		// A look at the very moment of somebody's swap sees old names of columns and new ones in indexes, as if these
+		// were missing.
+		torn := errors.Is(err, ErrStage) && round < 3 && m.stage(c) == StagePreparing
+		if err == nil || round == lookRounds || !isOvertaken(err) && !torn {
+			return m.wrap(err)
+		}
+		if err := pause(ctx, rand.N(m.opt.LockTimeout)); err != nil {
+			return err
+		}
+	}
 }
 
 // here refuses databases whose schema is not changed from here.
@@ -89,6 +121,9 @@ func (m *Move) alone(ctx context.Context, conn *sql.Conn, statements []string) (
 	for _, s := range statements {
 		m.opt.Log(s)
 		if _, err := conn.ExecContext(ctx, s); err != nil {
+			if stateOf(err) == "40P01" { // two that build indexes wait for each other
+				return fmt.Errorf("%w: %w", errOvertaken, err)
+			}
 			if isContended(err) {
 				return fmt.Errorf("%w: waited %v; %s. Run it again when they are done", ErrLocked, indexPatience*m.opt.LockTimeout, m.holders(ctx, conn))
 			}
@@ -153,6 +188,21 @@ func isContended(err error) bool {
 	return state == "55P03" || state == "40P01"
 }
 
+// isOvertaken knows what the server says where somebody else has just done the same: what is to be made is there, or
+// what is to be dropped is gone. Looking again tells.
+func isOvertaken(err error) bool {
+	if errors.Is(err, errOvertaken) {
+		return true
+	}
+	switch stateOf(err) {
+	case "42701", "42710", "42723", "42P06", "42P07", "42703", "42704", "42883", "42P01":
+		return true
+	case "23505", "XX000":
+		return strings.Contains(err.Error(), "pg_") || strings.Contains(err.Error(), "tuple concurrently")
+	}
+	return false
+}
+
 func stateOf(err error) string {
 	if s, ok := errors.AsType[interface {
 		error
@@ -185,6 +235,9 @@ func (m *Move) holders(ctx context.Context, q querier) string {
 func (m *Move) explain(err error) error {
 	switch stateOf(err) {
 	case "42501":
+		if strings.Contains(err.Error(), "row-level security") || strings.Contains(err.Error(), "row security") {
+			return fmt.Errorf("%w; run this as a role with BYPASSRLS, or as the owner without FORCE ROW LEVEL SECURITY", err)
+		}
 		return fmt.Errorf("%w; run this as the table's owner, with the right to create schema rowseal, or give --print's output to them", err)
 	case "23514":
 		return fmt.Errorf("rows hold what the new column does not take, or neither a plain nor a sealed value: %w", err)

@@ -17,21 +17,21 @@ func (m *Move) Swap(ctx context.Context) error {
 	if err := m.here(); err != nil {
 		return err
 	}
-	c, err := m.look(ctx, m.cfg.DB)
+	err := m.lookAgain(ctx, func(c *catalog) error {
+		switch s := m.stage(c); s {
+		case StageSwapped, StageFinished, StageSealed:
+			return nil
+		case StagePrepared:
+			if err := m.swappable(ctx, c); err != nil {
+				return err
+			}
+			return m.swap(ctx, c)
+		default:
+			return fmt.Errorf("%w: it is %s; prepare it first", ErrStage, s)
+		}
+	})
 	if err != nil {
-		return m.wrap(err)
-	}
-	switch s := m.stage(c); s {
-	case StageSwapped, StageFinished, StageSealed:
-	case StagePrepared:
-		if err := m.swappable(ctx, c); err != nil {
-			return m.wrap(err)
-		}
-		if err := m.swap(ctx, c); err != nil {
-			return m.wrap(err)
-		}
-	default:
-		return m.wrap(fmt.Errorf("%w: it is %s; prepare it first", ErrStage, s))
+		return err
 	}
 	return m.step(ctx, func(c *catalog) ([]action, error) { return m.setNotNull(c, m.plain), nil })
 }
@@ -124,9 +124,14 @@ func (m *Move) last(ctx context.Context, c *catalog, kind Kind, then func(contex
 	if err := m.locked(ctx, conn, rest.fill); err != nil {
 		return err
 	}
-	return m.locked(ctx, conn, func(ctx context.Context, tx *sql.Tx) error {
-		ctx, cancel := context.WithTimeout(ctx, underLock)
+	return m.locked(ctx, conn, func(outer context.Context, tx *sql.Tx) (err error) {
+		ctx, cancel := context.WithTimeout(outer, underLock)
 		defer cancel()
+		defer func() {
+			if err != nil && ctx.Err() != nil && outer.Err() == nil {
+				err = fmt.Errorf("%w: the last rows took more than %v, with everybody waiting; see that the KMS answers, and run it again", ErrLocked, underLock)
+			}
+		}()
 		lock := "LOCK TABLE " + c.table() + " IN ACCESS EXCLUSIVE MODE"
 		m.opt.Log(lock)
 		if _, err := tx.ExecContext(ctx, lock); err != nil {
@@ -137,7 +142,7 @@ func (m *Move) last(ctx context.Context, c *catalog, kind Kind, then func(contex
 			return err
 		}
 		if s := m.stage(now); s != StagePrepared {
-			return fmt.Errorf("%w: it became %s meanwhile; run it again", ErrStage, s)
+			return fmt.Errorf("%w: %w: it is %s now", ErrStage, errOvertaken, s)
 		}
 		if err := rest.fill(ctx, tx); err != nil {
 			return err
@@ -214,7 +219,8 @@ func (m *Move) newRest(ctx context.Context, q querier, kind Kind) (*rest, error)
 
 // fill deals with the rows that are left. More than a page are too many.
 func (r *rest) fill(ctx context.Context, tx *sql.Tx) error {
-	settings := fmt.Sprintf("%s; SET LOCAL lock_timeout = %d; SET LOCAL enable_seqscan = off; %s", pgSettings, r.wait, fillsSQL)
+	// With row_security off the server refuses where policies would hide rows, which would then be missed.
+	settings := fmt.Sprintf("%s; SET LOCAL lock_timeout = %d; SET LOCAL enable_seqscan = off; SET LOCAL row_security = off; %s", pgSettings, r.wait, fillsSQL)
 	if _, err := tx.ExecContext(ctx, settings); err != nil {
 		return err
 	}
