@@ -90,8 +90,8 @@ func NewMove(cfg Config, table *field.Table, column string, opt MoveOptions) (*M
 		return nil, errors.New("rotate: Config needs DB")
 	case m.column == nil:
 		return nil, fmt.Errorf("rotate: %w: table %s of the policy has no column %s, sealed or taken over from", ErrNoColumn, table.Name(), column)
-	case opt.LockTimeout < 0 || opt.Attempts < 0:
-		return nil, fmt.Errorf("rotate: LockTimeout is %v and Attempts is %d; they are 0, for %v and %d, or more",
+	case opt.LockTimeout != 0 && opt.LockTimeout < time.Millisecond || opt.Attempts < 0: // the server takes 0 ms for no limit
+		return nil, fmt.Errorf("rotate: LockTimeout is %v and Attempts is %d; they are 0, for %v and %d, or a millisecond and 1, or more",
 			opt.LockTimeout, opt.Attempts, defaultLockTimeout, defaultLockAttempts)
 	}
 	m.opt.LockTimeout, m.opt.Attempts = orElse(opt.LockTimeout, defaultLockTimeout), orElse(opt.Attempts, defaultLockAttempts)

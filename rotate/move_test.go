@@ -154,7 +154,7 @@ func TestMoveThereAndBack(t *testing.T) {
 	m := newMover(t, openPostgres(t))
 	ctx := t.Context()
 	m.db.exec(t, fmt.Sprintf(peopleSQL, 300))
-	m.db.exec(t, "CREATE ROLE reader_of_mail; GRANT SELECT (id, email) ON people TO reader_of_mail")
+	m.db.exec(t, "CREATE ROLE reader_of_mail; GRANT SELECT (id, email), UPDATE (email) ON people TO reader_of_mail")
 	t.Cleanup(func() { m.db.exec(t, "DROP OWNED BY reader_of_mail; DROP ROLE reader_of_mail") })
 	m.stage(rotate.StageClear)
 	must(t, m.move("both").Prepare(ctx))
@@ -166,8 +166,9 @@ func TestMoveThereAndBack(t *testing.T) {
 	if left != (rotate.Left{Plain: 300}) {
 		t.Fatalf("left: %+v", left)
 	}
-	// Who knows the plain column only makes the sealed value NULL, and the next backfill seals it again.
-	m.db.exec(t, "UPDATE people SET email = 'new@example.com' WHERE id = 7")
+	// Who knows the plain column only makes the sealed value NULL, without any right to what does that, and the next
+	// backfill seals it again.
+	m.db.exec(t, "BEGIN; SET LOCAL ROLE reader_of_mail; UPDATE people SET email = 'new@example.com' WHERE id = 7; COMMIT")
 	counted(t, m.fill(rotate.Seal, "both"), counts{"rows": 300, "values": 300, "current": 299, "sealed": 1})
 	m.db.exec(t, "UPDATE people SET email = 'newer@example.com' WHERE id = 8; INSERT INTO people VALUES (301, 'tenant-1', 'late@example.com')")
 	changed := map[int64]string{7: "new@example.com", 8: "newer@example.com", 301: "late@example.com"}
@@ -377,6 +378,11 @@ func TestMoveSteps(t *testing.T) {
 	}
 	if _, err := rotate.Run(ctx, m.config(), rotate.Job{Kind: rotate.Seal, Table: m.policy("")}); err == nil {
 		t.Error("a seal without a transition is begun")
+	}
+	for _, opt := range []rotate.MoveOptions{{LockTimeout: time.Microsecond}, {LockTimeout: -1}, {Attempts: -1}} {
+		if _, err := rotate.NewMove(m.config(), m.policy("both"), "email", opt); err == nil {
+			t.Errorf("%+v is taken", opt)
+		}
 	}
 	if _, err := rotate.NewMove(m.config(), m.policy("both"), "phone", m.opt); !errors.Is(err, rotate.ErrNoColumn) {
 		t.Errorf("a column that the policy does not have: %v", err)

@@ -12,21 +12,22 @@ func newRotateSeal() *cobra.Command {
 	j := moveJob{steps: []string{"prepare", "backfill", "swap", "drop", "drop-plain"}}
 	c := &cobra.Command{
 		Use:   "seal -c FILE --dsn DSN --table TABLE [--column COLUMN] [--step STEP]",
-		Short: "Take a plain column to a sealed one, in place, while programs use it",
-		Long: `Take a plain column to a sealed one while programs use it. The policy declares the
-sealed column with "transition: {plain: COLUMN, write: both}", later "write: sealed".
+		Short: "Seal a plain column in place, while programs use it",
+		Long: `Take a plain column to a sealed one while programs use it. The policy declares
+the sealed column with "transition: {plain: COLUMN, write: both}", later with
+"write: sealed".
 
-  prepare     add the sealed column, its guards and indexes, and a trigger that keeps
-              programs which know the plain column only from leaving stale values
+  prepare     add the sealed column, its guards and indexes, and a trigger that
+              lets no program leave stale values which knows the plain one only
   backfill    seal what stands in the plain column; with "write: sealed" empty it
   swap        seal the last rows and give the sealed column the plain one's name
   drop        verify, then drop the plain column, which swap keeps
   drop-plain  in place of swap and drop: the sealed column keeps its name
 
-Without --step it prepares and backfills, and says what is next: swap and drop are
-asked for. Each step may be interrupted and run again. It never waits long for a
-lock with others waiting behind it. Schema steps are PostgreSQL's; for SQLite and
-MySQL --print shows what to run.`,
+Without --step it prepares and backfills, and says what is next: swap and drop
+are asked for. Each step may be interrupted and run again. It never waits long
+for a lock with others waiting behind it. Schema steps are PostgreSQL's; for
+SQLite and MySQL --print shows what to run.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return j.run(c, (*moving).seal) },
 	}

@@ -12,7 +12,7 @@ func newRotateUnseal() *cobra.Command {
 	j := moveJob{steps: []string{"prepare", "backfill", "drop"}}
 	c := &cobra.Command{
 		Use:   "unseal -c FILE --dsn DSN --table TABLE [--column COLUMN] [--step STEP]",
-		Short: "Take a sealed column back to a plain one, in place, while programs use it",
+		Short: "Take a sealed column back to a plain one, in place",
 		Long: `Take a sealed column back to a plain one while programs use it. The policy
 declares it with "transition: {plain: COLUMN, write: both}" throughout.
 
@@ -22,7 +22,8 @@ declares it with "transition: {plain: COLUMN, write: both}" throughout.
   drop      drop the sealed column, once programs use the plain one only
 
 Without --step it prepares and backfills. Each step may be interrupted and run
-again. Schema steps are PostgreSQL's; for SQLite and MySQL --print shows what to run.`,
+again. Schema steps are PostgreSQL's; for SQLite and MySQL --print shows what to
+run.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return j.run(c, (*moving).unseal) },
 	}
