@@ -174,7 +174,7 @@ func TestMoveBrokenIndex(t *testing.T) {
 func TestMoveLocked(t *testing.T) {
 	m := newMover(t, openPostgres(t))
 	ctx := t.Context()
-	m.opt.LockTimeout, m.opt.Attempts = 20*time.Millisecond, 3
+	m.opt.LockTimeout, m.opt.Attempts = 50*time.Millisecond, 3
 	m.db.exec(t, fmt.Sprintf(peopleSQL, 3))
 	long, err := m.db.Begin()
 	must(t, err)
