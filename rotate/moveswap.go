@@ -188,8 +188,8 @@ func (m *Move) completes(c *catalog, column string) []string {
 		quote(m.made("some")), quote(m.made("set")), quote(column))}
 }
 
-// rest is the last rows of a backfill: those with a value in from and none in to.
-type rest struct {
+// remainder is the last rows of a backfill: those with a value in from and none in to.
+type remainder struct {
 	db       database
 	work     work
 	target   target
@@ -198,7 +198,7 @@ type rest struct {
 	wait     int64 // for locks, in milliseconds
 }
 
-func (m *Move) newRest(ctx context.Context, q querier, kind Kind) (*rest, error) {
+func (m *Move) newRest(ctx context.Context, q querier, kind Kind) (*remainder, error) {
 	db, err := m.cfg.Dialect.open()
 	if err != nil {
 		return nil, err
@@ -207,7 +207,7 @@ func (m *Move) newRest(ctx context.Context, q querier, kind Kind) (*rest, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &rest{
+	r := &remainder{
 		db: db, work: w, target: target{name: m.table.Name(), reads: w.reads()}, limit: m.cfg.PageSize,
 		from: m.plain, to: m.sealed, wait: m.opt.LockTimeout.Milliseconds(),
 	}
@@ -218,9 +218,9 @@ func (m *Move) newRest(ctx context.Context, q querier, kind Kind) (*rest, error)
 }
 
 // fill deals with the rows that are left. More than a page are too many.
-func (r *rest) fill(ctx context.Context, tx *sql.Tx) error {
+func (r *remainder) fill(ctx context.Context, tx *sql.Tx) error {
 	// With row_security off the server refuses where policies would hide rows, which would then be missed.
-	settings := fmt.Sprintf("%s; SET LOCAL lock_timeout = %d; SET LOCAL enable_seqscan = off; SET LOCAL row_security = off; %s", pgSettings, r.wait, fillsSQL)
+	settings := fmt.Sprintf("%s; SET LOCAL lock_timeout = %d; SET LOCAL enable_seqscan = off; SET LOCAL row_security = off; %s", pgPatience+pgTexts, r.wait, fillsSQL)
 	if _, err := tx.ExecContext(ctx, settings); err != nil {
 		return err
 	}
