@@ -184,9 +184,11 @@ type query struct {
 	// tag is the body of the last CommandComplete while it waits for the COMMIT; for the server's side.
 	tag []byte
 
-	// split is set where it was sent as messages of the extended protocol. The rest is the server's side's: which of
+	// split is set where it was sent as messages of the extended protocol. For the server's side: which of
 	// them were answered, what to send where the columns are others than was thought, and whether that is so.
-	split         bool
+	split bool
+	// shape is the text's where it could be split, else 0.
+	shape         uint64
 	parsed, bound bool
 	again         string
 	anew          bool

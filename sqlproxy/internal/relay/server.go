@@ -15,6 +15,7 @@ type serverSide struct {
 	begun  bool
 	opener *sealing.Opener
 	noted  int
+	size   int // of the rows so far
 	window window
 	// copyOut opens a COPY TO STDOUT.
 	copyOut copyOpener
@@ -151,6 +152,9 @@ func (v *serverSide) complete(e *expected) error {
 	if err := v.noteUnopened(); err != nil {
 		return err
 	}
+	if q := e.query; q != nil && q.shape != 0 && !e.ending {
+		v.s.cfg.Shared.sizes.learn(q.shape, v.size, !q.split)
+	}
 	if kept, err := v.keepTag(e); kept || err != nil {
 		return err
 	}
@@ -174,7 +178,7 @@ func (v *serverSide) complete(e *expected) error {
 
 func (v *serverSide) endResult() {
 	v.begun, v.opener, v.copyOut = false, nil, nil
-	v.noted = 0
+	v.noted, v.size = 0, 0
 }
 
 // ready carries a ReadyForQuery.

@@ -10,7 +10,8 @@ import (
 // What a Query returns comes as text, and bytea as text is twice as long: the server writes it, both sides
 // carry it, and the proxy reads it back. So a Query of one SELECT that only reads and returns sealed columns is split
 // into the messages of the extended protocol, with these columns in binary. The client sees what a Query is
-// answered with: to the server's side all these messages are one question, which ends with ReadyForQuery.
+// answered with: to the server's side all these messages are one question, which ends with ReadyForQuery. Where the
+// result was small when such a text was last run it is not worth it: see sizes.
 //
 // It is the same to the server but for the form of the columns: a plan without parameters is made the same way,
 // an error has the same text and position, and the Sync that ends it also ends an implicit transaction. Three things a
@@ -42,6 +43,9 @@ func (c *clientSide) split(q *query, l looked, text string) []int16 {
 	}
 	formats := serverFormats(p.Stmts[0].Result, nil)
 	if formats == nil {
+		return nil
+	}
+	if q.shape = shapeOf(text); c.s.cfg.Shared.sizes.isSmall(q.shape) {
 		return nil
 	}
 	if l.nature.table || strings.IndexByte(text, '*') >= 0 {

@@ -40,9 +40,8 @@ func inFull(t testing.TB, typ byte, body []byte) string {
 	return describe(t, typ, body)
 }
 
-// beside are the functions and views that the twin has too.
-const beside = `INSERT INTO plain VALUES (1, 'one');
-CREATE FUNCTION shout(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+// beside are functions and views that do more than to read.
+const beside = `CREATE FUNCTION shout(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
 	RAISE NOTICE 'row %', n; PERFORM set_config('application_name', 'heard', false); RETURN n; END $$;
 CREATE VIEW loud AS SELECT id, ssn, shout(id) AS n FROM patients;
 CREATE TABLE later (id int UNIQUE DEFERRABLE INITIALLY DEFERRED);
@@ -52,15 +51,17 @@ CREATE VIEW twice AS SELECT id, ssn, two(id) AS n FROM patients`
 const twinDDL = `CREATE TABLE patients (id int PRIMARY KEY, ssn text, age int, name varchar(45), note text);
 CREATE TABLE plain (id int PRIMARY KEY, note text)`
 
-const someRows = "INSERT INTO patients (id, ssn, age, name) VALUES (1, 'canary-1', 31, 'Nora'), (2, 'canary-2', NULL, NULL), (3, 'canary-3', 33, 'Ed')"
+const someRows = "INSERT INTO plain VALUES (1, 'one'); INSERT INTO patients (id, ssn, age, name) VALUES (1, 'canary-1', 31, 'Nora'), (2, 'canary-2', NULL, NULL), (3, 'canary-3', 33, 'Ed')"
 
 // splits are scripts as of the test of what does not open. Behind each stands what the server gets: a Query, the messages that
 // it is split into, or both where an error came between; "" is not looked at.
-var splits = []struct {
+type splitTest struct {
 	name  string
 	steps []string
 	sent  string
-}{
+}
+
+var splits = []splitTest{
 	{"rows", []string{"Q SELECT id, ssn, age, name, note FROM patients ORDER BY id"}, "PBDECCS"},
 	{"no rows", []string{"Q SELECT ssn, note FROM patients WHERE id = 99"}, "PBDECCS"},
 	{"star", []string{"Q SELECT * FROM patients ORDER BY id;"}, "PBDECCS"},
@@ -85,12 +86,9 @@ var splits = []struct {
 	{"error in a block", []string{"Q BEGIN", "Q SELECT ssn, 1/(id - 2) FROM patients ORDER BY id", "Q " + good, "Q ROLLBACK"}, ""},
 	{"error behind constants", []string{"Q SELECT ssn, 1/(id - 3) FROM patients WHERE ssn IN ('canary-1', 'canary-3') AND note::int IS NULL ORDER BY id"}, "PBDECCSQ"},
 	{"error with a position", []string{"Q SELECT ssn FROM patients WHERE ssn = 'canary-1' AND note = 'a' + 1"}, "PBDECCS"},
-	{"error at the end of the transaction", []string{"Q SELECT ssn, n FROM twice WHERE id = 1", "Q SELECT * FROM later"}, "PBDECCSQQ"},
-	{"the same in a block", []string{"Q BEGIN", "Q SELECT ssn, n FROM twice WHERE id = 1", "Q COMMIT"}, ""},
 	{"time-out", []string{"Q SET statement_timeout = '20ms'", "Q SELECT ssn, pg_sleep(60) FROM patients", "Q " + good}, "QPBDECCSQPBDECCS"},
 	{"savepoint", []string{"Q BEGIN", "Q SAVEPOINT a", "Q SELECT ssn, 1/(id - 1) FROM patients", "Q ROLLBACK TO a", "Q " + good, "Q COMMIT"}, ""},
 
-	{"what comes between", []string{"Q LISTEN news", "Q NOTIFY news", "Q SELECT ssn, n FROM loud ORDER BY id", "Q SHOW application_name"}, "QQPBDECCSQ"},
 	{"settings", []string{"Q SET plan_cache_mode = force_custom_plan", "Q BEGIN", "Q SET LOCAL plan_cache_mode = force_generic_plan", "Q " + good, "Q SHOW plan_cache_mode", "Q COMMIT", "Q SHOW plan_cache_mode"}, ""},
 	{"snapshot", []string{"Q BEGIN ISOLATION LEVEL REPEATABLE READ", "Q " + good, "Q SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "Q ROLLBACK"}, ""},
 
@@ -107,6 +105,12 @@ var splits = []struct {
 	{"behind a pipeline that has failed", []string{"SELECT 1/0", "SELECT 1", "S", "Q " + good}, "PBDEPBDESPBDECCS"},
 	{"before a pipeline", []string{"Q " + good, "SELECT 1", "SELECT 2", "S", "Q " + good}, "PBDECCSPBDEPBDESPBDECCS"},
 	{"block in a pipeline", []string{"BEGIN", "S", "Q " + good, "Q SELECT * FROM patients WHERE id = 1", "SELECT 1", "S", "COMMIT", "S"}, ""},
+}
+
+var splitsBeside = []splitTest{
+	{"error at the end of the transaction", []string{"Q SELECT ssn, n FROM twice WHERE id = 1", "Q SELECT * FROM later"}, "PBDECCSQQ"},
+	{"the same in a block", []string{"Q BEGIN", "Q SELECT ssn, n FROM twice WHERE id = 1", "Q COMMIT"}, ""},
+	{"what comes between", []string{"Q LISTEN news", "Q NOTIFY news", "Q SELECT ssn, n FROM loud ORDER BY id", "Q SHOW application_name"}, "QQPBDECCSQ"},
 }
 
 // splitScript is script with further steps.
@@ -131,19 +135,23 @@ func splitScript(t testing.TB, steps []string) (out []byte) {
 }
 
 // TestASplitQueryIsAnsweredAsAQuery has the same answers, in full, from a plain table on a direct connection.
-func TestASplitQueryIsAnsweredAsAQuery(t *testing.T) {
+func TestASplitQueryIsAnsweredAsAQuery(t *testing.T) { compareSplits(t, "SELECT", splits) }
+
+func TestASplitQueryMayRunCode(t *testing.T) { compareSplits(t, beside, splitsBeside) }
+
+func compareSplits(t *testing.T, ddl string, tests []splitTest) {
 	direct, _ := sealed(t, &relay.Config{})
 	r, recorded := record(t, direct)
-	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t))})
+	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t)).SplitAll()})
 	twin := testpg.DSN(t)
-	mustExec(t, connect(t, twin, pgx.QueryExecModeSimpleProtocol), twinDDL+";"+beside+";"+someRows)
-	mustExec(t, connect(t, direct, pgx.QueryExecModeSimpleProtocol), beside)
+	mustExec(t, connect(t, twin, pgx.QueryExecModeSimpleProtocol), twinDDL+";"+ddl+";"+someRows)
+	mustExec(t, connect(t, direct, pgx.QueryExecModeSimpleProtocol), ddl)
 	mustExec(t, connect(t, through, pgx.QueryExecModeSimpleProtocol), someRows)
-	for _, f := range splits {
+	for _, f := range tests {
 		t.Run(f.name, func(t *testing.T) {
 			want := playAs(t, hijack(t, twin), splitScript(t, f.steps), inFull)
 			conn := hijack(t, through)
-			// What is asked before the first sealed statement is not what is looked at.
+			// What the proxy asks before the first sealed statement is not looked at.
 			if _, err := conn.Write(encode(t, &pgproto3.Query{String: good})); err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +161,7 @@ func TestASplitQueryIsAnsweredAsAQuery(t *testing.T) {
 			if g, w := strings.Join(got, "\n\t"), strings.Join(want, "\n\t"); g != w {
 				t.Errorf("answers are\n\t%s\nwant\n\t%s", g, w)
 			}
-			// The database's code may change settings, so that they are asked for again and again.
+			// Where the database's code may change settings they are asked for again.
 			if sent := strings.TrimSuffix(strings.ReplaceAll(r.types(), "PBECCS", ""), "SQQ"); f.sent != "" && sent != f.sent {
 				t.Errorf("sent %s, want %s", sent, f.sent)
 			}
@@ -166,7 +174,7 @@ func TestAStarMayStandForNewColumns(t *testing.T) {
 	ctx := context.Background()
 	direct, _ := sealed(t, &relay.Config{})
 	r, recorded := record(t, direct)
-	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t))})
+	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t)).SplitAll()})
 	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
 	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
 	mustExec(t, conn, someRows)
@@ -212,7 +220,7 @@ func TestAStarMayStandForNewColumns(t *testing.T) {
 
 // A value that does not open ends a split Query like another: in full, and with no statement left.
 func TestASplitQueryMayNotOpen(t *testing.T) {
-	raw, through := spoiled(t)
+	raw, through := spoiledAs(t, relay.NewShared(patients(t), newCipher(t)).SplitAll())
 	for _, f := range []struct{ steps, want string }{
 		{"Q " + bad + "|bind", "E XX001, Z I, E 26000, Z I"},
 		{"Q BEGIN|Q " + bad + "|Q ROLLBACK|bind", "C BEGIN, Z T, E XX001, Z E, C ROLLBACK, Z I, E 26000, Z I"},
@@ -227,6 +235,34 @@ func TestASplitQueryMayNotOpen(t *testing.T) {
 	}
 	if got := stands(t, raw); got != untouched {
 		t.Errorf("the tables hold %q", got)
+	}
+}
+
+// A text whose result was small is not split, until it is not small any more.
+func TestSmallResultsAreNotSplit(t *testing.T) {
+	direct, _ := sealed(t, &relay.Config{})
+	r, recorded := record(t, direct)
+	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t))})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	for i := range 100 {
+		mustExec(t, conn, fmt.Sprintf("INSERT INTO patients (id, ssn, note) VALUES (%d, 'canary-%d', 'n')", i, i))
+	}
+	for i, step := range []struct{ sql, sent string }{
+		{"SELECT ssn FROM patients WHERE id < 1 AND note = 'n'", "PBDECCS"},
+		{"SELECT ssn FROM patients WHERE id < 2 AND note = 'n'", "Q"},
+		{"SELECT ssn FROM patients WHERE id < 98 AND note <> 'no n'", "PBDECCS"}, // another text
+		{"SELECT ssn FROM patients WHERE id < 99 AND note <> 'mm'", "PBDECCS"},
+		{"SELECT ssn FROM patients WHERE id < 100 AND note = 'n'", "Q"},
+		{"SELECT ssn FROM patients WHERE id < 100 AND note = 'n'", "PBDECCS"},
+		{"SELECT ssn FROM patients WHERE id < 3 AND note = 'n'", "PBDECCS"},
+		{"SELECT ssn FROM patients WHERE id < 100 AND note = ''", "Q"},
+		{"SELECT ssn FROM patients WHERE id < 3 AND note = 'n'", "Q"},
+	} {
+		r.types()
+		mustExec(t, conn, step.sql)
+		if sent := r.types(); i > 0 && sent != step.sent {
+			t.Errorf("%d: sent %s, want %s", i, sent, step.sent)
+		}
 	}
 }
 
