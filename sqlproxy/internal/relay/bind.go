@@ -186,7 +186,6 @@ func (c *clientSide) execute() error {
 	c.ran()
 	if len(c.portals) == 0 {
 		c.executed(nil, nil)
-		c.copyIn.other()
 		c.s.queue.push(expected{kind: expectExecute})
 		c.in.Pass()
 		return nil
@@ -201,7 +200,6 @@ func (c *clientSide) execute() error {
 	po := c.portals.get(name)
 	if po == nil {
 		c.executed(nil, nil)
-		c.copyIn.other()
 		c.s.queue.push(expected{kind: expectExecute})
 		c.in.Pass()
 		return nil
@@ -232,7 +230,6 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 			return err
 		}
 	}
-	c.copyIn.sent(c, l.plan)
 	c.s.queue.push(e)
 	c.in.Pass()
 	if !learns {

@@ -117,6 +117,11 @@ func (c *clientSide) begin() error {
 // message carries one message.
 func (c *clientSide) message(typ byte) error {
 	switch typ {
+	case wire.Sync, wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
+	default:
+		c.copyIn.state = copyAsk
+	}
+	switch typ {
 	case wire.Query:
 		return c.query()
 	case wire.Parse:
@@ -130,6 +135,10 @@ func (c *clientSide) message(typ byte) error {
 	case wire.Close:
 		return c.pipes(c.close())
 	case wire.Sync:
+		if c.midData() {
+			c.in.Drop()
+			return nil
+		}
 		c.sync()
 	case wire.CopyData, wire.CopyDone, wire.CopyFail:
 		return c.copyMessage(typ)

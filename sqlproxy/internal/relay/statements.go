@@ -34,7 +34,6 @@ func (c *clientSide) query() error {
 	c.note(l.effects)
 	c.ran()
 	if l.plan == nil && l.effects&parse.Discards == 0 {
-		c.copyIn.other()
 		c.s.queue.push(expected{kind: expectQuery, alters: alters(l.effects), made: c.dropUnnamed()})
 		c.in.Pass()
 		return nil
@@ -95,7 +94,6 @@ func (c *clientSide) queryPlanned(text string, l looked) error {
 	} else if learns {
 		e.wait = newWaiter()
 	}
-	c.copyIn.sent(c, l.plan)
 	if err := c.sendQuery(e, l, text); err != nil || !learns {
 		return err
 	}
