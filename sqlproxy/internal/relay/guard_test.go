@@ -78,7 +78,8 @@ func sent(sql string) []pgproto3.FrontendMessage {
 	return []pgproto3.FrontendMessage{&pgproto3.Parse{Query: sql}, &pgproto3.Bind{}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}}
 }
 
-// script makes messages of words: "Q …" is a Query, "S" a Sync, "F" a Flush, all else a statement of the extended protocol.
+// script makes messages of words: "Q …" is a Query, "S" a Sync, "F" a Flush, "D …" data of a COPY, "C" their end and "X"
+// a CopyFail, all else a statement of the extended protocol.
 func script(t testing.TB, steps []string) []byte {
 	var messages []pgproto3.FrontendMessage
 	for _, s := range steps {
@@ -87,6 +88,12 @@ func script(t testing.TB, steps []string) []byte {
 			messages = append(messages, &pgproto3.Query{String: text})
 		case s == "S":
 			messages = append(messages, &pgproto3.Sync{})
+		case strings.HasPrefix(s, "D "):
+			messages = append(messages, &pgproto3.CopyData{Data: []byte(s[2:])})
+		case s == "C":
+			messages = append(messages, &pgproto3.CopyDone{})
+		case s == "X":
+			messages = append(messages, &pgproto3.CopyFail{Message: "no"})
 		case s == "F":
 			messages = append(messages, &pgproto3.Flush{})
 		default:
@@ -312,6 +319,14 @@ func (r *recorder) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.sent.Write(b)
+}
+
+// take gives what was sent since the last call, as it was.
+func (r *recorder) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.sent.Reset()
+	return r.sent.String()
 }
 
 // types gives what was sent since the last call.
