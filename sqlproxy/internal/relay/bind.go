@@ -74,6 +74,14 @@ func (c *clientSide) bind() error {
 // if SQL prepared it, and then it touches nothing sealed. If it does not, the values, which
 // may be meant for a statement that was refused, must not be sent: so it is asked first.
 func (c *clientSide) bindUnknown(name, stName []byte) error {
+	if len(c.kept.texts) > 0 {
+		if err := c.revalidate(); err != nil {
+			return c.answer(err, "", false)
+		}
+		if c.unreadMoved(string(key(stName))) {
+			return c.answer(errMoved(), "", false)
+		}
+	}
 	out := wire.AppendMessage(c.in.Append(), wire.Describe, "S", string(stName), "\x00")
 	out = wire.AppendMessage(out, wire.Close, "S", ownName, "\x00")
 	if _, err := c.exchange(out, 1); err != nil {
@@ -214,6 +222,7 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 	e := expected{kind: expectExecute, portal: po, alters: alters(po.effects)}
 	if po.statement != nil {
 		l.plan = po.statement.plan
+		l.text, l.prepared = po.statement.text, true
 	}
 	if po.statement == nil && !po.cursor {
 		e.portal = nil

@@ -37,8 +37,9 @@ type clientSide struct {
 	// use.
 	sealedNames bool
 	// unread is set once a text prepared statements without being analysed, so that
-	// statements does not have them.
+	// statements does not have them; kept has such texts.
 	unread bool
+	kept   kept
 
 	rules    *rules
 	database *database
@@ -59,8 +60,8 @@ type clientSide struct {
 	viewUntil time.Duration
 
 	// unsure is set where the analysis asked for a name whose meaning the server did not confirm yet.
-	// moved is set where it asked for a statement that would mean something else now.
-	unsure, moved bool
+	// moved is set where it asked for a statement that would mean something else now, again while that is found out.
+	unsure, moved, again bool
 
 	copyIn copyIn
 }

@@ -106,10 +106,12 @@ func (n names[T]) set(name []byte, value *T, pipeline int) *atomic.Int32 {
 // statement is a prepared statement.
 type statement struct {
 	name string
-	// text is the client's, and oids what it declared.
-	text    string
-	oids    []uint32
-	effects parse.Effects
+	// text is the client's, and oids what it declared. inner is set where the text is PREPARE's, "" where that had others
+	// beside it; repeats is how it is analysed.
+	text           string
+	oids           []uint32
+	inner, repeats bool
+	effects        parse.Effects
 	// sensitive is set where the text names something sealed; seen is what it was
 	// analysed with then, snapshot what decided. For the client's side.
 	sensitive bool

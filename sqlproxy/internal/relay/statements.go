@@ -142,7 +142,7 @@ func changesNames(p *plan.Plan) bool {
 func (c *clientSide) learn(l looked, n int, failed bool) {
 	if l.effects&parse.Discards != 0 && n > 0 && !failed {
 		clear(c.statements)
-		c.unread = false
+		c.unread, c.kept = false, kept{}
 		if l.effects&parse.Closes != 0 {
 			clear(c.portals)
 			c.sealedNames = false
@@ -152,17 +152,18 @@ func (c *clientSide) learn(l looked, n int, failed bool) {
 		return
 	}
 	for i := range min(n, len(l.plan.Stmts)) {
-		c.learnName(&l.plan.Stmts[i], l.view)
+		c.learnName(&l.plan.Stmts[i], l)
 	}
 }
 
-func (c *clientSide) learnName(st *plan.Stmt, v *view) {
-	name := []byte(st.Name)
+func (c *clientSide) learnName(st *plan.Stmt, l looked) {
+	name, v := []byte(st.Name), l.view
 	switch st.Kind {
 	case plan.KindPrepare:
 		c.sealedNames = true
 		settle(c.statements.set(name, &statement{
-			name: st.Name, sensitive: true, seen: v, analysed: v, snapshot: v.snapshot, plan: st.Inner,
+			name: st.Name, text: l.text, inner: true, repeats: l.prepared,
+			sensitive: true, seen: v, analysed: v, snapshot: v.snapshot, plan: st.Inner,
 		}, c.pipeline))
 	case plan.KindDeclare:
 		c.sealedNames = true
@@ -204,7 +205,7 @@ func (c *clientSide) parse() error {
 		return c.answerParse(err, text, unnamed)
 	}
 	st := &statement{
-		name: string(m.Name), text: strings.Clone(text), oids: m.OIDs, effects: l.effects,
+		name: string(m.Name), text: strings.Clone(text), oids: m.OIDs, repeats: true, effects: l.effects,
 		sensitive: l.plan != nil, seen: l.view, analysed: l.view, snapshot: c.snapshot, plan: l.plan, nature: l.nature,
 	}
 	if !st.touches() {
