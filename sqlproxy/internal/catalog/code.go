@@ -8,12 +8,14 @@ import (
 
 // Code says what functions of users, or expressions that are kept with tables, may change
 // of a session that runs any statement: a trigger, a view, a default or a policy may call them, and no
-// text names them. It is 0, or has parse.Settings, parse.TempCatalog or both.
+// text names them. It is 0, or has parse.Settings, parse.TempCatalog, or parse.Closes where they may close cursors and open
+// others, which with parse.TempCatalog they may do too.
 func (s *Snapshot) Code() parse.Effects { return s.code }
 
 const (
 	changesSettings = parse.Settings | parse.SettingsAtEnd
 	changesObjects  = parse.TempCatalog
+	changesNames    = parse.Closes
 )
 
 // codeOf says what a function may change, by its language and its body. C code is taken
@@ -34,6 +36,8 @@ func codeOf(language, body string) (e parse.Effects) {
 			e |= changesSettings | changesObjects // SQL that is put together there
 		case "create", "alter", "drop":
 			e |= changesObjects
+		case "cursor", "refcursor", "prepare", "deallocate":
+			e |= changesNames
 		case "set":
 			sets = true
 		case "search_path", "schema", "rowseal", "role", "session", "authorization", "local", "names", "client_encoding",

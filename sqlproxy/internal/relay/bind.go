@@ -52,6 +52,12 @@ func (c *clientSide) bind() error {
 		return c.answer(err, "", false)
 	}
 	st := c.statements.get(stName)
+	if st != nil && len(stName) > 0 && st.touches() && !c.sure(&st.stamped) {
+		if err := c.confirm(); err != nil {
+			return c.answer(err, "", false)
+		}
+		st = c.statements.get(stName)
+	}
 	if st == nil {
 		return c.bindUnknown(name, stName)
 	}
@@ -63,7 +69,7 @@ func (c *clientSide) bind() error {
 	}
 	var po *portal
 	if st.effects != 0 || c.portals.get(name) != nil {
-		po = &portal{effects: st.effects}
+		po = &portal{effects: st.effects, text: st.text}
 	}
 	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, po, c.pipeline)})
 	c.in.Pass()
@@ -125,6 +131,9 @@ func (c *clientSide) bindSealed(st *statement) error {
 	values := c.view.values
 	po := &portal{
 		statement: st, effects: st.effects, client: m.Results, server: serverFormats(st.outputs(), m.Results), values: values, seen: c.view,
+	}
+	if len(m.Portal) > 0 {
+		po.stamped = c.made()
 	}
 	bound := valuesOf(st, &m)
 	if st.plan.Params != nil {
@@ -191,8 +200,11 @@ func appendBind(dst []byte, m *wire.BindMessage, values []sealing.Value, results
 
 // execute carries an Execute.
 func (c *clientSide) execute() error {
-	c.ran()
 	if len(c.portals) == 0 {
+		if err := c.beforeCode("", 0); err != nil {
+			return c.answer(err, "", false)
+		}
+		c.ran()
 		c.executed(nil, nil)
 		c.s.queue.push(expected{kind: expectExecute})
 		c.in.Pass()
@@ -206,6 +218,16 @@ func (c *clientSide) execute() error {
 		return c.answer(err, "", false)
 	}
 	po := c.portals.get(name)
+	if po != nil && len(name) > 0 && po.opens() && !c.sure(&po.stamped) {
+		if err := c.confirm(); err != nil {
+			return c.answer(err, "", false)
+		}
+		po = c.portals.get(name)
+	}
+	if err := c.beforeCode(po.code()); err != nil {
+		return c.answer(err, "", false)
+	}
+	c.ran()
 	if po == nil {
 		c.executed(nil, nil)
 		c.s.queue.push(expected{kind: expectExecute})
@@ -213,6 +235,17 @@ func (c *clientSide) execute() error {
 		return nil
 	}
 	return c.executeKnown(po, name)
+}
+
+// code gives the text that runs, as far as it is known, and its effects.
+func (p *portal) code() (string, parse.Effects) {
+	switch {
+	case p == nil:
+		return "", 0
+	case p.statement == nil:
+		return p.text, p.effects
+	}
+	return p.statement.text, p.effects
 }
 
 // executeKnown carries an Execute of what has effects, or touches something sealed.

@@ -62,6 +62,13 @@ type clientSide struct {
 	// unsure is set where the analysis asked for a name whose meaning the server did not confirm yet.
 	// moved is set where it asked for a statement that would mean something else now, again while that is found out.
 	unsure, moved, again bool
+	// exchanged is set where it asked for a name that may stand for something else now, usesNames where for any that
+	// stands for something sealed.
+	exchanged, usesNames bool
+	// coded counts texts that were sent which may run code that exchanges what has a name.
+	// named is set once something sealed got a name, unstamped while the server was not asked about the latest of them.
+	coded            int64
+	named, unstamped bool
 
 	copyIn copyIn
 }

@@ -154,7 +154,7 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words, prep
 		}
 	}
 	k.text = strings.Clone(text)
-	c.unsure, c.moved = false, false
+	c.unsure, c.moved, c.exchanged, c.usesNames = false, false, false, false
 	p, err := c.makePlan(v, k.text, oids, prepared)
 	if c.unsure {
 		// What a name stands for is not known before the server's answers are.
@@ -163,8 +163,17 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words, prep
 		}
 		p, err = c.makePlan(v, k.text, oids, prepared)
 	}
+	if again, failed := c.confirmNames(); failed != nil {
+		return nil, nil, failed
+	} else if again {
+		c.moved = false
+		p, err = c.makePlan(v, k.text, oids, prepared)
+	}
 	if err == nil && c.moved {
 		err = errMoved()
+	}
+	if err == nil {
+		err = c.codeAmidNames(k.text, words.Effects, p)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -204,6 +213,9 @@ func (c *clientSide) cursor(name string) []plan.Output {
 	po := c.portals.get([]byte(name))
 	if po == nil {
 		return nil
+	}
+	if po.opens() {
+		c.usesNames, c.exchanged = true, c.exchanged || !c.sure(&po.stamped)
 	}
 	return po.result()
 }

@@ -127,6 +127,7 @@ type statement struct {
 	rewritten *sealing.Rewritten
 	// analysed is what plan was made with.
 	analysed *view
+	stamped
 
 	// For the server's side: what the server answered to Describe.
 	described bool
@@ -150,6 +151,8 @@ func (s *statement) outputs() []plan.Output {
 type portal struct {
 	statement *statement
 	effects   parse.Effects
+	// text is what runs, where statement is nil; "" for what is not known.
+	text string
 	// client are the formats that the client asked for, server those that the proxy asks for.
 	client, server []int16
 	// values is what to open with.
@@ -158,6 +161,7 @@ type portal struct {
 	// cursor is set for what SQL's DECLARE made, whose columns outputs knows.
 	cursor  bool
 	outputs []plan.Output
+	stamped
 	// asked is set once the server was asked what a cursor's columns are; columns, which are the server's
 	// side's, are its answer.
 	asked   bool

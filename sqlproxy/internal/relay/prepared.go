@@ -127,6 +127,9 @@ func (c *clientSide) prepared(name string) *plan.Plan {
 		c.moved = c.moved || c.unreadMoved(name)
 		return nil
 	}
+	if st.touches() {
+		c.usesNames, c.exchanged = true, c.exchanged || !c.sure(&st.stamped)
+	}
 	c.moved = c.moved || !c.stands(st)
 	if st.plan == nil {
 		return &plan.Plan{}
