@@ -46,6 +46,12 @@ var copyScripts = []struct {
 	{"plain fails before sealed", []string{"Q COPY plain FROM STDIN; " + patient, "D x\tx\n", "C", row, "C", "Q SELECT id, ssn FROM patients"}, "", ""},
 	{"sealed fails before sealed", []string{"Q " + patient + "; " + patient, row, row, "C", "D 501\tcanary-more\n", "C", "Q SELECT id, ssn FROM patients"}, "", ""},
 	{"sealed behind a plain one that fails", []string{"Q COPY plain FROM STDIN", "D x\tx\n", "C", "Q " + patient, row, "C", "Q SELECT id, ssn FROM patients"}, "", ""},
+	{"csv with a marker amid a value", []string{"Q " + patient + " csv", "D 500,\"canary-a\n\\.\ncanary-b\"\n", "C", "Q SELECT id, ssn FROM patients"}, "", ""},
+	{"csv with data behind the marker", []string{
+		"Q " + patient + " csv", "D 500,\"canary-a\n\\.\ncanary-b\"\n\\.\n501,canary-c\n", "D x,canary-d\n", "C", "Q SELECT id, ssn FROM patients",
+	}, "", ""},
+	{"csv with other line ends", []string{"Q " + patient + " csv", "D 500,canary-a\r\n\\.\r", "D \n501,canary-c\r\n", "C", "Q SELECT id, ssn FROM patients"}, "", ""},
+	{"text with data behind the marker", []string{"Q " + patient, row, "D \\.\n501\tcanary-c\n", "D x", "C", "Q SELECT id, ssn FROM patients"}, "", ""},
 	{"skipped", []string{"SELECT 1/0", patient, row, "C", "S", "Q SELECT 1"}, "", ""},
 	{"skipped, and one that fails later", []string{
 		"SELECT 1/0", patient, "S", "Q SELECT 1", "Q " + patient + " (FREEZE)", row, "C", "Q SELECT 1", "SELECT 1/0", patient, row, "C", "S", "Q " + patient, row, "C",

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/sqlproxy/internal/relay"
 )
 
@@ -306,6 +307,25 @@ func TestWhatWasCarriedOutIsSaid(t *testing.T) {
 		if asPg(err, &pg) && pg.Detail != detail {
 			t.Errorf("%s: detail is %q", sql, pg.Detail)
 		}
+	}
+}
+
+// TestNotificationsComeBehindTheTag wants messages in the server's order, also where the proxy commits.
+func TestNotificationsComeBehindTheTag(t *testing.T) {
+	_, through := spoiled(t)
+	twin := testpg.DSN(t)
+	mustExec(t, connect(t, twin, pgx.QueryExecModeSimpleProtocol), "CREATE TABLE patients (id int PRIMARY KEY, ssn text); INSERT INTO patients VALUES (1, 'x')")
+	steps := []string{"Q LISTEN zz", "Q " + good + "; NOTIFY zz, 'a'; " + good, "Q WITH w AS (SELECT pg_notify('zz', 'b')) SELECT ssn FROM patients, w WHERE id = 1", "Q NOTIFY zz; " + good}
+	types := func(_ testing.TB, typ byte, body []byte) string {
+		if typ == 'D' && bytes.Contains(body, []byte(endMarker)) {
+			return endMarker
+		}
+		return string(typ)
+	}
+	notD := func(words []string) string { return strings.ReplaceAll(strings.Join(words, ""), "D", "") }
+	got, want := playAs(t, hijack(t, through), script(t, steps), types), playAs(t, hijack(t, twin), script(t, steps), types)
+	if notD(got) != notD(want) || !strings.Contains(notD(want), "CAZ") {
+		t.Errorf("answers are\n\t%s\nwant\n\t%s", notD(got), notD(want))
 	}
 }
 
