@@ -15,7 +15,7 @@ func (s *Snapshot) Code() parse.Effects { return s.code }
 const (
 	changesSettings = parse.Settings | parse.SettingsAtEnd
 	changesObjects  = parse.TempCatalog
-	changesNames    = parse.Closes
+	changesCursors  = parse.Closes
 )
 
 // codeOf says what a function may change, by its language and its body. C code is taken
@@ -34,10 +34,10 @@ func codeOf(language, body string) (e parse.Effects) {
 		case "execute", "discard", "query_to_xml", "query_to_xml_and_xmlschema", "cursor_to_xml", "cursor_to_xmlschema",
 			"query_to_xmlschema", "ts_stat", "ts_rewrite":
 			e |= changesSettings | changesObjects // SQL that is put together there
-		case "create", "alter", "drop":
+		case "create", "alter", "drop", "prepare", "deallocate":
 			e |= changesObjects
-		case "cursor", "refcursor", "prepare", "deallocate":
-			e |= changesNames
+		case "cursor", "refcursor":
+			e |= changesCursors
 		case "set":
 			sets = true
 		case "search_path", "schema", "rowseal", "role", "session", "authorization", "local", "names", "client_encoding",

@@ -52,17 +52,21 @@ func (c *clientSide) bind() error {
 		return c.answer(err, "", false)
 	}
 	st := c.statements.get(stName)
-	if st != nil && len(stName) > 0 && st.touches() && !c.sure(&st.stamped) {
-		if err := c.confirm(); err != nil {
-			return c.answer(err, "", false)
-		}
-		st = c.statements.get(stName)
-	}
 	if st == nil {
 		return c.bindUnknown(name, stName)
 	}
 	if err := c.recheck(st); err != nil {
 		return c.answer(err, st.text, false)
+	}
+	if len(stName) > 0 && st.touches() {
+		if !st.sure(c) {
+			if err := c.confirm(); err != nil {
+				return c.answer(err, "", false)
+			}
+		}
+		if c.statements.get(stName) != st {
+			return c.bindUnknown(name, stName)
+		}
 	}
 	if st.touches() {
 		return c.bindSealed(st)
@@ -133,7 +137,7 @@ func (c *clientSide) bindSealed(st *statement) error {
 		statement: st, effects: st.effects, client: m.Results, server: serverFormats(st.outputs(), m.Results), values: values, seen: c.view,
 	}
 	if len(m.Portal) > 0 {
-		po.stamped = c.made()
+		po.stamped = c.madeCursor()
 	}
 	bound := valuesOf(st, &m)
 	if st.plan.Params != nil {
@@ -218,7 +222,7 @@ func (c *clientSide) execute() error {
 		return c.answer(err, "", false)
 	}
 	po := c.portals.get(name)
-	if po != nil && len(name) > 0 && po.opens() && !c.sure(&po.stamped) {
+	if po != nil && len(name) > 0 && po.opens() && !po.sure(c) {
 		if err := c.confirm(); err != nil {
 			return c.answer(err, "", false)
 		}

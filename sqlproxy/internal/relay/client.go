@@ -65,10 +65,11 @@ type clientSide struct {
 	// exchanged is set where it asked for a name that may stand for something else now, usesNames where for any that
 	// stands for something sealed.
 	exchanged, usesNames bool
-	// coded counts texts that were sent which may run code that exchanges what has a name.
 	// named is set once something sealed got a name, unstamped while the server was not asked about the latest of them.
-	coded            int64
+	// confirmed is what coded had for cursors when it was last asked.
 	named, unstamped bool
+	coded            coded
+	confirmed        int64
 
 	copyIn copyIn
 }

@@ -17,30 +17,34 @@ import (
 type stamped struct {
 	// stamp is the server's mark of it; "" before it was asked.
 	stamp string
-	// coded is how often code that is not read had been sent when it was last known to be the same.
+	// coded is how often code that may exchange it had been sent when it was last known to be the same.
 	coded int64
 }
 
+// coded counts texts that were sent which may run code that exchanges what has a name: cursors, and statements
+// among them.
+type coded struct{ cursors, statements int64 }
+
 // namesText gives what has a name, with when and of what text it was made.
-const namesText = `SELECT 's' || name, pg_catalog.encode(pg_catalog.timestamptz_send(prepare_time), 'hex') || from_sql || pg_catalog.hashtext(statement) ` +
+const namesText = `SELECT 's' || name AS k, pg_catalog.encode(pg_catalog.timestamptz_send(prepare_time), 'hex') || from_sql || pg_catalog.hashtext(statement) AS v ` +
 	`FROM pg_catalog.pg_prepared_statements UNION ALL ` +
 	`SELECT 'c' || name, pg_catalog.encode(pg_catalog.timestamptz_send(creation_time), 'hex') || pg_catalog.hashtext(statement) FROM pg_catalog.pg_cursors`
 
 // anyCode are the effects of code that is not read; no other statement has all of them.
 const anyCode = parse.Settings | parse.SettingsAtEnd | parse.Catalog | parse.TempCatalog
 
-// runsCode reports whether a text may run code that drops or makes names.
-func (c *clientSide) runsCode(text string, e parse.Effects) bool {
+// runsCode reports whether a text may run code that drops cursors and makes others, or statements too.
+func (c *clientSide) runsCode(text string, e parse.Effects) (cursors, statements bool) {
 	if c.snapshot == nil || always(text, e) && rollsBack(text) {
-		return false
+		return false, false
 	}
-	const exchanges = parse.TempCatalog | parse.Closes
-	if e&anyCode == anyCode || c.snapshot.Code()&exchanges != 0 || c.database.until.Load() == 0 {
-		return true
-	}
+	code := c.snapshot.Code()
 	// Within a transaction block the catalog may be known as it was before another session made a function.
-	latest, _ := c.database.get()
-	return latest != nil && latest.Code()&exchanges != 0
+	if latest, _ := c.database.get(); latest != nil {
+		code |= latest.Code()
+	}
+	statements = code&parse.TempCatalog != 0 || e&anyCode == anyCode || c.database.until.Load() == 0
+	return statements || code&parse.Closes != 0, statements
 }
 
 // rollsBack reports whether a text that ends a transaction runs no deferred triggers.
@@ -51,7 +55,11 @@ func rollsBack(text string) bool {
 
 // beforeCode sees to it that names are told apart before a text is sent that may run code.
 func (c *clientSide) beforeCode(text string, e parse.Effects) error {
-	if !c.named || !c.runsCode(text, e) {
+	if !c.named {
+		return nil
+	}
+	cursors, statements := c.runsCode(text, e)
+	if !cursors {
 		return nil
 	}
 	if c.unstamped && c.s.status.Load() != 'E' {
@@ -59,15 +67,19 @@ func (c *clientSide) beforeCode(text string, e parse.Effects) error {
 			return err
 		}
 	}
-	c.coded++
+	c.coded.cursors++
+	if statements {
+		c.coded.statements++
+	}
 	return nil
 }
 
-// eachName gives what has a name that SQL may use and results that are opened, or values that are sealed; drop forgets it.
-func (c *clientSide) eachName(do func(key string, s *stamped, drop func())) {
+// eachName gives what has a name that SQL may use and results that are opened, or values that are sealed; coded is what
+// its own is compared with, and drop forgets it.
+func (c *clientSide) eachName(do func(key string, s *stamped, coded int64, drop func())) {
 	for name := range c.statements {
 		if st := c.statements.get([]byte(name)); name != "" && st != nil && st.touches() {
-			do("s"+name, &st.stamped, func() {
+			do("s"+name, &st.stamped, c.coded.statements, func() {
 				c.unread = true
 				settle(c.statements.set([]byte(name), nil, 0))
 			})
@@ -75,7 +87,7 @@ func (c *clientSide) eachName(do func(key string, s *stamped, drop func())) {
 	}
 	for name := range c.portals {
 		if po := c.portals.get([]byte(name)); name != "" && po != nil && po.opens() {
-			do("c"+name, &po.stamped, func() { settle(c.portals.set([]byte(name), nil, 0)) })
+			do("c"+name, &po.stamped, c.coded.cursors, func() { settle(c.portals.set([]byte(name), nil, 0)) })
 		}
 	}
 }
@@ -86,33 +98,54 @@ func (c *clientSide) confirm() error {
 	if err != nil {
 		return err
 	}
-	c.unstamped = false
 	has := make(map[string]string, len(rows))
 	for _, r := range rows {
 		if len(r) == 2 {
 			has[string(r[0])] = string(r[1])
 		}
 	}
-	c.eachName(func(key string, s *stamped, drop func()) {
-		stamp := has[key]
-		switch {
-		case stamp != "" && (s.stamp == stamp || s.stamp == "" && s.coded == c.coded):
-			s.stamp, s.coded = stamp, c.coded
-		case s.stamp != "" || s.coded != c.coded:
-			drop()
-		}
-	})
+	c.confirmBy(has)
 	return nil
 }
 
-// made gives the mark of what gets a name now.
-func (c *clientSide) made() stamped {
-	c.named, c.unstamped = true, true
-	return stamped{coded: c.coded}
+// confirmBy compares what has a name with what the server has.
+func (c *clientSide) confirmBy(has map[string]string) {
+	c.unstamped, c.confirmed = false, c.coded.cursors
+	c.eachName(func(key string, s *stamped, coded int64, drop func()) {
+		stamp := has[key]
+		switch {
+		case stamp != "" && (s.stamp == stamp || s.stamp == "" && s.coded == coded):
+			s.stamp, s.coded = stamp, coded
+		case s.stamp != "" || s.coded != coded:
+			drop()
+		}
+	})
 }
 
-// sure reports whether something with a name is known to be what it was when it was made.
-func (c *clientSide) sure(s *stamped) bool { return s.coded == c.coded }
+// confirmWith is what the query for the settings asks besides, where the names are to be confirmed too; "" for nothing.
+func (c *clientSide) confirmWith() string {
+	if !c.named || c.confirmed == c.coded.cursors {
+		return ""
+	}
+	return ", (SELECT pg_catalog.json_object_agg(n.k, n.v) FROM (" + namesText + ") AS n)"
+}
+
+// madeStatement and madeCursor give the mark of what gets a name now.
+func (c *clientSide) madeStatement() stamped {
+	c.named, c.unstamped = true, true
+	return stamped{coded: c.coded.statements}
+}
+
+func (c *clientSide) madeCursor() stamped {
+	c.named, c.unstamped = true, true
+	return stamped{coded: c.coded.cursors}
+}
+
+// sure reports whether a statement is known to be the one that was made under its name.
+func (s *statement) sure(c *clientSide) bool { return s.stamped.coded == c.coded.statements }
+
+// sure reports it of a portal.
+func (p *portal) sure(c *clientSide) bool { return p.stamped.coded == c.coded.cursors }
 
 // confirmNames finds out, where the analysis met names that may have been exchanged, whether they were. It reports
 // whether the analysis must be made anew.
@@ -126,7 +159,10 @@ func (c *clientSide) confirmNames() (again bool, err error) {
 
 // codeAmidNames refuses a text that uses or makes sealed names, and runs code that may exchange them before the proxy can ask.
 func (c *clientSide) codeAmidNames(text string, e parse.Effects, p *plan.Plan) error {
-	if len(p.Stmts) < 2 || !c.usesNames && !makesNames(p) || !c.runsCode(text, e) {
+	if len(p.Stmts) < 2 || !c.usesNames && !makesNames(p) {
+		return nil
+	}
+	if cursors, _ := c.runsCode(text, e); !cursors {
 		return nil
 	}
 	others := 0

@@ -33,8 +33,10 @@ var exchanges = []struct {
 	{"cursor of plpgsql", []string{"BEGIN", declares, exchangeR, "FETCH ALL FROM c", "ROLLBACK"}},
 	{"cursor, in one text", []string{"BEGIN", declares + "; " + exchangeC, "FETCH ALL FROM c", "ROLLBACK"}},
 	{"cursor, fetched in one text", []string{"BEGIN", declares, exchangeC + "; FETCH ALL FROM c", "ROLLBACK"}},
-	{"cursor of the transaction before", []string{"BEGIN", declares, "COMMIT", "BEGIN",
-		"DO $$ BEGIN EXECUTE 'DECLARE c CURSOR FOR SELECT " + copied + "'; END $$", "FETCH ALL FROM c", "ROLLBACK"}},
+	{"cursor of the transaction before", []string{
+		"BEGIN", declares, "COMMIT", "BEGIN",
+		"DO $$ BEGIN EXECUTE 'DECLARE c CURSOR FOR SELECT " + copied + "'; END $$", "FETCH ALL FROM c", "ROLLBACK",
+	}},
 	{"cursor, by a function", []string{"BEGIN", declares, "SELECT exchange_cursor()", "FETCH ALL FROM c", "ROLLBACK"}},
 	{"cursor, by a function amid the text", []string{"BEGIN", declares, "SELECT exchange_cursor(); FETCH ALL FROM c", "ROLLBACK"}},
 	{"cursor, by a trigger", []string{"BEGIN", declares, "INSERT INTO triggers VALUES (1)", "FETCH ALL FROM c", "ROLLBACK"}},

@@ -215,7 +215,7 @@ func (c *clientSide) cursor(name string) []plan.Output {
 		return nil
 	}
 	if po.opens() {
-		c.usesNames, c.exchanged = true, c.exchanged || !c.sure(&po.stamped)
+		c.usesNames, c.exchanged = true, c.exchanged || !po.sure(c)
 	}
 	return po.result()
 }

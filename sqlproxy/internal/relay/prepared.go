@@ -128,7 +128,7 @@ func (c *clientSide) prepared(name string) *plan.Plan {
 		return nil
 	}
 	if st.touches() {
-		c.usesNames, c.exchanged = true, c.exchanged || !c.sure(&st.stamped)
+		c.usesNames, c.exchanged = true, c.exchanged || !st.sure(c)
 	}
 	c.moved = c.moved || !c.stands(st)
 	if st.plan == nil {

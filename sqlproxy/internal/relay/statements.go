@@ -166,11 +166,11 @@ func (c *clientSide) learnName(st *plan.Stmt, l looked) {
 		c.sealedNames = true
 		settle(c.statements.set(name, &statement{
 			name: st.Name, text: l.text, inner: true, repeats: l.prepared,
-			sensitive: true, seen: v, analysed: v, snapshot: v.snapshot, plan: st.Inner, stamped: c.made(),
+			sensitive: true, seen: v, analysed: v, snapshot: v.snapshot, plan: st.Inner, stamped: c.madeStatement(),
 		}, c.pipeline))
 	case plan.KindDeclare:
 		c.sealedNames = true
-		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v, stamped: c.made()}, c.pipeline))
+		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v, stamped: c.madeCursor()}, c.pipeline))
 	case plan.KindDeallocate:
 		forget(c.statements, name)
 	case plan.KindClose:
@@ -232,7 +232,7 @@ func (c *clientSide) parseSealed(st *statement) error {
 	}
 	if st.name != "" {
 		c.sealedNames = true
-		st.stamped = c.made()
+		st.stamped = c.madeStatement()
 	}
 	st.asked = true
 	c.s.queue.push(expected{kind: expectParse, statement: st, made: c.statements.set([]byte(st.name), st, c.pipeline)})
