@@ -64,8 +64,8 @@ func (c *clientSide) bind() error {
 				return c.answer(err, "", false)
 			}
 		}
-		if c.statements.get(stName) != st {
-			return c.bindUnknown(name, stName)
+		if st.exchanged {
+			return c.answer(errMoved(), "", false)
 		}
 	}
 	if st.touches() {

@@ -78,10 +78,9 @@ func (c *clientSide) beforeCode(text string, e parse.Effects) error {
 // its own is compared with, and drop forgets it.
 func (c *clientSide) eachName(do func(key string, s *stamped, coded int64, drop func())) {
 	for name := range c.statements {
-		if st := c.statements.get([]byte(name)); name != "" && st != nil && st.touches() {
+		if st := c.statements.get([]byte(name)); name != "" && st != nil && st.touches() && !st.exchanged {
 			do("s"+name, &st.stamped, c.coded.statements, func() {
-				c.unread = true
-				settle(c.statements.set([]byte(name), nil, 0))
+				st.exchanged = true // its values must not be sent, whatever is there now
 			})
 		}
 	}
@@ -92,7 +91,8 @@ func (c *clientSide) eachName(do func(key string, s *stamped, coded int64, drop 
 	}
 }
 
-// confirm asks the server what it has under the names. What was exchanged is forgotten: its results are not opened.
+// confirm asks the server what it has under the names. Cursors that were exchanged are forgotten: their results are not
+// opened. Statements are not executed any more.
 func (c *clientSide) confirm() error {
 	rows, err := c.Query(c.s.ctx, namesText)
 	if err != nil {

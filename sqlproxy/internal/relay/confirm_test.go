@@ -151,3 +151,21 @@ func TestAPortalThatIsExchangedIsNotOpened(t *testing.T) {
 		}
 	}
 }
+
+// The values were meant for sealed columns: they are not sent to what has taken the statement's place.
+func TestValuesAreNotSentToAnExchangedStatement(t *testing.T) {
+	direct, _ := sealed(t, &relay.Config{})
+	tap, recorded := record(t, direct)
+	conn := connect(t, proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t))}), pgx.QueryExecModeSimpleProtocol)
+	for range 2 {
+		mustExec(t, conn, "PREPARE w(int, text) AS INSERT INTO patients (id, ssn) VALUES ($1, $2)")
+		mustExec(t, conn, "DO $$ BEGIN EXECUTE 'DEALLOCATE w'; EXECUTE 'PREPARE w(int, text) AS INSERT INTO plain VALUES ($1, $2)'; END $$")
+		_, err := conn.Exec(context.Background(), "EXECUTE w(1, 'canary-1')")
+		wantState(t, err, "0A000")
+		wantState(t, conn.PgConn().ExecPrepared(context.Background(), "w", [][]byte{[]byte("1"), []byte("canary-1")}, nil, nil).Read().Err, "0A000")
+		if strings.Contains(tap.take(), "canary") {
+			t.Error("a value is in clear on the way to the server")
+		}
+		mustExec(t, conn, "DEALLOCATE w")
+	}
+}

@@ -128,6 +128,8 @@ type statement struct {
 	// analysed is what plan was made with.
 	analysed *view
 	stamped
+	// exchanged is set where the server has another under the name.
+	exchanged bool
 
 	// For the server's side: what the server answered to Describe.
 	described bool

@@ -130,7 +130,7 @@ func (c *clientSide) prepared(name string) *plan.Plan {
 	if st.touches() {
 		c.usesNames, c.exchanged = true, c.exchanged || !st.sure(c)
 	}
-	c.moved = c.moved || !c.stands(st)
+	c.moved = c.moved || st.exchanged || !c.stands(st)
 	if st.plan == nil {
 		return &plan.Plan{}
 	}
