@@ -182,6 +182,9 @@ func (c *clientSide) call() error {
 		return c.answer(refusal("0A000", "function calls of the protocol are not allowed by this proxy",
 			"Call the function in a SELECT."), "", true)
 	}
+	if err := c.beforeCode("", anyCode); err != nil {
+		return c.answer(err, "", true)
+	}
 	c.settings.change()
 	c.s.queue.push(expected{kind: expectCall})
 	c.in.Pass()

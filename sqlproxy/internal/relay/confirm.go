@@ -43,7 +43,9 @@ func (c *clientSide) runsCode(text string, e parse.Effects) (cursors, statements
 	if latest, _ := c.database.get(); latest != nil {
 		code |= latest.Code()
 	}
-	statements = code&parse.TempCatalog != 0 || e&anyCode == anyCode || c.database.until.Load() == 0
+	// A text may make a function and call it.
+	unread := e&anyCode == anyCode || e&parse.Catalog != 0 || !c.catalog.holds(c) || c.database.until.Load() == 0
+	statements = unread || code&parse.TempCatalog != 0
 	return statements || code&parse.Closes != 0, statements
 }
 
