@@ -485,6 +485,8 @@ func TestCode(t *testing.T) {
 		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN SET LOCAL search_path = a; RETURN 1; END'": settings,
 		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN EXECUTE $1; RETURN 1; END'":                settings | objects,
 		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN DROP TABLE IF EXISTS a; RETURN 1; END'":    objects,
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN DEALLOCATE a; RETURN 1; END'":              objects,
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'DECLARE c refcursor; BEGIN RETURN 1; END'":       parse.Closes,
 		"CREATE TABLE x (a text DEFAULT set_config('a.b', 'c', true))":                                         settings,
 		"CREATE TABLE x (a text); CREATE POLICY p ON x USING (set_config('a.b', 'c', true) = a)":               settings,
 		"CREATE TABLE x (a text); CREATE RULE r AS ON INSERT TO x DO ALSO SELECT set_config('a.b', 'c', true)": settings,

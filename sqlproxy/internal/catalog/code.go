@@ -8,12 +8,14 @@ import (
 
 // Code says what functions of users, or expressions that are kept with tables, may change
 // of a session that runs any statement: a trigger, a view, a default or a policy may call them, and no
-// text names them. It is 0, or has parse.Settings, parse.TempCatalog or both.
+// text names them. It is 0, or has parse.Settings, parse.TempCatalog, or parse.Closes where they may close cursors and open
+// others, which with parse.TempCatalog they may do too.
 func (s *Snapshot) Code() parse.Effects { return s.code }
 
 const (
 	changesSettings = parse.Settings | parse.SettingsAtEnd
 	changesObjects  = parse.TempCatalog
+	changesCursors  = parse.Closes
 )
 
 // codeOf says what a function may change, by its language and its body. C code is taken
@@ -32,8 +34,10 @@ func codeOf(language, body string) (e parse.Effects) {
 		case "execute", "discard", "query_to_xml", "query_to_xml_and_xmlschema", "cursor_to_xml", "cursor_to_xmlschema",
 			"query_to_xmlschema", "ts_stat", "ts_rewrite":
 			e |= changesSettings | changesObjects // SQL that is put together there
-		case "create", "alter", "drop":
+		case "create", "alter", "drop", "prepare", "deallocate":
 			e |= changesObjects
+		case "cursor", "refcursor":
+			e |= changesCursors
 		case "set":
 			sets = true
 		case "search_path", "schema", "rowseal", "role", "session", "authorization", "local", "names", "client_encoding",

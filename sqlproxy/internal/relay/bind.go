@@ -58,12 +58,22 @@ func (c *clientSide) bind() error {
 	if err := c.recheck(st); err != nil {
 		return c.answer(err, st.text, false)
 	}
+	if len(stName) > 0 && st.touches() {
+		if !st.sure(c) {
+			if err := c.confirm(); err != nil {
+				return c.answer(err, "", false)
+			}
+		}
+		if st.exchanged {
+			return c.answer(errMoved(), "", false)
+		}
+	}
 	if st.touches() {
 		return c.bindSealed(st)
 	}
 	var po *portal
 	if st.effects != 0 || c.portals.get(name) != nil {
-		po = &portal{effects: st.effects}
+		po = &portal{effects: st.effects, text: st.text}
 	}
 	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, po, c.pipeline)})
 	c.in.Pass()
@@ -74,6 +84,14 @@ func (c *clientSide) bind() error {
 // if SQL prepared it, and then it touches nothing sealed. If it does not, the values, which
 // may be meant for a statement that was refused, must not be sent: so it is asked first.
 func (c *clientSide) bindUnknown(name, stName []byte) error {
+	if len(c.kept.texts) > 0 {
+		if err := c.revalidate(); err != nil {
+			return c.answer(err, "", false)
+		}
+		if c.unreadMoved(string(key(stName))) {
+			return c.answer(errMoved(), "", false)
+		}
+	}
 	out := wire.AppendMessage(c.in.Append(), wire.Describe, "S", string(stName), "\x00")
 	out = wire.AppendMessage(out, wire.Close, "S", ownName, "\x00")
 	if _, err := c.exchange(out, 1); err != nil {
@@ -117,6 +135,9 @@ func (c *clientSide) bindSealed(st *statement) error {
 	values := c.view.values
 	po := &portal{
 		statement: st, effects: st.effects, client: m.Results, server: serverFormats(st.outputs(), m.Results), values: values, seen: c.view,
+	}
+	if len(m.Portal) > 0 {
+		po.stamped = c.madeCursor()
 	}
 	bound := valuesOf(st, &m)
 	if st.plan.Params != nil {
@@ -183,10 +204,12 @@ func appendBind(dst []byte, m *wire.BindMessage, values []sealing.Value, results
 
 // execute carries an Execute.
 func (c *clientSide) execute() error {
-	c.ran()
 	if len(c.portals) == 0 {
+		if err := c.beforeCode("", 0); err != nil {
+			return c.answer(err, "", false)
+		}
+		c.ran()
 		c.executed(nil, nil)
-		c.copyIn.other()
 		c.s.queue.push(expected{kind: expectExecute})
 		c.in.Pass()
 		return nil
@@ -199,14 +222,34 @@ func (c *clientSide) execute() error {
 		return c.answer(err, "", false)
 	}
 	po := c.portals.get(name)
+	if po != nil && len(name) > 0 && po.opens() && !po.sure(c) {
+		if err := c.confirm(); err != nil {
+			return c.answer(err, "", false)
+		}
+		po = c.portals.get(name)
+	}
+	if err := c.beforeCode(po.code()); err != nil {
+		return c.answer(err, "", false)
+	}
+	c.ran()
 	if po == nil {
 		c.executed(nil, nil)
-		c.copyIn.other()
 		c.s.queue.push(expected{kind: expectExecute})
 		c.in.Pass()
 		return nil
 	}
 	return c.executeKnown(po, name)
+}
+
+// code gives the text that runs, as far as it is known, and its effects.
+func (p *portal) code() (string, parse.Effects) {
+	switch {
+	case p == nil:
+		return "", 0
+	case p.statement == nil:
+		return p.text, p.effects
+	}
+	return p.statement.text, p.effects
 }
 
 // executeKnown carries an Execute of what has effects, or touches something sealed.
@@ -216,6 +259,7 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 	e := expected{kind: expectExecute, portal: po, alters: alters(po.effects)}
 	if po.statement != nil {
 		l.plan = po.statement.plan
+		l.text, l.prepared = po.statement.text, true
 	}
 	if po.statement == nil && !po.cursor {
 		e.portal = nil
@@ -232,7 +276,6 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 			return err
 		}
 	}
-	c.copyIn.sent(c, l.plan)
 	c.s.queue.push(e)
 	c.in.Pass()
 	if !learns {

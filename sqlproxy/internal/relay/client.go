@@ -37,8 +37,9 @@ type clientSide struct {
 	// use.
 	sealedNames bool
 	// unread is set once a text prepared statements without being analysed, so that
-	// statements does not have them.
+	// statements does not have them; kept has such texts.
 	unread bool
+	kept   kept
 
 	rules    *rules
 	database *database
@@ -59,8 +60,16 @@ type clientSide struct {
 	viewUntil time.Duration
 
 	// unsure is set where the analysis asked for a name whose meaning the server did not confirm yet.
-	// moved is set where it asked for a statement that would mean something else now.
-	unsure, moved bool
+	// moved is set where it asked for a statement that would mean something else now, again while that is found out.
+	unsure, moved, again bool
+	// exchanged is set where it asked for a name that may stand for something else now, usesNames where for any that
+	// stands for something sealed.
+	exchanged, usesNames bool
+	// named is set once something sealed got a name, unstamped while the server was not asked about the latest of them.
+	// confirmed is what coded had for cursors when it was last asked.
+	named, unstamped bool
+	coded            coded
+	confirmed        int64
 
 	copyIn copyIn
 }
@@ -117,6 +126,11 @@ func (c *clientSide) begin() error {
 // message carries one message.
 func (c *clientSide) message(typ byte) error {
 	switch typ {
+	case wire.Sync, wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
+	default:
+		c.copyIn.state = copyAsk
+	}
+	switch typ {
 	case wire.Query:
 		return c.query()
 	case wire.Parse:
@@ -130,6 +144,10 @@ func (c *clientSide) message(typ byte) error {
 	case wire.Close:
 		return c.pipes(c.close())
 	case wire.Sync:
+		if c.midData() {
+			c.in.Drop()
+			return nil
+		}
 		c.sync()
 	case wire.CopyData, wire.CopyDone, wire.CopyFail:
 		return c.copyMessage(typ)
@@ -163,6 +181,9 @@ func (c *clientSide) call() error {
 	if c.follow(); c.rules.sealed && c.s.cfg.FunctionCalls == RefuseFunctionCalls {
 		return c.answer(refusal("0A000", "function calls of the protocol are not allowed by this proxy",
 			"Call the function in a SELECT."), "", true)
+	}
+	if err := c.beforeCode("", anyCode); err != nil {
+		return c.answer(err, "", true)
 	}
 	c.settings.change()
 	c.s.queue.push(expected{kind: expectCall})

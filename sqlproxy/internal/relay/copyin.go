@@ -3,25 +3,27 @@ package relay
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
 )
 
-// copies tells the client's side which COPY FROM STDIN the server began, for
-// statements of which one may write sealed columns.
+// copies tells the client's side which COPY FROM STDIN the server is at. Data that comes before that is
+// known waits: a client may send it behind a statement that is refused or fails, and a sealed column's
+// values would be in clear in what the server drops.
 type copies struct {
+	// asking is set while the client's side waits.
+	asking atomic.Bool
+
 	mu   sync.Mutex
 	cond sync.Cond
-	// begun is set when the server asks for data; copy and values are of the statement that
-	// asks, copy nil for one without sealed columns.
-	begun  bool
-	copy   *plan.Copy
-	values *sealing.Session
-	// open counts messages that were sent with such statements, of which the server's side
-	// did not see the end.
-	open int
+	// begun is set while the server takes data that the client's side does not know of yet, running while it takes
+	// any; copy and values are of the statement, copy nil for one without sealed columns.
+	begun, running bool
+	copy           *plan.Copy
+	values         *sealing.Session
 	// refusal is the ErrorResponse in the place of the server's, for data that was refused.
 	refusal []byte
 	ended   bool
@@ -33,17 +35,25 @@ func (c *copies) init() { c.cond.L = &c.mu }
 func (c *copies) begin(p *plan.Copy, values *sealing.Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.begun, c.copy, c.values = true, p, values
+	c.begun, c.running, c.copy, c.values = true, true, p, values
 	c.cond.Broadcast()
 }
 
-// over is called when a message with such statements was answered. What it began and no data
-// came for must not be taken for what the next one begins.
+// over is called when the COPY has ended. What no data came for must not be taken for what the next one begins, nor
+// a refusal that came too late for an error of the next statement.
 func (c *copies) over() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open--
-	c.begun, c.copy, c.values = false, nil, nil
+	c.begun, c.running, c.copy, c.values, c.refusal = false, false, nil, nil, nil
+}
+
+// answered is called when the server's side came to an answer.
+func (c *copies) answered() {
+	if !c.asking.Load() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.cond.Broadcast()
 }
 
@@ -55,11 +65,27 @@ func (c *copies) end() {
 	c.cond.Broadcast()
 }
 
-// next waits until the server asks for data, or until it cannot any more.
-func (c *copies) next() (p *plan.Copy, values *sealing.Session, begun bool) {
+// at reports whether the server asks for data now, without waiting.
+func (c *copies) at() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.begun && c.open > 0 && !c.ended {
+	return c.begun
+}
+
+// takes reports whether the server takes data.
+func (c *copies) takes() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running
+}
+
+// next waits until the server asks for data, or until quiet says that it has answered all that was sent.
+func (c *copies) next(quiet func() bool) (p *plan.Copy, values *sealing.Session, begun bool) {
+	c.asking.Store(true)
+	defer c.asking.Store(false)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.begun && !c.ended && !quiet() {
 		c.cond.Wait()
 	}
 	begun, p, values = c.begun, c.copy, c.values
@@ -67,16 +93,12 @@ func (c *copies) next() (p *plan.Copy, values *sealing.Session, begun bool) {
 	return p, values, begun
 }
 
-func (c *copies) send() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open++
-}
-
 func (c *copies) refuse(message []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.refusal = message
+	if c.running {
+		c.refusal = message
+	}
 }
 
 // takeRefusal gives the refusal once.
@@ -90,9 +112,6 @@ func (c *copies) takeRefusal() []byte {
 
 // copyIn is what the client's side knows of data that the client sends.
 type copyIn struct {
-	// awaited is set while statements are under way that may ask for data of sealed columns; after
-	// that, when others were sent behind them.
-	awaited, after bool
 	// state says what becomes of the data at hand.
 	state copyState
 	to    copySealer
@@ -102,40 +121,11 @@ type copyIn struct {
 type copyState byte
 
 const (
-	copyAsk  copyState = iota // ask, if awaited
+	copyAsk  copyState = iota // ask
 	copyRaw                   // pass on
 	copySeal                  // seal
 	copyDrop                  // drop: it was refused, or the server does not want it
 )
-
-// hasCopyIn reports whether a plan has a COPY FROM STDIN of sealed columns.
-func hasCopyIn(p *plan.Plan) bool {
-	if p == nil {
-		return false
-	}
-	for i := range p.Stmts {
-		if p.Stmts[i].Copy != nil && p.Stmts[i].Copy.In {
-			return true
-		}
-	}
-	return false
-}
-
-// sent notes that a message with statements was sent.
-func (c *copyIn) sent(side *clientSide, p *plan.Plan) {
-	if !hasCopyIn(p) {
-		c.other()
-		return
-	}
-	side.s.copying.send()
-	c.awaited, c.after, c.state = true, false, copyAsk
-}
-
-// other notes that a message without such statements was sent.
-func (c *copyIn) other() {
-	c.after = c.awaited
-	c.state = copyAsk
-}
 
 // copyMessage carries CopyData, CopyDone or CopyFail.
 func (c *clientSide) copyMessage(typ byte) error {
@@ -164,27 +154,38 @@ func (c *clientSide) copyMessage(typ byte) error {
 	return nil
 }
 
-// askCopy finds out what the data is for.
+// askCopy finds out what the data is for. What the server does not ask for it ignores.
 func (c *clientSide) askCopy() error {
 	in := &c.copyIn
-	if in.state = copyRaw; !in.awaited {
+	if c.follow(); !c.looks {
+		in.state = copyRaw
 		return nil
+	}
+	if !c.s.copying.at() {
+		// Without Flush the answers to messages of the extended protocol may stay with the server. While it takes
+		// data it ignores this.
+		if err := c.in.Set(wire.AppendMessage(c.in.Append(), wire.Flush)); err != nil {
+			return err
+		}
 	}
 	if err := c.in.Flush(); err != nil {
 		return err
 	}
-	p, values, begun := c.s.copying.next()
+	p, values, begun := c.s.copying.next(c.s.queue.quiet)
 	switch {
 	case begun && p != nil:
 		in.state, in.to = copySeal, c.engine().copyIn(values, p)
 	case begun:
+		in.state = copyRaw
 	default:
-		in.awaited = false
-		if !in.after {
-			in.state = copyDrop // the server would ignore it
-		}
+		in.state = copyDrop
 	}
 	return nil
+}
+
+// midData reports whether the message at hand came between data that the server takes: it ignores Sync there.
+func (c *clientSide) midData() bool {
+	return (c.copyIn.state == copyRaw || c.copyIn.state == copySeal) && c.s.copying.takes()
 }
 
 // sealData seals a CopyData.

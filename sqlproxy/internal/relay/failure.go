@@ -17,10 +17,11 @@ func (v *serverSide) failure(e *expected) error {
 	if again, err := v.miscounted(e); again || err != nil {
 		return err
 	}
-	if err := v.tellFailure(e); err != nil {
+	instead := v.s.copying.takeRefusal()
+	v.endCopy() // before the client knows
+	if err := v.tellFailure(e, instead); err != nil {
 		return err
 	}
-	v.copying = false
 	switch e.kind {
 	case expectQuery, expectCall, expectSync: // ReadyForQuery follows
 		v.endResult()
@@ -29,17 +30,15 @@ func (v *serverSide) failure(e *expected) error {
 		}
 	default:
 		v.endResult()
-		if e.portal != nil && e.kind == expectExecute && hasCopyIn(e.portal.plan()) {
-			v.s.copying.over()
-		}
 		v.s.queue.pop(failed)
 		v.s.queue.skip()
 	}
 	return nil
 }
 
-// tellFailure sends the client an error: the server's, or the one that takes its place.
-func (v *serverSide) tellFailure(e *expected) error {
+// tellFailure sends the client an error: the server's, or the one that takes its place. data is the one for
+// data of a COPY that was refused.
+func (v *serverSide) tellFailure(e *expected, data []byte) error {
 	if v.swallow || e.ending && e.query != nil && e.query.failed {
 		v.in.Drop() // the client was told of one
 		return nil
@@ -53,8 +52,8 @@ func (v *serverSide) tellFailure(e *expected) error {
 		return err
 	}
 	instead := e.refusal
-	if r := v.s.copying.takeRefusal(); r != nil {
-		instead = r
+	if data != nil {
+		instead = data
 	}
 	severity := wire.Find(fields, wire.FieldSeverityV)
 	own := wire.Find(fields, wire.FieldSQLState) == stateFailed && !e.force || severity != "ERROR"

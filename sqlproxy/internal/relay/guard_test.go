@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/sqlproxy/internal/relay"
 )
 
@@ -78,7 +79,8 @@ func sent(sql string) []pgproto3.FrontendMessage {
 	return []pgproto3.FrontendMessage{&pgproto3.Parse{Query: sql}, &pgproto3.Bind{}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}}
 }
 
-// script makes messages of words: "Q …" is a Query, "S" a Sync, "F" a Flush, all else a statement of the extended protocol.
+// script makes messages of words: "Q …" is a Query, "S" a Sync, "F" a Flush, "D …" data of a COPY, "C" their end and "X"
+// a CopyFail, all else a statement of the extended protocol.
 func script(t testing.TB, steps []string) []byte {
 	var messages []pgproto3.FrontendMessage
 	for _, s := range steps {
@@ -87,6 +89,12 @@ func script(t testing.TB, steps []string) []byte {
 			messages = append(messages, &pgproto3.Query{String: text})
 		case s == "S":
 			messages = append(messages, &pgproto3.Sync{})
+		case strings.HasPrefix(s, "D "):
+			messages = append(messages, &pgproto3.CopyData{Data: []byte(s[2:])})
+		case s == "C":
+			messages = append(messages, &pgproto3.CopyDone{})
+		case s == "X":
+			messages = append(messages, &pgproto3.CopyFail{Message: "no"})
 		case s == "F":
 			messages = append(messages, &pgproto3.Flush{})
 		default:
@@ -302,6 +310,25 @@ func TestWhatWasCarriedOutIsSaid(t *testing.T) {
 	}
 }
 
+// TestNotificationsComeBehindTheTag wants messages in the server's order, also where the proxy commits.
+func TestNotificationsComeBehindTheTag(t *testing.T) {
+	_, through := spoiled(t)
+	twin := testpg.DSN(t)
+	mustExec(t, connect(t, twin, pgx.QueryExecModeSimpleProtocol), "CREATE TABLE patients (id int PRIMARY KEY, ssn text); INSERT INTO patients VALUES (1, 'x')")
+	steps := []string{"Q LISTEN zz", "Q " + good + "; NOTIFY zz, 'a'; " + good, "Q WITH w AS (SELECT pg_notify('zz', 'b')) SELECT ssn FROM patients, w WHERE id = 1", "Q NOTIFY zz; " + good}
+	types := func(_ testing.TB, typ byte, body []byte) string {
+		if typ == 'D' && bytes.Contains(body, []byte(endMarker)) {
+			return endMarker
+		}
+		return string(typ)
+	}
+	notD := func(words []string) string { return strings.ReplaceAll(strings.Join(words, ""), "D", "") }
+	got, want := playAs(t, hijack(t, through), script(t, steps), types), playAs(t, hijack(t, twin), script(t, steps), types)
+	if notD(got) != notD(want) || !strings.Contains(notD(want), "CAZ") {
+		t.Errorf("answers are\n\t%s\nwant\n\t%s", notD(got), notD(want))
+	}
+}
+
 // recorder stands between a proxy and its server and keeps the types of the messages that the proxy sends.
 type recorder struct {
 	mu   sync.Mutex
@@ -312,6 +339,14 @@ func (r *recorder) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.sent.Write(b)
+}
+
+// take gives what was sent since the last call, as it was.
+func (r *recorder) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.sent.Reset()
+	return r.sent.String()
 }
 
 // types gives what was sent since the last call.

@@ -3,7 +3,6 @@ package relay
 import (
 	"encoding/binary"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
@@ -19,6 +18,9 @@ type looked struct {
 	view *view
 	// nature is the text's.
 	nature nature
+	// text is what a PREPARE is known by, where it is the only statement; prepared is set where it came with Parse.
+	text     string
+	prepared bool
 }
 
 // look reads a text's words, and analyses it where it names something sealed.
@@ -44,9 +46,17 @@ func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, 
 	c.s.stats.Analysed.Add(1)
 	if l.view, l.plan, err = c.analyse(text, oids, words, prepared); err == nil {
 		l.effects |= l.plan.Effects
+		l.keepText(text, prepared)
 		l.nature = natureOf(text, l.plan, l.view)
 	}
 	return l, err
+}
+
+// keepText keeps the text of what prepares a statement, to analyse it again.
+func (l *looked) keepText(text string, prepared bool) {
+	if len(l.plan.Stmts) == 1 && l.plan.Stmts[0].Kind == plan.KindPrepare {
+		l.text, l.prepared = strings.Clone(text), prepared
+	}
 }
 
 // looksUp reports whether a text that names nothing sealed, but uses names of statements or
@@ -54,10 +64,14 @@ func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, 
 // what is not prepared. It notes whether the text prepares statements that are not learnt then.
 func (c *clientSide) looksUp(text string) bool {
 	lower := strings.ToLower(text)
-	if c.sealedNames || !c.unread && strings.Contains(lower, "execute") {
+	if c.sealedNames || strings.Contains(lower, "execute") && (!c.unread || c.risky()) {
 		return true
 	}
-	c.unread = c.unread || strings.Contains(lower, "prepare")
+	if strings.Contains(lower, "prepare") {
+		c.unread = true
+		c.kept.keep(text, c.snapshot)
+	}
+	c.deallocated(text)
 	return false
 }
 
@@ -140,7 +154,7 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words, prep
 		}
 	}
 	k.text = strings.Clone(text)
-	c.unsure, c.moved = false, false
+	c.unsure, c.moved, c.exchanged, c.usesNames = false, false, false, false
 	p, err := c.makePlan(v, k.text, oids, prepared)
 	if c.unsure {
 		// What a name stands for is not known before the server's answers are.
@@ -149,8 +163,17 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words, prep
 		}
 		p, err = c.makePlan(v, k.text, oids, prepared)
 	}
+	if again, failed := c.confirmNames(); failed != nil {
+		return nil, nil, failed
+	} else if again {
+		c.moved = false
+		p, err = c.makePlan(v, k.text, oids, prepared)
+	}
 	if err == nil && c.moved {
 		err = errMoved()
+	}
+	if err == nil {
+		err = c.codeAmidNames(k.text, words.Effects, p)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -184,26 +207,15 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32, prepared bool
 	return nil, refusal("XX000", "the statement could not be analysed", "This is a defect of the proxy.")
 }
 
-// prepared gives the plan of a prepared statement, for EXECUTE.
-func (c *clientSide) prepared(name string) *plan.Plan {
-	c.unsure = c.unsure || c.statements.unsure([]byte(name))
-	st := c.statements.get([]byte(name))
-	if st == nil {
-		return nil
-	}
-	c.moved = c.moved || st.touches() && !c.view.same(st.seen)
-	if st.plan == nil {
-		return &plan.Plan{}
-	}
-	return st.plan
-}
-
 // cursor gives the columns of a cursor or portal, for FETCH.
 func (c *clientSide) cursor(name string) []plan.Output {
 	c.unsure = c.unsure || c.portals.unsure([]byte(name))
 	po := c.portals.get([]byte(name))
 	if po == nil {
 		return nil
+	}
+	if po.opens() {
+		c.usesNames, c.exchanged = true, c.exchanged || !po.sure(c)
 	}
 	return po.result()
 }
@@ -233,51 +245,4 @@ func hasConstants(p *plan.Plan) bool {
 		}
 	}
 	return false
-}
-
-// errMoved says that a prepared statement would mean something else now. Drivers
-// know it, and prepare again.
-func errMoved() error { return refusal("0A000", "cached plan must not change result type", "") }
-
-// recheck sees to it that a prepared statement still means what it was prepared as.
-func (c *clientSide) recheck(st *statement) error {
-	if !st.sensitive && st.snapshot != nil && always(st.text, st.effects) {
-		return nil
-	}
-	if err := c.revalidate(); err != nil {
-		return err
-	}
-	if !st.sensitive {
-		if st.snapshot == c.snapshot {
-			return nil
-		}
-		if st.snapshot = c.snapshot; !c.engine().scan(c.snapshot, st.text).Sensitive {
-			return nil
-		}
-		st.sensitive = true
-	}
-	if c.inFailed() {
-		return errFailed()
-	}
-	v, err := c.current()
-	if err != nil {
-		return err
-	}
-	if st.seen != nil && v.same(st.seen) && (st.plan == nil || !st.plan.OfTenant || v.values.Tenant == st.seen.values.Tenant) {
-		return nil
-	}
-	words := c.engine().scan(c.snapshot, st.text)
-	v, p, err := c.analyse(st.text, st.oids, words, true)
-	if err != nil {
-		return err
-	}
-	was := st.plan
-	if was == nil {
-		was = &plan.Plan{}
-	}
-	if (p.Touches || was.Touches) && !reflect.DeepEqual(p, was) {
-		return errMoved()
-	}
-	st.seen, st.snapshot = v, c.snapshot
-	return nil
 }

@@ -106,10 +106,12 @@ func (n names[T]) set(name []byte, value *T, pipeline int) *atomic.Int32 {
 // statement is a prepared statement.
 type statement struct {
 	name string
-	// text is the client's, and oids what it declared.
-	text    string
-	oids    []uint32
-	effects parse.Effects
+	// text is the client's, and oids what it declared. inner is set where the text is PREPARE's, "" where that had others
+	// beside it; repeats is how it is analysed.
+	text           string
+	oids           []uint32
+	inner, repeats bool
+	effects        parse.Effects
 	// sensitive is set where the text names something sealed; seen is what it was
 	// analysed with then, snapshot what decided. For the client's side.
 	sensitive bool
@@ -125,6 +127,9 @@ type statement struct {
 	rewritten *sealing.Rewritten
 	// analysed is what plan was made with.
 	analysed *view
+	stamped
+	// exchanged is set where the server has another under the name.
+	exchanged bool
 
 	// For the server's side: what the server answered to Describe.
 	described bool
@@ -148,6 +153,8 @@ func (s *statement) outputs() []plan.Output {
 type portal struct {
 	statement *statement
 	effects   parse.Effects
+	// text is what runs, where statement is nil; "" for what is not known.
+	text string
 	// client are the formats that the client asked for, server those that the proxy asks for.
 	client, server []int16
 	// values is what to open with.
@@ -156,6 +163,7 @@ type portal struct {
 	// cursor is set for what SQL's DECLARE made, whose columns outputs knows.
 	cursor  bool
 	outputs []plan.Output
+	stamped
 	// asked is set once the server was asked what a cursor's columns are; columns, which are the server's
 	// side's, are its answer.
 	asked   bool

@@ -137,6 +137,10 @@ func (q *queue) add(e *expected) {
 		e.settle(skipped)
 		return
 	}
+	if e.kind == expectCopyEnd && q.published == q.answered.Load() {
+		e.settle(skipped) // the COPY has failed already
+		return
+	}
 	q.skipping = false
 	q.published++
 	q.items = append(q.items, *e)
@@ -173,7 +177,28 @@ func (q *queue) pop(o outcome) {
 	*e = expected{}
 	q.head++
 	q.answered.Add(1)
+	q.dropEnds()
 	told.settle(o) // who waits must find the queue without it
+}
+
+// dropEnds drops ends of data at the front: the COPY has failed, and the server ignores them.
+func (q *queue) dropEnds() {
+	for ; q.head < len(q.mine); q.head++ {
+		if q.mine[q.head].kind != expectCopyEnd {
+			return
+		}
+		q.answered.Add(1)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for n < len(q.items) && q.items[n].kind == expectCopyEnd {
+		n++
+	}
+	if n > 0 {
+		q.published -= int64(n)
+		q.items = append(q.items[:0], q.items[n:]...)
+	}
 }
 
 // skip drops, after an error, everything up to the client's next Sync.

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"errors"
+
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
@@ -19,8 +21,8 @@ type serverSide struct {
 	window window
 	// copyOut opens a COPY TO STDOUT.
 	copyOut copyOpener
-	// copying is set while the server takes data, so that it ignores Sync.
-	copying bool
+	// copying is set while the server takes data, so that it ignores Sync; taking until it says that this has ended.
+	copying, taking bool
 	// swallow is set when a value did not open, until the client's ReadyForQuery: it was told.
 	swallow bool
 	// altered is set where a statement of the transaction may have changed the catalog.
@@ -44,6 +46,7 @@ func (v *serverSide) run() error {
 		if err := v.message(typ); err != nil {
 			return err
 		}
+		v.s.copying.answered()
 		if len(v.window.rows) > 0 && !v.in.Buffered() {
 			if err := v.openWindow(); err != nil {
 				return err
@@ -69,6 +72,9 @@ func (v *serverSide) message(typ byte) error {
 		return nil
 	}
 	e := v.expected()
+	if typ == wire.ReadyForQuery && (e == nil || !e.endsReady()) {
+		return errOutOfStep
+	}
 	if e == nil {
 		v.in.Pass() // the server ends the connection, and says why
 		return nil
@@ -80,6 +86,18 @@ func (v *serverSide) message(typ byte) error {
 		return v.own(e, typ)
 	}
 	return v.answer(e, typ)
+}
+
+// errOutOfStep ends a session whose answers cannot be told apart any more.
+var errOutOfStep = errors.New("rowseal: internal error: the server is ready where an answer was expected")
+
+// endsReady reports whether ReadyForQuery may be among the answers.
+func (e *expected) endsReady() bool {
+	switch e.kind {
+	case expectSync, expectQuery, expectCall, expectOwn:
+		return true
+	}
+	return false
 }
 
 // expected gives what the message at hand belongs to; nil for nothing.
@@ -159,12 +177,10 @@ func (v *serverSide) complete(e *expected) error {
 		return err
 	}
 	v.pass(e)
+	v.endCopy()
 	v.endResult()
 	if e.kind == expectExecute {
 		v.altered = v.altered || e.alters
-		if e.query == nil && e.portal != nil && hasCopyIn(e.portal.plan()) {
-			v.s.copying.over()
-		}
 		if v.swallow {
 			v.s.queue.pop(unopened)
 		} else {
@@ -205,12 +221,9 @@ func (v *serverSide) ready(e *expected) error {
 	}
 	idle := v.status(body[0])
 	v.swallow = false
-	v.copying = false
+	v.endCopy()
 	v.endResult()
 	v.in.Pass()
-	if e.query != nil && hasCopyIn(e.query.plan) {
-		v.s.copying.over()
-	}
 	v.s.queue.pop(done)
 	if idle && v.s.draining.Load() {
 		if err := v.in.Flush(); err != nil {
@@ -283,7 +296,7 @@ func (e *expected) copyOf() (*plan.Copy, *sealing.Session) {
 
 // copyInBegins carries a CopyInResponse.
 func (v *serverSide) copyInBegins(e *expected) error {
-	v.copying = true
+	v.copying, v.taking = true, true
 	v.pass(e)
 	if v.swallow {
 		// The client was told of an error: it sends no data.
@@ -291,16 +304,20 @@ func (v *serverSide) copyInBegins(e *expected) error {
 		return v.s.down.Send(wire.AppendMessage(nil, wire.CopyFail, "result could not be opened\x00"))
 	}
 	p, values := e.copyOf()
-	switch {
-	case p != nil && p.In:
-		v.s.copying.begin(p, values)
-	case e.query != nil && hasCopyIn(e.query.plan): // another statement of the message
-		v.s.copying.begin(nil, nil)
-	default:
-		// Nobody asks about this data: told of it, the client's side would take it for the next
-		// sealed COPY, and pass its values on in clear.
+	if p != nil && !p.In {
+		p = nil
 	}
+	v.s.copying.begin(p, values)
 	return nil
+}
+
+// endCopy takes note that the server takes no more data.
+func (v *serverSide) endCopy() {
+	if v.taking {
+		v.taking = false
+		v.s.copying.over()
+	}
+	v.copying = false
 }
 
 // copyOutBegins makes ready for what COPY TO STDOUT sends.

@@ -91,11 +91,11 @@ func (v *serverSide) step(e *expected, typ byte) bool {
 	return true
 }
 
-// committed sends the CommandComplete of a split Query, if it was held, before what the server sends between
+// committed sends the CommandComplete of a Query, if it was held, before what the server sends between
 // the end of a transaction and ReadyForQuery.
 func (v *serverSide) committed() error {
 	e := v.expected()
-	if e == nil || e.query == nil || !e.query.split {
+	if e == nil || e.query == nil || !e.query.split && !(e.bracket && e.ending) {
 		return nil
 	}
 	return v.sendTag(e)

@@ -31,10 +31,12 @@ func (c *clientSide) query() error {
 	if err != nil {
 		return c.answer(err, text, true)
 	}
+	if err := c.beforeCode(text, l.effects); err != nil {
+		return c.answer(err, text, true)
+	}
 	c.note(l.effects)
 	c.ran()
 	if l.plan == nil && l.effects&parse.Discards == 0 {
-		c.copyIn.other()
 		c.s.queue.push(expected{kind: expectQuery, alters: alters(l.effects), made: c.dropUnnamed()})
 		c.in.Pass()
 		return nil
@@ -95,7 +97,6 @@ func (c *clientSide) queryPlanned(text string, l looked) error {
 	} else if learns {
 		e.wait = newWaiter()
 	}
-	c.copyIn.sent(c, l.plan)
 	if err := c.sendQuery(e, l, text); err != nil || !learns {
 		return err
 	}
@@ -144,7 +145,7 @@ func changesNames(p *plan.Plan) bool {
 func (c *clientSide) learn(l looked, n int, failed bool) {
 	if l.effects&parse.Discards != 0 && n > 0 && !failed {
 		clear(c.statements)
-		c.unread = false
+		c.unread, c.kept = false, kept{}
 		if l.effects&parse.Closes != 0 {
 			clear(c.portals)
 			c.sealedNames = false
@@ -154,21 +155,22 @@ func (c *clientSide) learn(l looked, n int, failed bool) {
 		return
 	}
 	for i := range min(n, len(l.plan.Stmts)) {
-		c.learnName(&l.plan.Stmts[i], l.view)
+		c.learnName(&l.plan.Stmts[i], l)
 	}
 }
 
-func (c *clientSide) learnName(st *plan.Stmt, v *view) {
-	name := []byte(st.Name)
+func (c *clientSide) learnName(st *plan.Stmt, l looked) {
+	name, v := []byte(st.Name), l.view
 	switch st.Kind {
 	case plan.KindPrepare:
 		c.sealedNames = true
 		settle(c.statements.set(name, &statement{
-			name: st.Name, sensitive: true, seen: v, analysed: v, snapshot: v.snapshot, plan: st.Inner,
+			name: st.Name, text: l.text, inner: true, repeats: l.prepared,
+			sensitive: true, seen: v, analysed: v, snapshot: v.snapshot, plan: st.Inner, stamped: c.madeStatement(),
 		}, c.pipeline))
 	case plan.KindDeclare:
 		c.sealedNames = true
-		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v}, c.pipeline))
+		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v, stamped: c.madeCursor()}, c.pipeline))
 	case plan.KindDeallocate:
 		forget(c.statements, name)
 	case plan.KindClose:
@@ -206,7 +208,7 @@ func (c *clientSide) parse() error {
 		return c.answerParse(err, text, unnamed)
 	}
 	st := &statement{
-		name: string(m.Name), text: strings.Clone(text), oids: m.OIDs, effects: l.effects,
+		name: string(m.Name), text: strings.Clone(text), oids: m.OIDs, repeats: true, effects: l.effects,
 		sensitive: l.plan != nil, seen: l.view, analysed: l.view, snapshot: c.snapshot, plan: l.plan, nature: l.nature,
 	}
 	if !st.touches() {
@@ -230,6 +232,7 @@ func (c *clientSide) parseSealed(st *statement) error {
 	}
 	if st.name != "" {
 		c.sealedNames = true
+		st.stamped = c.madeStatement()
 	}
 	st.asked = true
 	c.s.queue.push(expected{kind: expectParse, statement: st, made: c.statements.set([]byte(st.name), st, c.pipeline)})

@@ -208,12 +208,20 @@ const settingsText = `SELECT pg_catalog.array_to_json(pg_catalog.current_schemas
 
 // askSettings asks for the settings that statements and values depend on.
 func (c *clientSide) askSettings() (*view, error) {
-	rows, err := c.Query(c.s.ctx, settingsText)
+	names := c.confirmWith()
+	rows, err := c.Query(c.s.ctx, settingsText+names)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 10 {
+	if len(rows) != 1 || len(rows[0]) < 10 {
 		return nil, errors.New("the settings have not the expected columns")
+	}
+	if names != "" && len(rows[0]) == 11 {
+		has := map[string]string{}
+		if err := json.Unmarshal(rows[0][10], &has); err != nil && rows[0][10] != nil {
+			return nil, fmt.Errorf("the names of statements are not understood: %w", err)
+		}
+		c.confirmBy(has)
 	}
 	if err := c.stillHere(rows[0][9]); err != nil {
 		return nil, err

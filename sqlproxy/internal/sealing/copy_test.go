@@ -152,7 +152,7 @@ func copyData(format string) *rapid.Generator[string] {
 			}
 			b.WriteString(strings.Join(fields, delimiter) + end)
 		}
-		b.WriteString(rapid.SampledFrom([]string{"", "", "", `\.` + end, `\.`, end, "acme", "acme" + delimiter + `\`}).Draw(t, "tail"))
+		b.WriteString(rapid.SampledFrom([]string{"", "", "", `\.` + end, `\.`, `\.` + end + "x" + delimiter + end + `\`, end, "acme", "acme" + delimiter + `\`}).Draw(t, "tail"))
 		return b.String()
 	})
 }
@@ -174,8 +174,9 @@ func TestCopyInReadsRowsAsTheServerDoes(t *testing.T) {
 				refused := w.copyIn("plain", d.options, data)
 				out, err := through(context.Background(), w.NewCopyIn(c), data, cuts)
 				if (refused == nil) != (err == nil) {
-					// Refused here alone: a marker in csv with data behind it, and an empty tenant.
-					if err == nil || !strings.Contains(err.Error(), "marker") && !strings.Contains(err.Error(), "tenant") {
+					// Refused here alone: a marker behind other text on its line, as newer servers do, and an empty tenant.
+					if err == nil || format == "csv" && strings.Contains(err.Error(), "marker") ||
+						!strings.Contains(err.Error(), "marker") && !strings.Contains(err.Error(), "tenant") {
 						t.Fatalf("%q: the server says %v, CopyIn %v", data, refused, err)
 					}
 				}
@@ -255,23 +256,22 @@ func TestCopyRefusalsNameLineAndColumn(t *testing.T) {
 	f := newFixture(t)
 	row := "acme\tsecret78\t2020-01-01\tAda\t7\tn\n"
 	for name, c := range map[string]struct{ format, data, state, detail, column string }{
-		"a date that is none":        {"text", row + "acme\t1\tsecret78\tx\t1\tn\n", "22007", "In line 2 of the data.", "dob"},
-		"an integer that is none":    {"csv", "acme,\"a\nb\",2020-01-01,x,1,n\nacme,1,2020-01-01,x,secret78,n\n", "22P02", "In line 3 of the data.", "age"},
-		"a text that is too long":    {"text", "acme\t1\t\\N\t" + strings.Repeat("secret78", 9) + "\t1\tn\n", "22001", "In line 1 of the data.", "name"},
-		"a column too many":          {"text", row + "acme\t1\t\\N\tx\t1\tn\tsecret78\n", "22P04", "In line 2 of the data.", ""},
-		"a column too few":           {"text", row + row + "secret78\n", "22P04", "In line 3 of the data.", ""},
-		"a quote without end":        {"csv", "acme,\"secret78\n", "22P04", "In line 1 of the data.", ""},
-		"two kinds of line ends":     {"text", row + strings.TrimSuffix(row, "\n") + "\r\n", "22P04", "In line 2 of the data.", ""},
-		"a marker inside a line":     {"text", row + "secret78\\.\n", "22P04", "In line 2 of the data.", ""},
-		"data behind a csv's marker": {"csv", "acme,1,,,,n\n\\.\nsecret78", "22P04", "In line 1 of the data.", ""},
-		"a row without tenant":       {"text", "\\N\t1\t\\N\tx\t1\tn\n", "0A000", "In line 1 of the data.", "ssn"},
-		"no binary data":             {"binary", "secret78secret78", "22P04", "In line 1 of the data.", ""},
-		"binary data that ends":      {"binary", copySignature + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x06\x00", "22P04", "In line 1 of the data.", ""},
-		"binary flags":               {"binary", copySignature + "\x00\x01\x00\x00\x00\x00\x00\x00", "22P04", "In line 1 of the data.", ""},
-		"binary columns":             {"binary", copySignature + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x05", "22P04", "In line 1 of the data.", ""},
-		"a binary length":            {"binary", copySignature + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x06\xff\xff\xff\xfe", "22P04", "In line 1 of the data.", ""},
-		"behind a binary trailer":    {"binary", copySignature + "\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00", "22P04", "In line 1 of the data.", ""},
-		"a binary extension":         {"binary", copySignature + "\x00\x00\x00\x00\x7f\x00\x00\x00", "22P04", "In line 1 of the data.", ""},
+		"a date that is none":     {"text", row + "acme\t1\tsecret78\tx\t1\tn\n", "22007", "In line 2 of the data.", "dob"},
+		"an integer that is none": {"csv", "acme,\"a\nb\",2020-01-01,x,1,n\nacme,1,2020-01-01,x,secret78,n\n", "22P02", "In line 3 of the data.", "age"},
+		"a text that is too long": {"text", "acme\t1\t\\N\t" + strings.Repeat("secret78", 9) + "\t1\tn\n", "22001", "In line 1 of the data.", "name"},
+		"a column too many":       {"text", row + "acme\t1\t\\N\tx\t1\tn\tsecret78\n", "22P04", "In line 2 of the data.", ""},
+		"a column too few":        {"text", row + row + "secret78\n", "22P04", "In line 3 of the data.", ""},
+		"a quote without end":     {"csv", "acme,\"secret78\n", "22P04", "In line 1 of the data.", ""},
+		"two kinds of line ends":  {"text", row + strings.TrimSuffix(row, "\n") + "\r\n", "22P04", "In line 2 of the data.", ""},
+		"a marker inside a line":  {"text", row + "secret78\\.\n", "22P04", "In line 2 of the data.", ""},
+		"a row without tenant":    {"text", "\\N\t1\t\\N\tx\t1\tn\n", "0A000", "In line 1 of the data.", "ssn"},
+		"no binary data":          {"binary", "secret78secret78", "22P04", "In line 1 of the data.", ""},
+		"binary data that ends":   {"binary", copySignature + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x06\x00", "22P04", "In line 1 of the data.", ""},
+		"binary flags":            {"binary", copySignature + "\x00\x01\x00\x00\x00\x00\x00\x00", "22P04", "In line 1 of the data.", ""},
+		"binary columns":          {"binary", copySignature + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x05", "22P04", "In line 1 of the data.", ""},
+		"a binary length":         {"binary", copySignature + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x06\xff\xff\xff\xfe", "22P04", "In line 1 of the data.", ""},
+		"behind a binary trailer": {"binary", copySignature + "\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00", "22P04", "In line 1 of the data.", ""},
+		"a binary extension":      {"binary", copySignature + "\x00\x00\x00\x00\x7f\x00\x00\x00", "22P04", "In line 1 of the data.", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := through(t.Context(), f.NewCopyIn(f.layout(c.format)), []byte(c.data), nil)

@@ -159,7 +159,7 @@ func (c *CopyIn) row(from int, final bool) (size int, err error) {
 	}
 	rest := c.held[from:]
 	if c.ended {
-		return len(rest), c.afterEnd(rest)
+		return len(rest), nil // what stands behind the end-of-copy marker is ignored, as the server does
 	}
 	found, ok, err := c.lines.next(rest, final)
 	switch {
@@ -170,8 +170,11 @@ func (c *CopyIn) row(from int, final bool) (size int, err error) {
 		return 0, nil
 	case found.last:
 		c.ended = true
-		end := min(len(`\.`), len(rest))
-		return len(rest), c.afterEnd(rest[end:])
+		if c.copy.Format == copyCSV {
+			// Newer servers take the marker for data: they are to say that it is no row.
+			c.page.text(from, from+found.row)
+		}
+		return len(rest), nil
 	}
 	c.line++
 	if c.header {
@@ -188,15 +191,6 @@ func (c *CopyIn) row(from int, final bool) (size int, err error) {
 	}
 	c.line += bytes.Count(row, []byte("\n"))
 	return found.size, nil
-}
-
-// afterEnd: what stands behind the end-of-copy marker is ignored, as the server does. In format
-// csv newer servers take the marker for data and what follows for rows, so there it is refused.
-func (c *CopyIn) afterEnd(rest []byte) error {
-	if c.copy.Format == copyCSV && len(bytes.TrimLeft(rest, "\r\n")) > 0 {
-		return badCopy("data after the end-of-copy marker")
-	}
-	return nil
 }
 
 // add puts the row that has been split, the bytes from to to of the data, on the

@@ -26,7 +26,7 @@ type liner struct {
 type line struct {
 	row  int  // length of the row
 	size int  // with its end
-	last bool // it was the end-of-copy marker, and no row
+	last bool // it was the end-of-copy marker, and no row; row is its length with its end
 }
 
 // next finds the row at the beginning of data; ok is false where it does not end
@@ -40,7 +40,7 @@ func (l *liner) next(data []byte, final bool) (found line, ok bool, err error) {
 			continue
 		case c == '\\' && (!l.csv || l.at == 0):
 			if wait, last, err := l.backslash(data, final); wait || last || err != nil {
-				return line{size: len(data), last: last}, last, err
+				return line{row: markerSize(data), size: len(data), last: last}, last, err
 			}
 			continue
 		case c != '\r' && c != '\n':
@@ -101,6 +101,18 @@ func (l *liner) backslash(data []byte, final bool) (wait, last bool, err error) 
 		return false, false, nil
 	}
 	return false, false, badCopy("end-of-copy marker corrupt")
+}
+
+// markerSize is the length of the end-of-copy marker at the beginning of data, with the line's end.
+func markerSize(data []byte) int {
+	n := min(len(`\.`), len(data))
+	if n < len(data) {
+		n++
+	}
+	if n < len(data) && data[n-1] == '\r' && data[n] == '\n' {
+		n++
+	}
+	return n
 }
 
 // endsHere says whether a row ends here as the others do.

@@ -1,0 +1,121 @@
+package relay_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/relay"
+)
+
+const (
+	insertAs = "PREPARE s(int, text) AS INSERT INTO patients (id, ssn) VALUES ($1, $2)"
+	insertVV = "PREPARE s(int, text) AS INSERT INTO vv (id, note) VALUES ($1, $2)"
+	findAs   = "PREPARE s(text) AS SELECT id FROM patients WHERE ssn = $1"
+	executes = "EXECUTE s(500, 'canary-execute')"
+	vvPlain  = "CREATE TEMP VIEW vv AS SELECT id, note FROM plain"
+	vvSealed = "CREATE TEMP VIEW vv AS SELECT id, ssn AS note FROM patients"
+)
+
+// moving are texts by which a prepared statement comes to mean a sealed column; the last executes it.
+var moving = []struct {
+	name  string
+	texts []string
+}{
+	{"path", []string{"SET search_path = other, public", insertAs, "SET search_path = public", executes}},
+	{"path, with others in the text", []string{"SET search_path = other, public", "SELECT 1; " + insertAs, "SET search_path = public", executes}},
+	{"temporary", []string{"CREATE TEMP TABLE patients (id int, ssn text)", insertAs, "DROP TABLE patients", executes}},
+	{"schema", []string{"CREATE SCHEMA o2", "CREATE TABLE o2.patients (id int, ssn text)", "SET search_path = o2, public", insertAs, "DROP SCHEMA o2 CASCADE", executes}},
+	{"explain", []string{"SET search_path = other, public", findAs, "SET search_path = public", "EXPLAIN (COSTS OFF) EXECUTE s('canary-execute')"}},
+	{"table", []string{"SET search_path = other, public", findAs, "SET search_path = public", "CREATE TEMP TABLE ctx AS EXECUTE s('canary-execute')"}},
+	{"view", []string{vvPlain, insertVV, "DROP VIEW vv", vvSealed, executes}},
+	{"view, quoted", []string{vvPlain, `PREPARE "S t"(int, text) AS INSERT INTO vv (id, note) VALUES ($1, $2)`, "DROP VIEW vv", vvSealed, `EXECUTE "S t"(500, 'canary-execute')`}},
+	{"view, with others in the text", []string{vvPlain, "SELECT 1;" + insertVV + "; SELECT 2", "DROP VIEW vv", vvSealed, executes}},
+	{"view, prepared twice", []string{vvPlain, insertVV, "PREPARE s AS SELECT 1", "DROP VIEW vv", vvSealed, executes}},
+	{"view, still there", []string{vvPlain, insertVV, "DEALLOCATE t", "DEALLOCATE s s", "DROP VIEW vv", vvSealed, executes}},
+	{"view, seen by name", []string{"PREPARE t AS SELECT ssn FROM patients", vvPlain, insertVV, "DROP VIEW vv", vvSealed, executes}},
+}
+
+func TestExecuteIsRefusedWhereAStatementHasComeToMeanSealedColumns(t *testing.T) {
+	ctx := context.Background()
+	direct, _ := sealed(t, &relay.Config{})
+	raw := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, raw, "CREATE SCHEMA other; CREATE TABLE other.patients (id int, ssn text)")
+	tap, recorded := record(t, direct)
+	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t))})
+	for _, f := range moving {
+		for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+			t.Run(f.name+" "+mode.String(), func(t *testing.T) {
+				if mode == pgx.QueryExecModeExec && strings.Contains(f.name, "others in the text") {
+					mode = pgx.QueryExecModeSimpleProtocol
+				}
+				conn := connect(t, through, mode)
+				last := len(f.texts) - 1
+				for _, sql := range f.texts[:last] {
+					_, err := conn.Exec(ctx, sql)
+					fails := strings.HasPrefix(sql, "DEALLOCATE") || sql == "PREPARE s AS SELECT 1"
+					if (err != nil) != fails {
+						t.Fatalf("%s: %v", sql, err)
+					}
+				}
+				for range 2 {
+					_, err := conn.Exec(ctx, f.texts[last])
+					wantState(t, err, "0A000")
+				}
+				if strings.HasPrefix(f.texts[last], "EXECUTE s") {
+					r := conn.PgConn().ExecPrepared(ctx, "s", [][]byte{[]byte("500"), []byte("canary-bind")}, nil, nil).Read()
+					wantState(t, r.Err, "0A000")
+				}
+				if sent := tap.take(); strings.Contains(sent, "canary") {
+					t.Error("a value is in clear on the way to the server")
+				}
+				mustExec(t, conn, "DEALLOCATE ALL")
+			})
+		}
+	}
+}
+
+// What has not come to mean anything else goes on, whatever was changed beside it.
+func TestPreparedStatementsGoOnBehindOtherChanges(t *testing.T) {
+	_, through := sealed(t, &relay.Config{})
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+		conn := connect(t, through, mode)
+		mustExec(t, conn, vvPlain)
+		mustExec(t, conn, "PREPARE w(int, text) AS INSERT INTO vv (id, note) VALUES ($1, $2)")
+		mustExec(t, conn, insertAs)
+		mustExec(t, conn, "PREPARE r(text) AS SELECT ssn FROM patients WHERE ssn = $1")
+		mustExec(t, conn, "EXECUTE s(1, 'canary-1')")
+		mustExec(t, conn, "CREATE TEMP TABLE beside (id int)")
+		mustExec(t, conn, "SET search_path = public, pg_catalog")
+		mustExec(t, conn, "EXECUTE s(2, 'canary-2')")
+		mustExec(t, conn, "EXECUTE w(1, 'x')")
+		var ssn string
+		if err := conn.QueryRow(context.Background(), "EXECUTE r('canary-2')").Scan(&ssn); err != nil || ssn != "canary-2" {
+			t.Errorf("%v: got %q, %v", mode, ssn, err)
+		}
+		mustExec(t, conn, "DELETE FROM patients; DELETE FROM plain", pgx.QueryExecModeSimpleProtocol)
+	}
+}
+
+// What is kept of texts with PREPARE is bounded; nothing that is not kept is trusted once the catalog has changed.
+func TestTooManyPreparedStatementsAreNotTrusted(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol)
+	mustExec(t, conn, vvPlain)
+	long := strings.Repeat("-", 400<<10)
+	for _, name := range []string{"a", "b", "c"} {
+		mustExec(t, conn, "PREPARE "+name+" AS SELECT 1 --"+long)
+	}
+	mustExec(t, conn, insertVV)
+	mustExec(t, conn, "EXECUTE s(1, 'x')")
+	mustExec(t, conn, "DROP VIEW vv")
+	mustExec(t, conn, vvSealed)
+	_, err := conn.Exec(ctx, executes)
+	wantState(t, err, "0A000")
+	mustExec(t, conn, "DEALLOCATE ALL")
+	mustExec(t, conn, "PREPARE s(int) AS SELECT $1")
+	mustExec(t, conn, "EXECUTE s(1)")
+}
