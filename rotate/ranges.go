@@ -66,7 +66,7 @@ func WalkRange(ctx context.Context, cfg Config, job Job, rg Range, until time.Ti
 	}
 	defer w.close()
 	for !c.done && time.Now().Before(until) {
-		limit, err := r.throttle.wait(ctx, w.hold)
+		limit, err := w.next(ctx)
 		if err != nil {
 			return false, err
 		}
