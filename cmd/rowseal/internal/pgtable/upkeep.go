@@ -41,7 +41,7 @@ func (t *Table) upkeepNotes() (all []Finding) {
 	}
 	if t.Kind == 'r' && t.upkeep.fillfactor > roomy && !t.indexed() {
 		note("no index is over its sealed columns, so that rows could be rewritten in place if pages had room: "+
-			"%sSET (fillfactor = 50) before rows are rewritten or inserted spares index entries and about 40 % of the time", t.alter())
+			"%sSET (fillfactor = 50) before rows are rewritten or inserted spares index entries and about 40 %% of the time", t.alter())
 	}
 	if t.upkeep.triggers > 0 {
 		who := "which this role is not"
