@@ -95,7 +95,7 @@ func openKeys(ctx context.Context, dsn, file string) (k keys, err error) {
 }
 
 func (j *task) run() (f figures, err error) {
-	debug.SetMemoryLimit(40 << 20) // as the command does for two workers
+	debug.SetMemoryLimit(48 << 20) // as the command does for two workers
 	ctx := context.Background()
 	k, err := openKeys(ctx, j.DSN, j.KeyFile)
 	if err != nil {
