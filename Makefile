@@ -52,9 +52,14 @@ bench-proxy: ## what the proxy costs, beside a direct connection, a bare relay a
 	@$(GO) run ./integration/proxybench
 
 .PHONY: bench-rotate
-bench-rotate: ## rewrap of row keys on two connections, beside paged SQL that writes the same bytes (ROWS=1000000); "limit" is the least x-floor
+bench-rotate: ## rewrap and reseal on two connections beside paged SQL that writes as many bytes, a new root key, memory and KMS calls (ROWS=1000000); each line has its limits
 	@scripts/ensure.sh postgresql
-	@ROWS=$(or $(ROWS),1000000) $(GO) test ./rotate -run '^$$' -bench RewrapOfRowKeys -benchtime 3x -timeout 60m
+	@ROWS=$(or $(ROWS),1000000) $(GO) test ./rotate -run '^$$' -bench 'RewrapOfRowKeys|Reseal|RootKey|Process' -benchtime 1x -timeout 120m
+
+.PHONY: bench-rotate-10m
+bench-rotate-10m: ## jobs over 10,000,000 rows: rows/s, WAL, peak memory, KMS calls (not in CI)
+	@scripts/ensure.sh postgresql
+	@ROWS=$(or $(ROWS),10000000) $(GO) test ./rotate -run '^$$' -bench Process -benchtime 1x -timeout 300m
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME=10m (FUZZ=regexp of names)

@@ -98,6 +98,7 @@ type target struct {
 	reads
 	skipTriggers bool
 	key          []keyColumn
+	places       bool // key is where rows lie, which changes when they are written
 
 	// What describe finds of the columns, in their order in reads.
 	besideTypes []string // SQL types

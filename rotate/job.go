@@ -188,6 +188,8 @@ type Result struct {
 	Counts map[string]int64
 	// Findings are the first of the values that failed.
 	Findings []Finding
+	// Warnings are what is to be known of how the job was done.
+	Warnings []string
 	// Started and Ended are by the database's clock; Ended is zero for a job that is not done.
 	Started, Ended time.Time
 }

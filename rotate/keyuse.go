@@ -53,11 +53,12 @@ func LastVerify(jobs []Status, table string, after time.Time) (last Status, ok b
 	return last, ok
 }
 
-// whole says that the job is not narrowed to columns or a tenant.
+// whole says that the job is not narrowed to columns or a tenant, and that no row can have moved past it.
 func (s *Status) whole() bool {
 	var spec struct {
-		Columns []string `json:"columns"`
-		Tenant  string   `json:"tenant"`
+		Columns []string          `json:"columns"`
+		Tenant  string            `json:"tenant"`
+		Options map[string]string `json:"options"`
 	}
-	return json.Unmarshal([]byte(s.Spec), &spec) == nil && len(spec.Columns) == 0 && spec.Tenant == ""
+	return json.Unmarshal([]byte(s.Spec), &spec) == nil && len(spec.Columns) == 0 && spec.Tenant == "" && spec.Options[byPlace] == ""
 }

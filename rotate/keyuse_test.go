@@ -37,6 +37,7 @@ func TestUseOfKeyTakesTheLastWholeVerify(t *testing.T) {
 		{"another kind", []Status{job(1, 0, func(s *Status) { s.Kind = Reseal })}, -1},
 		{"of one column", []Status{job(1, 0, func(s *Status) { s.Spec = `{"columns":["name"]}` })}, -1},
 		{"of one tenant", []Status{job(1, 0, func(s *Status) { s.Spec = `{"tenant":"acme"}` })}, -1},
+		{"past which rows may have moved", []Status{job(1, 0, func(s *Status) { s.Spec = `{"options":{"walk":"places"}}` })}, -1},
 		{"unreadable", []Status{job(1, 0, func(s *Status) { s.Spec = `{` })}, -1},
 		{"with too many keys", []Status{job(1, 0, func(s *Status) { s.Counts[OtherKeys] = 1 })}, -1},
 	} {

@@ -81,8 +81,15 @@ func mysqlNative(t *target, r *row) {
 		if b, ok := r.plain[i].([]byte); ok && !slices.Contains(mysqlBytes, t.plainTypes[i].name) {
 			r.plain[i] = string(b)
 		}
+		// A boolean is a tinyint here. Other numbers than these two are none, and are refused as such.
+		if n, ok := r.plain[i].(int64); ok && t.plain[i].typ.OID() == boolOID && (n == 0 || n == 1) {
+			r.plain[i] = n == 1
+		}
 	}
 }
+
+// boolOID is PostgreSQL's number of the type boolean.
+const boolOID = 16
 
 func mysqlName(table string) (schema any, name string) {
 	if before, after, ok := strings.Cut(table, "."); ok {

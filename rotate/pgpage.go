@@ -56,6 +56,9 @@ func (t *target) pgSelect() string {
 }
 
 func (p *postgres) page(ctx context.Context, b beginner, t *target, r keys, limit int) ([]row, error) {
+	if t.places {
+		return p.pagePlaces(ctx, b, t, r, limit)
+	}
 	var where []string
 	var args []any
 	compare := func(sign string, key []any) {

@@ -75,9 +75,9 @@ func (p *postgres) describeKey(ctx context.Context, q querier, t *target) error 
 		return err
 	}
 	if len(key) == 0 {
-		return fmt.Errorf("%w: %s; add a PRIMARY KEY, which rows are walked by", ErrNoPrimaryKey, t.name)
+		return p.describePlaces(ctx, q, t)
 	}
-	t.key = nil
+	t.key, t.places = nil, false
 	for _, k := range key {
 		if strings.HasSuffix(k[1], "[]") {
 			return fmt.Errorf("%w: %s; its key column %s is an array, by which rows are not walked", ErrNoPrimaryKey, t.name, k[0])

@@ -37,6 +37,9 @@ func Plan(ctx context.Context, cfg Config, job Job, n int) ([]Range, error) {
 	if err != nil || r == nil {
 		return nil, err
 	}
+	if r.target.places {
+		return nil, errPlaces(r)
+	}
 	_, spans, err := r.splitIn(ctx, func(total int64) int64 { return min(int64(n), total) })
 	ranges := make([]Range, len(spans))
 	for i, s := range spans {
@@ -58,6 +61,9 @@ func WalkRange(ctx context.Context, cfg Config, job Job, rg Range, until time.Ti
 	if err != nil || r == nil {
 		return err == nil, err
 	}
+	if r.target.places {
+		return false, errPlaces(r)
+	}
 	c := claim{span: span{lo: rg.Cursor, hi: rg.End}}
 	r.journal = &callersJournal{onPage: onPage}
 	w, err := r.newWorker(ctx, 0)
@@ -66,7 +72,7 @@ func WalkRange(ctx context.Context, cfg Config, job Job, rg Range, until time.Ti
 	}
 	defer w.close()
 	for !c.done && time.Now().Before(until) {
-		limit, err := r.throttle.wait(ctx, w.hold)
+		limit, err := w.next(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -75,6 +81,11 @@ func WalkRange(ctx context.Context, cfg Config, job Job, rg Range, until time.Ti
 		}
 	}
 	return c.done, nil
+}
+
+// errPlaces refuses a table whose rows move when they are written: which of them a range has is not known.
+func errPlaces(r *run) error {
+	return fmt.Errorf("rotate: %w: %s; its rows are in no ranges that stay: add a PRIMARY KEY, or use Run", ErrNoPrimaryKey, r.target.name)
 }
 
 // stepThrough deals with one page, again where it met others' locks.

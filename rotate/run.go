@@ -23,15 +23,35 @@ import (
 //
 // Errors: ErrIncomplete where the job came to its end and single values failed, for a Verify ErrFindings; ErrCanceled; ErrNoTable, ErrNoColumn,
 // ErrNoPrimaryKey, ErrNoJournal; ctx's. The result says in each case what was done.
+//
+// A table of PostgreSQL without a primary key is walked by where its rows lie, again and again until nothing is due. Rows that
+// move while they are looked for may be missed: Result.Warnings says so.
 func Run(ctx context.Context, cfg Config, job Job) (Result, error) {
-	r, err := beginRun(ctx, &cfg, &job)
-	if err != nil || r == nil {
-		return Result{Counts: map[string]int64{}}, err
+	result, r, err := runOnce(ctx, cfg, job)
+	if r == nil || !r.target.places {
+		return result, err
 	}
+	r.cfg.Log.Warn(r.placesWarning())
+	result, err = repeat(ctx, cfg, job, result, err)
+	result.Warnings = append(result.Warnings, r.placesWarning())
+	return result, err
+}
+
+// runOnce walks the table once. The run is nil where the job did not begin.
+func runOnce(ctx context.Context, cfg Config, job Job) (result Result, r *run, err error) {
+	if r, err = beginRun(ctx, &cfg, &job); err != nil || r == nil {
+		return Result{Counts: map[string]int64{}}, nil, err
+	}
+	result, err = r.through(ctx)
+	return result, r, err
+}
+
+// through begins or joins the job, and works on it until it is done.
+func (r *run) through(ctx context.Context) (Result, error) {
 	if err := beginPatiently(ctx, r.cfg, r.db, func() error { return r.start(ctx) }); err != nil {
 		return Result{Counts: map[string]int64{}}, r.wrap(ctx, err)
 	}
-	err = r.work(ctx)
+	err := r.work(ctx)
 	result, readErr := r.result()
 	switch {
 	case err != nil:
@@ -107,6 +127,9 @@ func newRun(ctx context.Context, cfg *Config, job *Job) (*run, error) {
 	}
 	if c, ok := r.target.writtenKey(); ok {
 		return nil, fmt.Errorf("rotate: %w: %s.%s is sealed and part of the key", ErrNoPrimaryKey, r.target.name, c)
+	}
+	if err := r.checkPlaces(); err != nil {
+		return nil, err
 	}
 	r.throttle, err = startThrottle(ctx, cfg)
 	return r, err

@@ -106,8 +106,8 @@ func (p *sealedPage) openWanted(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// openTogether is how many cells are opened in one call: as many as package field keeps memory for.
-const openTogether = 1000
+// openTogether is how many cells are opened in one call: the row keys of so many are in memory at a time.
+const openTogether = 256
 
 // checkTerms compares the equality terms of the opened values with those that their plaintexts have
 // now.

@@ -24,6 +24,9 @@ type worker struct {
 	why   string    // why it waits
 	heard time.Time // when the lease was last extended
 	lost  bool      // the range is another's
+
+	allowed int // rows that the throttle has let begin and that were not read yet
+	perRow  int // bytes of values in a row of the last page; 0 before it
 }
 
 func (r *run) newWorker(ctx context.Context, no int) (*worker, error) {
@@ -106,7 +109,7 @@ func (w *worker) walk(ctx context.Context, c claim) (err error) {
 		}
 		var limit int
 		err := w.patiently(ctx, func() (err error) {
-			limit, err = w.throttle.wait(ctx, w.hold)
+			limit, err = w.next(ctx)
 			return err
 		})
 		if err != nil {
@@ -150,6 +153,7 @@ func (w *worker) step(ctx context.Context, c *claim, limit int) (err error) {
 	}
 	w.throttle.done(len(read), time.Since(start))
 	w.pace.add(len(read))
+	w.weigh(read)
 	w.mu.Lock()
 	w.heard = time.Now()
 	w.mu.Unlock()

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -56,10 +58,20 @@ func (j *jobFlags) flags(c *cobra.Command) {
 // runConfig is what a job over rows runs with. The pool keeps a connection for each worker, and those beside them.
 func (j *jobFlags) runConfig(s *session, db *database) rotate.Config {
 	db.SetMaxIdleConns(j.workers + 2)
+	keepSmall(j.workers)
 	return rotate.Config{
 		DB: db.DB, Dialect: db.dialect, Keyring: s.ring,
 		Workers: j.workers, PageSize: j.page, Concurrency: j.concurrency, Limits: j.Limits,
 		SkipTriggers: j.skipTriggers, Lease: j.lease, Patience: j.patience,
+	}
+}
+
+// keepSmall has Go collect what pages leave behind before it takes more memory: what is in use at a time is far
+// less, whatever the table's size. GOMEMLIMIT says otherwise.
+func keepSmall(workers int) {
+	const base, perWorker = 32 << 20, 8 << 20
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(base + workers*perWorker))
 	}
 }
 

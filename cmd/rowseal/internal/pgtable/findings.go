@@ -82,6 +82,7 @@ func (t *Table) Findings() []Finding {
 			all = append(all, t.column(c, have)...)
 		}
 	}
+	all = append(all, t.upkeepNotes()...)
 	slices.SortStableFunc(all, func(a, b Finding) int { return min(len(b.Mend), 1) - min(len(a.Mend), 1) })
 	return all
 }

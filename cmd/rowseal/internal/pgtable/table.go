@@ -28,6 +28,7 @@ type Table struct {
 	triggers    []trigger
 	views       []view
 	parents     []string
+	upkeep      upkeep
 }
 
 type column struct {
@@ -93,7 +94,7 @@ func Inspect(ctx context.Context, db *sql.Conn, p *field.Table) (*Table, error) 
 	}
 	t.Kind = kind[0]
 	for _, read := range []func(context.Context, *sql.Conn, int64) error{
-		t.readColumns, t.readConstraints, t.readIndexes, t.readTriggers, t.readViews, t.readParents,
+		t.readColumns, t.readConstraints, t.readIndexes, t.readTriggers, t.readViews, t.readParents, t.readUpkeep,
 	} {
 		if err := read(ctx, db, oid); err != nil {
 			return nil, err
