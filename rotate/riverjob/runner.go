@@ -161,24 +161,34 @@ func lastError(job *rivertype.JobRow) string {
 // ended waits until the job is over. A server that is away meanwhile is waited for, as those do who work.
 func (r *Runner) ended(ctx context.Context, id int64, s spec) (rotate.Status, error) {
 	for {
-		w, err := r.walker(ctx, id, s)
-		if errors.Is(err, rotate.ErrNoJob) {
-			return rotate.JobByID(ctx, r.cfg.Rotate.DB, r.cfg.Rotate.Dialect, id)
+		running, err := r.look(ctx, id, s)
+		if err != nil || !running {
+			last, readErr := rotate.JobByID(ctx, r.cfg.Rotate.DB, r.cfg.Rotate.Dialect, id)
+			switch {
+			case readErr == nil && last.State != rotate.StateRunning:
+				r.forget(id)
+				return last, nil
+			case err == nil:
+				err = readErr
+			}
 		}
-		var status rotate.Status
-		if err == nil {
-			status, err = w.Look(ctx)
-		}
-		switch {
-		case err == nil && status.State != rotate.StateRunning:
-			r.forget(id)
-		case err != nil && !r.passes(ctx, err):
-			return status, err
+		if err != nil && !r.passes(ctx, err) {
+			return rotate.Status{}, err
 		}
 		if err := pause(ctx, waitEvery); err != nil {
-			return status, err
+			return rotate.Status{}, err
 		}
 	}
+}
+
+// look tells Config.Progress how far the job is.
+func (r *Runner) look(ctx context.Context, id int64, s spec) (running bool, err error) {
+	w, err := r.walker(ctx, id, s)
+	if err != nil {
+		return false, err
+	}
+	status, err := w.Look(ctx)
+	return status.State == rotate.StateRunning, err
 }
 
 // passes says that an error that came of no job ends by itself.
