@@ -14,9 +14,9 @@ import (
 
 var (
 	// ErrNotMigrated: the schema has not, or not all, of the tables that River works with.
-	ErrNotMigrated = errors.New("River's tables are missing")
+	ErrNotMigrated = errors.New("the tables of River are missing")
 	// ErrShared: the schema's River has jobs of others.
-	ErrShared = errors.New("River's tables are shared with others")
+	ErrShared = errors.New("the tables of River are shared with others")
 )
 
 // migrateLock keeps two processes from migrating at once. The number is arbitrary.

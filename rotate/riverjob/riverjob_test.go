@@ -102,8 +102,11 @@ func TestAVerifyIsOneThatKeysAreJudgedBy(t *testing.T) {
 func TestAnOlderKeyThatIsStillActiveIsRetired(t *testing.T) {
 	const n = 60
 	for _, job := range []func(*machine) rotate.Job{
-		(*machine).rewrap, (*machine).reseal,
-		func(m *machine) rotate.Job { return rotate.Job{Kind: rotate.Rewrap, Table: m.people, Columns: []string{"name"}} },
+		(*machine).rewrap,
+		(*machine).reseal,
+		func(m *machine) rotate.Job {
+			return rotate.Job{Kind: rotate.Rewrap, Table: m.people, Columns: []string{"name"}}
+		},
 	} {
 		m := newMachine(t, n)
 		m.rotate(t)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -155,7 +156,7 @@ func lastError(job *rivertype.JobRow) string {
 	if len(job.Errors) == 0 {
 		return "it was canceled in River"
 	}
-	return job.Errors[len(job.Errors)-1].Error
+	return strings.TrimPrefix(job.Errors[len(job.Errors)-1].Error, "JobCancelError: ")
 }
 
 // ended waits until the job is over. A server that is away meanwhile is waited for, as those do who work.

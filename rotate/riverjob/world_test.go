@@ -38,7 +38,6 @@ type machine struct {
 	people *field.Table
 }
 
-
 // open connects to the place; close takes it back.
 func (p place) open(ctx context.Context) (m *machine, err error) {
 	m = &machine{place: p}
