@@ -30,8 +30,8 @@ type Config struct {
 	// Rotate is what jobs run with, as for [rotate.Run]; its database is a PostgreSQL. Workers is how many ranges this process walks at
 	// a time.
 	Rotate rotate.Config
-	// Pool is for River's own tables; required. It takes one connection or two for a moment at a time; poolers in transaction mode may
-	// stand between.
+	// Pool is for River's own tables; required. It takes one connection or two for a moment at a time, and must not be the pool that Rotate.DB
+	// takes its connections from, which may keep them all. Poolers in transaction mode may stand between.
 	Pool *pgxpool.Pool
 	// Schema is that of River's tables, which no application's jobs may share; "" means DefaultSchema.
 	Schema string

@@ -21,12 +21,16 @@ const (
 	fetchEvery  = 200 * time.Millisecond // turns are short, and are to follow on each other
 	waitEvery   = 300 * time.Millisecond
 	stopPatient = 20 * time.Second
+	atHand      = 2 // turns for each that is under way
 )
 
 // Runner is one process's part in jobs.
 type Runner struct {
 	cfg    Config
 	client *river.Client[pgx.Tx]
+	// slots bounds the ranges that are walked at a time. River is asked for more, so that one is at hand when a
+	// turn ends: it hands out only so often.
+	slots chan struct{}
 
 	mu    sync.Mutex
 	parts map[int64]*part
@@ -41,7 +45,7 @@ func New(ctx context.Context, cfg Config) (*Runner, error) {
 	if err := checkTables(ctx, cfg.Pool, cfg.Schema); err != nil {
 		return nil, err
 	}
-	r := &Runner{cfg: cfg, parts: map[int64]*part{}}
+	r := &Runner{cfg: cfg, slots: make(chan struct{}, cfg.Rotate.Workers), parts: map[int64]*part{}}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &planWorker{Runner: r})
 	river.AddWorker(workers, &rangeWorker{Runner: r})
@@ -50,7 +54,7 @@ func New(ctx context.Context, cfg Config) (*Runner, error) {
 	var err error
 	r.client, err = river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema: cfg.Schema, Workers: workers, Logger: cfg.Rotate.Log,
-		Queues:   map[string]river.QueueConfig{queue: {MaxWorkers: cfg.Rotate.Workers}},
+		Queues:   map[string]river.QueueConfig{queue: {MaxWorkers: atHand * cfg.Rotate.Workers}},
 		PollOnly: true, FetchPollInterval: fetchEvery, FetchCooldown: fetchEvery / 2,
 		JobTimeout: cfg.Rescue, RescueStuckJobsAfter: cfg.Rescue, SoftStopTimeout: stopPatient,
 	})

@@ -101,11 +101,22 @@ func (r *rangeWorker) Work(ctx context.Context, j *river.Job[rangeArgs]) error {
 	if err != nil {
 		return r.failed(ctx, j.JobRow, j.Args.Job, err)
 	}
-	t, err := w.Walk(ctx, j.Args.No, time.Now().Add(r.cfg.Turn))
+	t, err := r.turn(ctx, func(until time.Time) (rotate.Turn, error) { return w.Walk(ctx, j.Args.No, until) })
 	if err == nil && t.Done && j.Args.Spec.passes() > 1 {
 		_, err = r.client.Insert(ctx, checkArgs{j.Args}, nil)
 	}
 	return r.next(ctx, j.JobRow, j.Args.Job, t, err)
+}
+
+// turn waits for a slot, and then does what takes a turn's time.
+func (r *Runner) turn(ctx context.Context, do func(until time.Time) (rotate.Turn, error)) (rotate.Turn, error) {
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return rotate.Turn{}, ctx.Err()
+	}
+	defer func() { <-r.slots }()
+	return do(time.Now().Add(r.cfg.Turn))
 }
 
 // next is what River is told of a turn.
@@ -140,7 +151,7 @@ func (c *checkWorker) Work(ctx context.Context, j *river.Job[checkArgs]) error {
 		return river.JobSnooze(heldFor)
 	}
 	if err == nil {
-		t, err = w.Check(ctx, a.First+a.No, time.Now().Add(c.cfg.Turn))
+		t, err = c.turn(ctx, func(until time.Time) (rotate.Turn, error) { return w.Check(ctx, a.First+a.No, until) })
 	}
 	return c.next(ctx, j.JobRow, a.Job, t, err)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/envelope"
@@ -44,7 +44,9 @@ func (p place) open(ctx context.Context) (m *machine, err error) {
 	if m.pool, err = pgxpool.New(ctx, p.dsn); err != nil {
 		return nil, err
 	}
-	m.db = stdlib.OpenDBFromPool(m.pool)
+	if m.db, err = sql.Open("pgx", p.dsn); err != nil {
+		return nil, err
+	}
 	root, err := localkms.OpenOrCreate(p.root)
 	if err != nil {
 		return nil, err
