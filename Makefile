@@ -55,6 +55,7 @@ bench-proxy: ## what the proxy costs, beside a direct connection, a bare relay a
 bench-rotate: ## rewrap of row keys on two connections, beside paged SQL that writes the same bytes (ROWS=1000000); "limit" is the least x-floor
 	@scripts/ensure.sh postgresql
 	@ROWS=$(or $(ROWS),1000000) $(GO) test ./rotate -run '^$$' -bench RewrapOfRowKeys -benchtime 3x -timeout 60m
+	@ROWS=$(or $(ROWS),1000000) $(GO) test ./rotate/riverjob -run '^$$' -bench Rewrap -benchtime 1x -timeout 60m
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME=10m (FUZZ=regexp of names)
