@@ -55,6 +55,7 @@ bench-proxy: ## what the proxy costs, beside a direct connection, a bare relay a
 bench-rotate: ## rewrap and reseal on two connections beside paged SQL that writes as many bytes, a new root key, memory and KMS calls (ROWS=1000000); each line has its limits
 	@scripts/ensure.sh postgresql
 	@ROWS=$(or $(ROWS),1000000) $(GO) test ./rotate -run '^$$' -bench 'RewrapOfRowKeys|Reseal|RootKey|Process' -benchtime 1x -timeout 120m
+	@ROWS=$(or $(ROWS),1000000) $(GO) test ./rotate/riverjob -run '^$$' -bench Rewrap -benchtime 1x -timeout 60m
 
 .PHONY: bench-rotate-10m
 bench-rotate-10m: ## jobs over 10,000,000 rows: rows/s, WAL, peak memory, KMS calls (not in CI)

@@ -29,6 +29,10 @@ type journal interface {
 	// claim gives owner a range of the job that is not done and nobody's, or whose lease is over. ok is
 	// false where there is none now; left says how many are not done.
 	claim(ctx context.Context, id int64, owner string, lease time.Duration) (c claim, ok bool, left int, err error)
+	// opened returns the id of the open job of that name, or 0.
+	opened(ctx context.Context, q querier, name string) (int64, error)
+	// claimRange is claim for one range. holder is who has it; c.done says that nothing of it is left.
+	claimRange(ctx context.Context, id int64, no int, owner string, lease time.Duration) (c claim, holder string, err error)
 	// renew extends the lease and says why the range waits, "" for not at all. It returns the claim with the
 	// cursor as the journal has it, or ErrFenced where the range is somebody else's by now.
 	renew(ctx context.Context, c claim, lease time.Duration, held string) (claim, error)

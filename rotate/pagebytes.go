@@ -16,9 +16,9 @@ const (
 
 // next says how many rows the next page may have: as many as the throttle lets begin, at once or, where rows are long, in
 // several pages.
-func (w *worker) next(ctx context.Context) (limit int, err error) {
+func (w *worker) next(ctx context.Context, hold func(reason string)) (limit int, err error) {
 	if w.allowed == 0 {
-		if w.allowed, err = w.throttle.wait(ctx, w.hold); err != nil {
+		if w.allowed, err = w.throttle.wait(ctx, hold); err != nil {
 			return 0, err
 		}
 	}

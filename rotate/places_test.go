@@ -122,7 +122,7 @@ func TestWhatNeedsAPrimaryKeyIsRefusedWithoutOne(t *testing.T) {
 	if _, err := rotate.Run(t.Context(), cfg, all); !errors.Is(err, rotate.ErrNoPrimaryKey) || !strings.Contains(err.Error(), "reseal what is under the old ones") {
 		t.Errorf("reseal of all: %v", err)
 	}
-	if _, err := rotate.Plan(t.Context(), cfg, w.rewrap(), 2); !errors.Is(err, rotate.ErrNoPrimaryKey) {
+	if _, _, err := rotate.Begin(t.Context(), cfg, w.rewrap(), 2, 1); !errors.Is(err, rotate.ErrNoPrimaryKey) {
 		t.Errorf("ranges: %v", err)
 	}
 	// Rows may move past a verify, so it proves nothing of a key.

@@ -23,6 +23,7 @@ type reseal struct {
 	*sealedPage
 	keyring    field.Keyring
 	all        bool // what is current too
+	whole      bool // all, as the job says it
 	tenant     string
 	tenantAt   string // the tenant column, where the job is one tenant's
 	converters []converter
@@ -61,14 +62,14 @@ func newReseal(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reseal{sealedPage: page, keyring: cfg.Keyring, all: all, tenant: job.Tenant, tenantAt: tenantAt}
+	r := reseal{sealedPage: page, keyring: cfg.Keyring, all: all, whole: all, tenant: job.Tenant, tenantAt: tenantAt}
 	return r.fork(), nil
 }
 
 // fork returns the same for another worker.
 func (r *reseal) fork() work {
 	other := &reseal{
-		sealedPage: r.sealedPage.fork(), keyring: r.keyring, all: r.all, tenant: r.tenant, tenantAt: r.tenantAt,
+		sealedPage: r.sealedPage.fork(), keyring: r.keyring, all: r.whole, whole: r.whole, tenant: r.tenant, tenantAt: r.tenantAt,
 		newest: map[string]newestKey{},
 	}
 	for _, c := range r.columns {
@@ -76,6 +77,9 @@ func (r *reseal) fork() work {
 	}
 	return other
 }
+
+// check has only what is stale be due, which says nothing of what is sealed again without need.
+func (r *reseal) check(on bool) { r.all = r.whole && !on }
 
 func (r *reseal) reads() reads {
 	want := reads{sealed: namesOf(r.columns), beside: r.who.beside(), writes: true}

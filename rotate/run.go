@@ -52,14 +52,16 @@ func (r *run) through(ctx context.Context) (Result, error) {
 		return Result{Counts: map[string]int64{}}, r.wrap(ctx, err)
 	}
 	err := r.work(ctx)
-	result, readErr := r.result()
+	s, readErr := r.last()
+	result, failed := s.Result()
+	result.ID, result.Joined = r.id, r.joined
 	switch {
 	case err != nil:
 		return result, r.wrap(ctx, err)
 	case readErr != nil:
 		return result, r.wrap(ctx, readErr)
 	}
-	return result, r.incomplete(result)
+	return result, failed
 }
 
 // run is one call of Run.
@@ -219,18 +221,15 @@ func (r *run) worker(ctx context.Context, no int) error {
 	}
 }
 
-// result reads what the journal has, also where ctx has ended.
-func (r *run) result() (Result, error) {
+// last reads what the journal has, also where ctx has ended.
+func (r *run) last() (Status, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	s, err := r.journal.read(ctx, r.id)
-	result := Result{
-		ID: r.id, Joined: r.joined, Counts: s.Counts, Findings: s.Findings, Started: s.Started, Ended: s.Ended,
-	}
 	if err == nil {
 		r.report(s)
 	}
-	return result, err
+	return s, err
 }
 
 // wrap says what became of the job. Drivers name a canceled query in their own ways.
@@ -244,19 +243,28 @@ func (r *run) wrap(ctx context.Context, err error) error {
 	return fmt.Errorf("rotate: %s of table %s: stopped; run it again to go on: %w", r.job.Kind, r.target.name, err)
 }
 
+// Result is what became of a job, as Run returns it: ErrIncomplete, or ErrFindings, where values failed. A
+// job that is not over has its counts so far.
+func (s *Status) Result() (Result, error) {
+	return Result{ID: s.ID, Joined: true, Counts: s.Counts, Findings: s.Findings, Started: s.Started, Ended: s.Ended}, s.incomplete()
+}
+
 // incomplete is nil where no value failed.
-func (r *run) incomplete(result Result) error {
-	failed := result.Counts["failed"]
-	if failed == 0 {
+func (s *Status) incomplete() error {
+	failed := s.Counts["failed"]
+	switch due := s.Counts["due"]; {
+	case failed == 0 && due > 0:
+		return fmt.Errorf("%w: %d rows were written behind the walk by processes that still held older keys or another policy; run it again", ErrIncomplete, due)
+	case failed == 0:
 		return nil
 	}
 	problem := ErrIncomplete
-	if r.job.Kind == Verify {
+	if s.Kind == Verify {
 		problem = ErrFindings
 	}
 	const shown = 3
 	var lines []string
-	for _, f := range result.Findings[:min(shown, len(result.Findings))] {
+	for _, f := range s.Findings[:min(shown, len(s.Findings))] {
 		lines = append(lines, f.String())
 	}
 	more := ""

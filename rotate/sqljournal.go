@@ -118,8 +118,6 @@ func (j *sqlJournal) create(ctx context.Context, e entry, total int64, spans []s
 // may have been moving it until that moment.
 func (j *sqlJournal) claim(ctx context.Context, id int64, owner string, lease time.Duration) (c claim, ok bool, left int, err error) {
 	const free = "SELECT no, fence FROM {ranges} WHERE job = ? AND done = 0 AND (owner = '' OR until_at < {now}) ORDER BY no LIMIT 1"
-	const take = `UPDATE {ranges} SET owner = ?, held = '', fence = fence + 1, until_at = {now} + ?
-		WHERE job = ? AND no = ? AND fence = ? AND done = 0 AND (owner = '' OR until_at < {now})`
 	for {
 		c = claim{job: id}
 		err := j.db.QueryRowContext(ctx, j.text(free), id).Scan(&c.no, &c.fence)
@@ -130,20 +128,50 @@ func (j *sqlJournal) claim(ctx context.Context, id int64, owner string, lease ti
 		if err != nil {
 			return claim{}, false, 0, j.explain(err)
 		}
-		n, err := j.exec(ctx, j.db, take, owner, lease.Microseconds(), id, c.no, c.fence)
-		if err != nil {
-			return claim{}, false, 0, err
-		}
-		if n == 0 {
-			continue // taken by another
-		}
-		c.fence++
-		c, err = j.look(ctx, c)
+		c, err = j.take(ctx, c, owner, lease)
 		if errors.Is(err, ErrFenced) {
 			continue
 		}
 		return c, err == nil, 0, err
 	}
+}
+
+// take claims a range that was seen to be free; ErrFenced where another was faster.
+func (j *sqlJournal) take(ctx context.Context, c claim, owner string, lease time.Duration) (claim, error) {
+	const take = `UPDATE {ranges} SET owner = ?, held = '', fence = fence + 1, until_at = {now} + ?
+		WHERE job = ? AND no = ? AND fence = ? AND done = 0 AND (owner = '' OR until_at < {now})`
+	n, err := j.exec(ctx, j.db, take, owner, lease.Microseconds(), c.job, c.no, c.fence)
+	if err != nil {
+		return claim{}, err
+	}
+	if n == 0 {
+		return claim{}, ErrFenced
+	}
+	c.fence++
+	return j.look(ctx, c)
+}
+
+func (j *sqlJournal) claimRange(ctx context.Context, id int64, no int, owner string, lease time.Duration) (c claim, holder string, err error) {
+	const look = "SELECT fence, done, CASE WHEN until_at >= {now} THEN owner ELSE '' END FROM {ranges} WHERE job = ? AND no = ?"
+	c = claim{job: id, no: no}
+	var done int
+	err = j.db.QueryRowContext(ctx, j.text(look), id, no).Scan(&c.fence, &done, &holder)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return c, "", fmt.Errorf("%w: %d has no range %d", ErrNoJob, id, no)
+	case err != nil:
+		return c, "", j.explain(err)
+	case done != 0:
+		c.done = true
+		return c, "", nil
+	case holder != "":
+		return c, holder, nil
+	}
+	c, err = j.take(ctx, c, owner, lease)
+	if errors.Is(err, ErrFenced) {
+		return c, "another process", nil
+	}
+	return c, "", err
 }
 
 // look reads the range that c is of, if it is still c's.

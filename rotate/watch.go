@@ -41,20 +41,25 @@ func (w *worker) gate(ctx context.Context) error {
 		if !o.Pause {
 			return nil
 		}
-		why := "paused"
-		if o.By != "" {
-			why += " by " + o.By
-		}
-		if o.Reason != "" {
-			why += ": " + o.Reason
-		}
-		w.hold(why)
+		w.hold(o.whyPaused())
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// whyPaused is the order in words.
+func (o *Order) whyPaused() string {
+	why := "paused"
+	if o.By != "" {
+		why += " by " + o.By
+	}
+	if o.Reason != "" {
+		why += ": " + o.Reason
+	}
+	return why
 }
 
 // watch looks for orders about once a second, and tells Config.Progress how far the job is.
@@ -86,6 +91,12 @@ func (r *run) look(ctx context.Context) error {
 	if s.State == StateCanceled {
 		return ErrCanceled
 	}
+	r.heed(s)
+	return nil
+}
+
+// heed takes the limits of an operator's order, and reports.
+func (r *run) heed(s Status) {
 	if r.orders.set(s.Order) {
 		limits := r.cfg.Limits
 		if s.Order.Limits != nil {
@@ -96,7 +107,6 @@ func (r *run) look(ctx context.Context) error {
 		}
 	}
 	r.report(s)
-	return nil
 }
 
 // report tells how far the job is, by the journal: other processes' rows count.

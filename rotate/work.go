@@ -21,6 +21,9 @@ type work interface {
 // are made by newWork.
 type forker interface{ fork() work }
 
+// checker is a work that finds other rows due when it checks than when it writes.
+type checker interface{ check(on bool) }
+
 // reads is what a page is read with.
 type reads struct {
 	// sealed are columns that hold sealed values.

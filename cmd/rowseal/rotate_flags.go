@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/rotate"
+	"github.com/rowseal/rowseal/rotate/riverjob"
 )
 
 // limitFlags are what slows a job down for the sake of others.
@@ -32,7 +34,8 @@ func (l *limitFlags) flags(c *cobra.Command) {
 // jobFlags are what jobs over rows run with.
 type jobFlags struct {
 	limitFlags
-	workers      int
+	workers      workersFlag
+	river        riverFlags
 	page         int
 	concurrency  int
 	tenant       string
@@ -40,15 +43,25 @@ type jobFlags struct {
 	lease        time.Duration
 	patience     time.Duration
 	screen
+
+	policy *field.Policy // of the session that runConfig was called for
+	db     *database
 }
 
 func (j *jobFlags) flags(c *cobra.Command) {
+	j.runFlags(c)
+	c.Flags().StringVar(&j.tenant, "tenant", "", "only the rows of this tenant")
+}
+
+// runFlags are those that are this process's, and not the job's.
+func (j *jobFlags) runFlags(c *cobra.Command) {
 	j.limitFlags.flags(c)
+	j.river.flags(c)
 	f := c.Flags()
-	f.IntVar(&j.workers, "workers", 1, "ranges of the table that are walked side by side, each on a connection of its own")
+	j.workers = workersFlag{n: 1}
+	f.Var(&j.workers, "workers", "ranges of the table that are walked side by side, each on a connection of its own; river, or river:4, where other machines work on the job too")
 	f.IntVar(&j.page, "page", 0, "rows read and written at a time, up to 5000 (default 2000)")
 	f.IntVar(&j.concurrency, "concurrency", 0, "KMS calls under way at a time (default 16)")
-	f.StringVar(&j.tenant, "tenant", "", "only the rows of this tenant")
 	f.BoolVar(&j.skipTriggers, "skip-triggers", false, "keep triggers from firing for rows that are written; needs superuser and switches foreign keys off too (PostgreSQL)")
 	f.DurationVar(&j.lease, "lease", 0, "how long ranges stay a process's that is not heard of (default 30s)")
 	f.DurationVar(&j.patience, "patience", 0, "how long to wait for a server or KMS that is gone (default 5m)")
@@ -57,11 +70,12 @@ func (j *jobFlags) flags(c *cobra.Command) {
 
 // runConfig is what a job over rows runs with. The pool keeps a connection for each worker, and those beside them.
 func (j *jobFlags) runConfig(s *session, db *database) rotate.Config {
-	db.SetMaxIdleConns(j.workers + 2)
-	keepSmall(j.workers)
+	j.policy, j.db = s.file.Policy, db
+	db.SetMaxIdleConns(j.workers.n + 2)
+	keepSmall(j.workers.n)
 	return rotate.Config{
 		DB: db.DB, Dialect: db.dialect, Keyring: s.ring,
-		Workers: j.workers, PageSize: j.page, Concurrency: j.concurrency, Limits: j.Limits,
+		Workers: j.workers.n, PageSize: j.page, Concurrency: j.concurrency, Limits: j.Limits,
 		SkipTriggers: j.skipTriggers, Lease: j.lease, Patience: j.patience,
 	}
 }
@@ -84,9 +98,24 @@ func (j *jobFlags) runJob(c *cobra.Command, cfg rotate.Config, job rotate.Job, n
 	m := d.meter(string(job.Kind), job.Table.Name())
 	cfg.Progress, cfg.Log = m.update, d.logger()
 	start := time.Now()
-	result, err := rotate.Run(c.Context(), cfg, job)
+	result, err := j.runSomewhere(c, cfg, job)
 	m.finish()
 	printCounts(c.OutOrStdout(), job.Table.Name(), result, time.Since(start), names...)
+	return result, err
+}
+
+// runSomewhere runs a job in this process, or together with others.
+func (j *jobFlags) runSomewhere(c *cobra.Command, cfg rotate.Config, job rotate.Job) (result rotate.Result, err error) {
+	if !j.workers.river {
+		if j.river != (riverFlags{}) {
+			return result, misused(c, "--river-schema and --migrate go with --workers river")
+		}
+		return rotate.Run(c.Context(), cfg, job)
+	}
+	err = j.river.withRunner(c, cfg, j.db, j.policy, func(r *riverjob.Runner) (err error) {
+		result, err = r.Run(c.Context(), job)
+		return err
+	})
 	return result, err
 }
 

@@ -110,10 +110,18 @@ func stateOf(s rotate.Status) string {
 		return "paused"
 	case s.Held != "":
 		return "waiting: " + s.Held
+	case len(s.Owners) == 0 && byRiver(s):
+		return "waiting for a worker of River's"
 	case len(s.Owners) == 0:
 		return "nobody works on it"
 	}
 	return s.State
+}
+
+// byRiver says that the job's ranges are handed out by River, between whose turns nobody has them.
+func byRiver(s rotate.Status) bool {
+	var spec struct{ Options map[string]string }
+	return json.Unmarshal([]byte(s.Spec), &spec) == nil && spec.Options["workers"] == "river"
 }
 
 func printJob(out io.Writer, s rotate.Status, asJSON bool) error {

@@ -155,6 +155,7 @@ func openRoots(ctx context.Context, config string, file *field.File) ([]kms.KMS,
 type database struct {
 	*sql.DB
 	dialect rotate.Dialect
+	dsn     string
 }
 
 // openDatabase connects to dsn. No error holds a password.
@@ -189,7 +190,7 @@ func dialDatabase(dsn string) (d *database, name string, err error) {
 		}
 		config.RuntimeParams["application_name"] = "rowseal"
 		name := fmt.Sprintf("PostgreSQL at %s:%d", config.Host, config.Port)
-		return &database{stdlib.OpenDB(*config), rotate.PostgreSQL}, name, nil
+		return &database{stdlib.OpenDB(*config), rotate.PostgreSQL, dsn}, name, nil
 	}
 	return nil, "", errors.New("--dsn names no database that this command knows; write postgres://…, host=… dbname=…, mysql://…, or sqlite:///path")
 }
@@ -203,7 +204,7 @@ func dialMySQL(dsn string) (*database, string, error) {
 	if err != nil {
 		return nil, "", errors.New("--dsn: the driver refuses the parameters")
 	}
-	return &database{sql.OpenDB(connector), rotate.MySQL}, fmt.Sprintf("MySQL %s, database %s", config.Addr, config.DBName), nil
+	return &database{sql.OpenDB(connector), rotate.MySQL, dsn}, fmt.Sprintf("MySQL %s, database %s", config.Addr, config.DBName), nil
 }
 
 // dialSQLite opens a file that exists: to make one would hide a mistyped path.
@@ -226,5 +227,5 @@ func dialSQLite(dsn string) (*database, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	return &database{db, rotate.SQLite}, "SQLite file " + path, nil
+	return &database{db, rotate.SQLite, dsn}, "SQLite file " + path, nil
 }

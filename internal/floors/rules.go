@@ -60,7 +60,9 @@ var Rules = []Rule{
 	{Pattern: "gormplugin", Floor: 4, Imports: with(fieldAndBelow, "internal/guard"), Never: heavy},
 	// It tells a key that cannot be had from a value that does not open, by the errors of keyring.
 	{Pattern: "sqlproxy/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "internal/guard", "sqlproxy/...")},
-	{Pattern: "rotate/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "kms", "internal/guard", "rotate/...")},
+	// The one package with the job queue, for programs on several machines.
+	{Pattern: "rotate/riverjob", Floor: 4, Imports: with(fieldAndBelow, "keyring", "rotate")},
+	{Pattern: "rotate/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "kms", "internal/guard", "rotate/..."), Never: []string{"github.com/riverqueue/"}},
 
 	// Floor 5: programs, which put the house together.
 	{Pattern: "internal/testpg/withpg", Floor: 5, Imports: []string{"internal/localpg", "internal/testpg", "internal/localmysql", "internal/testmysql"}},

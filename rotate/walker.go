@@ -1,0 +1,291 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrNothingToDo: the kind of job has nothing to do with the table's columns.
+	ErrNothingToDo = errors.New("the job has nothing to do in the table")
+	// ErrOtherJob: the job in the journal was begun with another policy, or for other columns.
+	ErrOtherJob = errors.New("the job was begun with another policy")
+)
+
+// Passes says whether an error of a job ends by itself: others' locks, a server or KMS that is away.
+func Passes(d Dialect, err error) bool {
+	db, dialectErr := d.open()
+	return passes(err) || dialectErr == nil && db.fault(err) != fatal
+}
+
+// Walker is one process's part in a job whose ranges are handed out by somebody else, such as a job queue; [Run]
+// hands them out by itself. It may be used by several goroutines, each of which walks a range for a while.
+//
+// The cursor of a range is in the journal, and is committed with the page that it stands behind. A range has one walker at a time,
+// which holds a lease and a fencing token: where a queue runs a job twice, the second walker is held off, or the first
+// one's pages are refused. So no row is counted twice, [Jobs] and [Command] see the job as any other, and a verify is one
+// that [UseOfKey] knows.
+type Walker struct {
+	r *run
+
+	mu   sync.Mutex
+	free []*worker
+	made int
+
+	seen   sync.Mutex // serializes looks, and with them Config.Progress
+	status Status
+	looked time.Time
+}
+
+// Turn is what came of walking a range for a while.
+type Turn struct {
+	// Done says that nothing of the range is left.
+	Done bool
+	// Held says why the range was not walked on, although time was left: the job is paused, limits hold it, or another walker
+	// has the range. "" where nothing of the kind.
+	Held string
+}
+
+// Begin enters the job in the journal, with up to n ranges of about one size by a sample of the table's keys, or joins the open job
+// that is equal. With passes 2 each range is there twice, numbered from 0 and again behind the last: the second is for [Walker.Check].
+//
+// It returns ErrNothingToDo and the errors that Run returns for jobs that cannot begin.
+func Begin(ctx context.Context, cfg Config, job Job, n, passes int) (*Walker, Status, error) {
+	if n < 1 || passes < 1 {
+		return nil, Status{}, fmt.Errorf("rotate: %d ranges in %d passes; 1 or more is allowed", n, passes)
+	}
+	w, e, err := newWalker(ctx, cfg, job)
+	if err != nil {
+		return nil, Status{}, err
+	}
+	if err := w.r.journal.install(ctx); err != nil {
+		return nil, Status{}, w.r.wrap(ctx, err)
+	}
+	w.r.id, w.r.joined, err = w.r.journal.begin(ctx, e, func(ctx context.Context) (int64, []span, error) {
+		total, once, err := w.r.splitIn(ctx, func(total int64) int64 { return min(int64(n), total/int64(w.r.cfg.PageSize)) })
+		var spans []span
+		for range passes {
+			spans = append(spans, once...)
+		}
+		return total, spans, err
+	})
+	if err != nil {
+		return nil, Status{}, w.r.wrap(ctx, err)
+	}
+	s, err := w.Look(ctx)
+	return w, s, err
+}
+
+// Open takes part in a job that was begun; job says which it is, as for [Begin].
+//
+// It returns ErrOtherJob where job is not the one with that id, because of another policy, say, and ErrNoJob where there
+// is none or it is over.
+func Open(ctx context.Context, cfg Config, job Job, id int64) (*Walker, error) {
+	w, e, err := newWalker(ctx, cfg, job)
+	if err != nil {
+		return nil, err
+	}
+	w.r.id, w.r.joined = id, true
+	s, err := w.Look(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.State != StateRunning:
+		return nil, fmt.Errorf("rotate: %w: %d is %s", ErrNoJob, id, s.State)
+	}
+	if other, err := w.r.journal.opened(ctx, w.r.cfg.DB, e.name); err != nil || other != id {
+		return nil, errors.Join(err, fmt.Errorf("rotate: %w: %d; give all machines the same policy file", ErrOtherJob, id))
+	}
+	return w, nil
+}
+
+func newWalker(ctx context.Context, cfg Config, job Job) (*Walker, entry, error) {
+	r, err := newRun(ctx, &cfg, &job)
+	if err != nil {
+		return nil, entry{}, err
+	}
+	if r == nil {
+		return nil, entry{}, fmt.Errorf("rotate: %w: %s of table %s", ErrNothingToDo, job.Kind, job.Table.Name())
+	}
+	if r.target.places { // which of its rows a range has changes when they are written
+		return nil, entry{}, fmt.Errorf("rotate: %w: %s; its rows are in no ranges that stay: add a PRIMARY KEY, or use Run", ErrNoPrimaryKey, r.target.name)
+	}
+	if r.journal, err = newJournal(cfg.Dialect, cfg.DB); err != nil {
+		return nil, entry{}, err
+	}
+	e, err := job.entry(cfg.Owner)
+	return &Walker{r: r}, e, err
+}
+
+// ID is the job's number in the journal.
+func (w *Walker) ID() int64 { return w.r.id }
+
+// Look reads the job as the journal has it, without its findings, takes an operator's limits and tells Config.Progress.
+func (w *Walker) Look(ctx context.Context) (Status, error) {
+	w.seen.Lock()
+	defer w.seen.Unlock()
+	if time.Since(w.looked) < pollEvery/2 {
+		return w.status, nil
+	}
+	s, err := w.r.journal.status(ctx, w.r.id)
+	if err != nil {
+		return s, err
+	}
+	w.r.heed(s)
+	w.status, w.looked = s, time.Now()
+	return s, nil
+}
+
+// Walk walks range no, page by page, until nothing of it is left or until has passed, and gives it up then. It hears of an
+// operator's orders when it begins.
+//
+// It returns ErrCanceled where the job was canceled. Where [Passes] says so of an error, walk the range again
+// later.
+func (w *Walker) Walk(ctx context.Context, no int, until time.Time) (Turn, error) {
+	return w.turn(ctx, no, until, false)
+}
+
+// Check is Walk without writing: it counts the rows that it reads as "checked", and as "due" those that Walk would still
+// write; with option "all" those that it would write without it.
+func (w *Walker) Check(ctx context.Context, no int, until time.Time) (Turn, error) {
+	return w.turn(ctx, no, until, true)
+}
+
+// Finish marks the job done where all its ranges are, and reports whether it is.
+func (w *Walker) Finish(ctx context.Context) (bool, error) {
+	done, err := w.r.journal.finish(ctx, w.r.id)
+	if done {
+		w.seen.Lock()
+		w.looked = time.Time{}
+		w.seen.Unlock()
+	}
+	return done, err
+}
+
+// Joined says that the job was there already.
+func (w *Walker) Joined() bool { return w.r.joined }
+
+func (w *Walker) turn(ctx context.Context, no int, until time.Time, check bool) (t Turn, err error) {
+	if over, t, err := w.mayWalk(ctx); over || err != nil {
+		return t, err
+	}
+	c, holder, err := w.r.journal.claimRange(ctx, w.r.id, no, w.r.cfg.Owner, w.r.cfg.Lease)
+	switch {
+	case err != nil:
+		return Turn{}, w.r.wrap(ctx, err)
+	case holder != "":
+		return Turn{Held: "the range is with " + holder}, nil
+	case c.done:
+		return Turn{Done: true}, nil
+	}
+	k, err := w.take(ctx)
+	if err != nil {
+		return Turn{}, w.r.wrap(ctx, err)
+	}
+	k.checks = check
+	if c, ok := k.work.(checker); ok {
+		c.check(check)
+	}
+	defer w.put(k)
+	t, err = w.walk(ctx, k, &c, until)
+	if errors.Is(err, ErrFenced) {
+		return Turn{Held: "another process took the range over"}, nil
+	}
+	if !c.done { // the next one need not wait for the lease
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = w.r.journal.release(short, c) // the lease ends by itself
+	}
+	if err != nil {
+		return t, w.r.wrap(ctx, err)
+	}
+	return t, nil
+}
+
+// mayWalk says what the job's state and its orders mean for a range.
+func (w *Walker) mayWalk(ctx context.Context) (over bool, t Turn, err error) {
+	s, err := w.Look(ctx)
+	switch {
+	case err != nil:
+		return true, t, w.r.wrap(ctx, err)
+	case s.State == StateCanceled:
+		return true, t, w.r.wrap(ctx, ErrCanceled)
+	case s.State == StateDone:
+		return true, Turn{Done: true}, nil
+	case s.Order.Pause:
+		return true, Turn{Held: s.Order.whyPaused()}, nil
+	}
+	return false, t, nil
+}
+
+func (w *Walker) walk(ctx context.Context, k *worker, c *claim, until time.Time) (Turn, error) {
+	for !c.done && time.Now().Before(until) {
+		limit, held, err := k.nextBefore(ctx, until)
+		if err != nil || held != "" {
+			return Turn{Held: held}, err
+		}
+		if err := k.stepThrough(ctx, c, limit); err != nil {
+			return Turn{}, err
+		}
+	}
+	return Turn{Done: c.done}, nil
+}
+
+// nextBefore is how many rows the next page may have, or what holds the worker beyond until.
+func (w *worker) nextBefore(ctx context.Context, until time.Time) (limit int, held string, err error) {
+	bounded, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	why := "limits"
+	limit, err = w.next(bounded, func(reason string) {
+		if reason != "" {
+			why = reason
+		}
+		w.hold(reason)
+	})
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		return 0, why, nil
+	}
+	w.hold("")
+	return limit, "", err
+}
+
+// stepThrough deals with one page, again where it met others' locks.
+func (w *worker) stepThrough(ctx context.Context, c *claim, limit int) error {
+	start := time.Now()
+	for wait := contendedPause; ; wait = min(2*wait, longestPause) {
+		err := w.step(ctx, c, limit)
+		if err == nil || w.faultOf(err) != contended || time.Since(start) > w.cfg.Patience {
+			return err
+		}
+		if err := pause(ctx, wait/2+rand.N(wait)); err != nil {
+			return err
+		}
+	}
+}
+
+// take returns a worker that nobody uses. What workers have learned of keys stays with them from turn to turn.
+func (w *Walker) take(ctx context.Context) (*worker, error) {
+	w.mu.Lock()
+	if n := len(w.free); n > 0 {
+		k := w.free[n-1]
+		w.free = w.free[:n-1]
+		w.mu.Unlock()
+		return k, nil
+	}
+	no := w.made
+	w.made++
+	w.mu.Unlock()
+	return w.r.newWorker(ctx, no)
+}
+
+// put gives a worker and its connection back.
+func (w *Walker) put(k *worker) {
+	k.close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.free = append(w.free, k)
+}
