@@ -109,6 +109,7 @@ func (a *analyzer) table(sc *scope, rv *pg.RangeVar) *relation {
 	if rv.GetAlias().GetAliasname() == "" {
 		rel.schema = t.Schema
 	}
+	a.unrenamed(rel, rv.Alias)
 	rel.cols = renamed(rel.cols, rv.Alias)
 	return rel
 }
@@ -178,6 +179,9 @@ func (a *analyzer) fromFunction(sc *scope, f *pg.RangeFunction) {
 		if rows := a.rowsOf(call); rows != nil && len(f.Functions) == 1 {
 			base := a.baseRelation(rows, rel.alias)
 			base.table = nil
+			if rel.hidden = base.hidden; len(base.hidden) > 0 {
+				a.refuse(hiddenColumns(rows, "a function that returns its rows", int(call.Location)))
+			}
 			rel.cols = append(rel.cols, a.instance(base.cols)...)
 			continue
 		}
@@ -277,7 +281,7 @@ func (a *analyzer) joinAlias(sc *scope, alias *pg.Alias, rels, start int) {
 		if v.write != "" {
 			a.refuse(&Refusal{
 				SQLState: notSupported, Position: -1,
-				Message: "a join that merges sealed columns by USING or NATURAL cannot have a name of its own",
+				Message: "a join that merges sealed columns by USING or NATURAL, or has columns in transition, cannot have a name of its own",
 				Hint:    "Write the join with ON, or without AS.",
 			})
 			return
@@ -287,6 +291,7 @@ func (a *analyzer) joinAlias(sc *scope, alias *pg.Alias, rels, start int) {
 	rel.cols = severalTimes(rel.cols)
 	for _, r := range sc.rels[rels:] {
 		rel.unknown = rel.unknown || r.unknown
+		rel.hidden = append(rel.hidden, r.hidden...)
 	}
 	rel.cols = renamed(rel.cols, alias)
 	sc.rels = sc.rels[:rels:rels]
