@@ -488,3 +488,40 @@ func (c *migrating) count(where string) string {
 	}
 	return string(r.Rows[0][0])
 }
+
+// TestARepeatableReadKeepsItsCatalogToItself: a transaction that still sees the table without the sealed column does not
+// have other sessions take the column for plain.
+func TestARepeatableReadKeepsItsCatalogToItself(t *testing.T) {
+	r := versions[0].bareRig(t, `
+tenant: {default: acme}
+tables:
+  people:
+    columns:
+      email_sealed: {id: email, type: text, transition: {plain: email}}
+`)
+	r.exec(t, r.Direct, "CREATE TABLE people (id int PRIMARY KEY, email text)")
+	r.Through = r.start(t, r.Tap.Addr())
+	old, writer, reader := connectPG(t, r.Through), connectPG(t, r.Through), connectPG(t, r.Through)
+	run := func(conn *pgconn.PgConn, sql string) []*pgconn.Result {
+		t.Helper()
+		results, err := conn.Exec(t.Context(), sql).ReadAll()
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		return results
+	}
+	run(old, "SELECT email FROM people")
+	run(old, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+	run(old, "SELECT 1")
+	run(reader, "SELECT email FROM people")
+	r.exec(t, r.Direct, "ALTER TABLE people ADD COLUMN email_sealed bytea")
+	run(writer, "ALTER TABLE people SET (fillfactor = 100)")
+	run(writer, "INSERT INTO people (id, email) VALUES (1, 'ada@x')")
+	run(writer, "ALTER TABLE people SET (fillfactor = 90)")
+	run(old, "SELECT id, email FROM people")
+	got := run(reader, "SELECT email FROM people")[0]
+	if len(got.Rows) != 1 || string(got.Rows[0][0]) != "ada@x" {
+		t.Errorf("the reader gets %q", got.Rows)
+	}
+	run(old, "ROLLBACK")
+}

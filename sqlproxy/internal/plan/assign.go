@@ -9,10 +9,6 @@ func (a *analyzer) checkAssign(o origin, t *target, at int) bool {
 			"Assign a parameter, a constant, or the same column of the same row; the value must be known before it is sealed.", at))
 		return false
 	}
-	if o.moving || o.clear {
-		a.refuse(a.unsupportedOf(o, "assigning its values", "", at))
-		return false
-	}
 	for _, col := range o.possible {
 		if col != t.column {
 			a.refuse(a.unsupported(t.column, "assigning values of "+col.String(),

@@ -32,10 +32,12 @@ func movingPolicy(t testing.TB) *field.Policy {
 			Transition: field.Transition{Plain: name, Both: both},
 		}
 	}
-	ssn := field.ColumnConfig{Name: "ssn", Type: typ(t, "text"), Search: field.Search{Equality: true}}
+	ssn := field.ColumnConfig{Name: "ssn", Type: typ(t, "text"), Search: field.Search{Equality: true}, Scope: field.ScopeGlobal, Domain: "mail"}
+	global := moving("email", "text", true)
+	global.Scope, global.Domain = field.ScopeGlobal, "mail"
 	var tables []*field.Table
 	for _, c := range []field.TableConfig{
-		{Name: "pair", Tenant: one, Columns: []field.ColumnConfig{moving("email", "text", true)}},
+		{Name: "pair", Tenant: one, Columns: []field.ColumnConfig{global}},
 		{Name: "cleared", Tenant: one, Columns: []field.ColumnConfig{moving("email", "text", false)}},
 		{Name: "begun", Tenant: org, Columns: []field.ColumnConfig{moving("email", "text", true)}},
 		{Name: "done", Tenant: one, Columns: []field.ColumnConfig{moving("email", "text", true)}},

@@ -173,7 +173,7 @@ func isSystem(name string) bool {
 
 // hasSealed reports whether a relation has columns whose values may be sealed, or are made of such.
 func (r *relation) hasSealed() bool {
-	return len(r.hidden) > 0 || slices.ContainsFunc(r.cols, func(c column) bool { return c.origin.isSealed() || c.origin.bad != nil })
+	return slices.ContainsFunc(r.cols, func(c column) bool { return c.origin.isSealed() || c.origin.bad != nil })
 }
 
 // anySealed reports whether something sealed is in reach of names at a place.
