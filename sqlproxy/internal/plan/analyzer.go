@@ -214,6 +214,8 @@ type target struct {
 	refusal *Refusal
 	// owners are whose rows values of VALUES and unnest get into; nil where they may not stand.
 	owners *owners
+	// among is how many values stand in the parentheses of a row of values; 0 where it is none of a row.
+	among int
 }
 
 // comparand is what the values of a comparison have in common.

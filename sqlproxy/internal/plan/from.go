@@ -277,11 +277,17 @@ func (a *analyzer) join(sc *scope, j *pg.JoinExpr) {
 // joinAlias hides what a join is made of behind its name.
 func (a *analyzer) joinAlias(sc *scope, alias *pg.Alias, rels, start int) {
 	rel := a.newRelation(alias.Aliasname)
+	for _, r := range sc.rels[rels:] {
+		if len(r.hidden) > 0 {
+			a.refuse(hiddenColumns(r.table, "a name for the whole join", -1))
+			return
+		}
+	}
 	for _, v := range sc.visible[start:] {
 		if v.write != "" {
 			a.refuse(&Refusal{
 				SQLState: notSupported, Position: -1,
-				Message: "a join that merges sealed columns by USING or NATURAL, or has columns in transition, cannot have a name of its own",
+				Message: "a join that merges sealed columns by USING or NATURAL cannot have a name of its own",
 				Hint:    "Write the join with ON, or without AS.",
 			})
 			return
@@ -291,7 +297,6 @@ func (a *analyzer) joinAlias(sc *scope, alias *pg.Alias, rels, start int) {
 	rel.cols = severalTimes(rel.cols)
 	for _, r := range sc.rels[rels:] {
 		rel.unknown = rel.unknown || r.unknown
-		rel.hidden = append(rel.hidden, r.hidden...)
 	}
 	rel.cols = renamed(rel.cols, alias)
 	sc.rels = sc.rels[:rels:rels]

@@ -100,7 +100,7 @@ func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) 
 			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more expressions than target columns"})
 			return
 		}
-		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number, owners: own})
+		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number, owners: own, among: len(row)})
 	}
 	// A row may be shorter than the table where the list of columns is missing.
 	for _, i := range ins.columns[min(len(row), len(ins.columns)):] {

@@ -94,13 +94,9 @@ func (a *analyzer) unrenamed(rel *relation, alias *pg.Alias) {
 	}
 }
 
-// unmerged refuses joins that merge columns in transition, and NATURAL ones of their tables: the server would
-// merge hidden columns too.
-func (m *merging) unmerged(names []string) {
+// unmerged refuses NATURAL joins of tables with columns in transition: the server would merge hidden columns too.
+func (m *merging) unmerged() {
 	for _, v := range append(slices.Clone(m.left), m.right...) {
-		if slices.Contains(names, v.name) && (v.org.moving || v.org.clear) {
-			m.a.refuse(m.a.unsupportedOf(v.org, "a join", "", -1))
-		}
 		if m.j.IsNatural && v.rel != nil && len(v.rel.hidden) > 0 && v.rel.table != nil {
 			m.a.refuse(hiddenColumns(v.rel.table, "NATURAL JOIN", -1))
 		}
@@ -154,7 +150,9 @@ func (a *analyzer) writeMoving(w *writing, i int, n *pg.Node, t *target, b besid
 		return
 	}
 	if b.at < 0 {
-		b.at = from
+		if b.at = from; !a.standsAlone(from, to, t.among) {
+			a.refuse(a.unsupportedOf(o, "a value in parentheses", "", from))
+		}
 	}
 	if src.Const != nil && src.Const.Null {
 		b.put(a, 0, "NULL::pg_catalog.bytea")
@@ -170,6 +168,24 @@ func (a *analyzer) writeMoving(w *writing, i int, n *pg.Node, t *target, b besid
 	if !own.column.Transition().Both {
 		a.replace(from, to, "NULL")
 	}
+}
+
+// standsAlone reports whether nothing but the commas and parentheses of its row of n values stand around a value, so that
+// another may be put before it.
+func (a *analyzer) standsAlone(from, to, n int) bool {
+	first := a.tree.At(from)
+	if first < 1 {
+		return false
+	}
+	last := first
+	for last+1 < len(a.tree.Tokens) && a.tree.Tokens[last+1].To <= to {
+		last++
+	}
+	opened, closed := a.isWord(first-1, "("), a.isWord(last+1, ")")
+	if opened && closed {
+		return n == 1 && !a.isWord(first-2, "(")
+	}
+	return (opened || a.isWord(first-1, ",")) && (closed || a.isWord(last+1, ","))
 }
 
 // listMoving writes the hidden columns into INSERT's list of columns. n is how many values a row has, for where the list is missing.
@@ -214,7 +230,7 @@ func (a *analyzer) assignMoving(sc *scope, set *setting, t assignment, tgt *targ
 	}
 	name := set.sealed(t.i).Name()
 	b := besides{at: t.at, before: quoted(name) + " = ", guard: set.guard}
-	if t.several {
+	if t.among > 0 {
 		a.insert(t.at, quoted(name)+", ")
 		b.at, b.before = -1, ""
 	}
@@ -222,8 +238,11 @@ func (a *analyzer) assignMoving(sc *scope, set *setting, t assignment, tgt *targ
 		a.writeMoving(set.writing, t.i, t.val, tgt, b)
 		return
 	}
-	if b.at < 0 {
-		b.at = int(t.val.GetColumnRef().GetLocation())
+	if ref := t.val.GetColumnRef(); b.at < 0 {
+		b.at = int(ref.GetLocation())
+		if from, to, ok := a.extent(b.at, len(ref.Fields)); !ok || !a.standsAlone(from, to, t.among) {
+			a.refuse(a.unsupportedOf(set.rel.cols[t.i].origin, "a value in parentheses", "", b.at))
+		}
 	}
 	b.put(a, 0, "excluded."+quoted(name))
 }

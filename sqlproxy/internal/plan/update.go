@@ -226,8 +226,8 @@ type assignment struct {
 	i   int
 	val *pg.Node
 	at  int
-	// several is set where it is one of (a, b) = (x, y).
-	several bool
+	// among is, of one of (a, b) = (x, y), how many these are; else 0.
+	among int
 }
 
 // setColumns analyses the list of SET, and reports whether it gives the row another tenant or bound id.
@@ -251,7 +251,7 @@ func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) (moved b
 		}
 		at = t.at
 		if set.moving(t.i) {
-			a.assignMoving(sc, set, t, &target{tenant: set.tenant.src, rowID: set.rowID.src, row: row})
+			a.assignMoving(sc, set, t, &target{tenant: set.tenant.src, rowID: set.rowID.src, row: row, among: t.among})
 			continue
 		}
 		if set.excluded != nil && a.fromExcluded(sc, set, t, c) {
@@ -292,7 +292,7 @@ func (a *analyzer) assignments(sc *scope, set *setting, list []*pg.Node) (out []
 		}
 		n := int(m.Ncolumns)
 		if args := m.Source.GetRowExpr().GetArgs(); len(args) == n {
-			out = append(out, assignment{i: i, val: args[m.Colno-1], at: int(t.Location), several: true})
+			out = append(out, assignment{i: i, val: args[m.Colno-1], at: int(t.Location), among: n})
 			continue
 		}
 		columns := []int{i}
