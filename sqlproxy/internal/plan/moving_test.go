@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/rowseal/rowseal/field"
@@ -68,4 +69,23 @@ func TestTransition(t *testing.T) {
 	own := *c
 	own.Tenant = "north"
 	golden(t, "testdata/movingtenant.txt", func(text string) string { return analysed(&own, text) })
+	for text, want := range map[string]bool{
+		"select id from owned where email = $1": true, "select id from owned where email = $1 and org = $2": false, "select email from owned": false,
+	} {
+		if p, err := plan.Analyze(&own, text); err != nil || p.OfTenant != want {
+			t.Errorf("%s: not of one tenant as it should be: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"select email from pair": "email_sealed", "select id from other": "", "prepare p as update pair set email = $1": "email_sealed",
+	} {
+		if p, err := plan.Analyze(c, text); err != nil || strings.Join(p.Hidden, " ") != want || p.Stmts[0].Inner != nil && len(p.Stmts[0].Inner.Hidden) != 1 {
+			t.Errorf("%s: hidden %v, %v", text, p, err)
+		}
+	}
+	own.Tenant = ""
+	own.Prepared = func(string) *plan.Plan { return &plan.Plan{Hidden: []string{"email_sealed"}} }
+	if p, err := plan.Analyze(&own, "execute p"); err != nil || len(p.Hidden) != 1 {
+		t.Errorf("EXECUTE does not know what is hidden: %v", err)
+	}
 }

@@ -112,13 +112,11 @@ func (e *movingEquality) in() bool {
 	if lastName(e.x.Name) == "<>" {
 		open, e.before = at+2, " NOT IN ("
 	}
-	parts := a.list(open)
-	if !ok || last+1 != at || len(items) == 0 || len(parts) != len(items) {
+	if !ok || last+1 != at || len(items) == 0 {
 		return false
 	}
-	for i, n := range items {
-		l, constant := a.literal(n)
-		if !constant || l.first != parts[i].first || l.last != parts[i].last {
+	for _, n := range items {
+		if _, constant := a.literal(n); !constant {
 			return false
 		}
 	}
@@ -130,9 +128,9 @@ func (e *movingEquality) in() bool {
 func (e *movingEquality) any() bool {
 	a := e.a
 	first, last, ok := e.tokens()
-	l, constant := a.literal(e.other)
+	_, constant := a.literal(e.other)
 	at := a.tree.At(int(e.x.Location))
-	if !ok || !constant || last+1 != at || l.first != at+3 || !a.isWord(at+2, "(") || !a.isWord(l.last+1, ")") {
+	if !ok || !constant || last+1 != at || !a.isWord(at+2, "(") {
 		return false
 	}
 	word := " ANY ("
@@ -140,7 +138,7 @@ func (e *movingEquality) any() bool {
 		word = " ALL ("
 	}
 	e.before, e.behind, e.list = " "+lastName(e.x.Name)+word, ")", true
-	e.values, e.first, e.last = []*pg.Node{e.other}, first, l.last+1
+	e.values, e.first, e.last = []*pg.Node{e.other}, first, a.closing(at+2)
 	return true
 }
 
