@@ -90,7 +90,7 @@ func (e *movingEquality) operator(n int, op string) bool {
 	first, last, ok := e.tokens()
 	l, constant := e.a.literal(e.other)
 	at := e.a.tree.At(int(e.x.Location))
-	if !ok || !constant || n == 1 && !e.a.isWord(at, "=") && !e.a.isWord(at, "<>") && !e.a.isWord(at, "!=") {
+	if !ok || !constant {
 		return false
 	}
 	e.before, e.values = " "+op+" ", []*pg.Node{e.other}
