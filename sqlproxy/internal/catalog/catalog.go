@@ -243,6 +243,12 @@ type Column struct {
 	Identity   bool
 	// Sealed is the policy's column, nil where it is plain.
 	Sealed *field.Column
+	// Moving is, of a plain column in transition, the policy's column that takes over its values
+	// and stands beside it; nil for all others. What the column has is in both.
+	Moving *field.Column
+	// Hidden is set where clients do not see the column: the sealed one beside a plain one that has Moving set, and
+	// what is left of the plain one once the sealed one has its name.
+	Hidden bool
 	// Wrong says why a sealed column cannot hold sealed values, or that a plain one holds
 	// whole rows of a sealed table, with a remedy; "" where nothing is wrong.
 	// Statements that name it are to be refused.

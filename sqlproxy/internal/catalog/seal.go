@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
 )
@@ -62,19 +60,12 @@ func (l *loader) sealRelation(r *Relation, t *field.Table) {
 	case 'v', 'm', 'S':
 		r.Wrong = fmt.Sprintf("%v is no table; declare the table that it is made of in the policy instead", r)
 	}
-	for i := range r.Columns {
-		c := &r.Columns[i]
-		sealed := t.Column(c.Name)
-		if sealed == nil {
-			continue
-		}
-		c.Sealed = sealed
-		switch base := l.BaseOf(c.Type); {
-		case base != pgtype.ByteaOID:
-			c.Wrong = fmt.Sprintf("column %v.%s is of type %s in the database, not bytea, and cannot hold sealed values; make it bytea, "+
-				"or add a bytea column with a transition, and run rowseal init", r, c.Name, l.typeNames[c.Type])
-		case c.Generated || c.Identity:
-			c.Wrong = fmt.Sprintf("column %v.%s is computed by the database, which holds no keys; drop the expression and run rowseal init", r, c.Name)
+	for _, sealed := range t.Columns() {
+		if sealed.Transition().Plain != "" {
+			l.sealMoving(r, sealed)
+		} else if c := r.Column(sealed.Name()); c != nil {
+			c.Sealed = sealed
+			l.checkSealed(r, c)
 		}
 	}
 }

@@ -72,7 +72,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 		return nil, a.refusal
 	}
 	p.Effects = parse.Scan(text, func(string) bool { return false }).Effects
-	p.OfTenant = a.ofTenant
+	p.OfTenant, p.Hidden = a.ofTenant, a.hidden
 	p.Touches = len(p.Pieces) > 0 || p.Params != nil
 	for _, s := range p.Stmts {
 		p.Touches = p.Touches || s.Result != nil || s.Copy != nil || s.Inner != nil && s.Inner.Touches
@@ -122,7 +122,7 @@ func (a *analyzer) outputs(cols []column, n *pg.Node) []Output {
 	}
 	out := make([]Output, len(cols))
 	for i, c := range cols {
-		out[i] = Output{Possible: c.origin.possible, As: c.origin.as, TenantAt: -1, RowIDAt: -1}
+		out[i] = Output{Possible: c.origin.possible, As: c.origin.as, Clear: c.origin.clear, TenantAt: -1, RowIDAt: -1}
 		if c.origin.bad != nil {
 			bad := *c.origin.bad
 			bad.Position = locationOf(n)

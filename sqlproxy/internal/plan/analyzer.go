@@ -45,6 +45,8 @@ type analyzer struct {
 	flowing int
 	// drying counts the steps of the analysis that are under way and will be forgotten.
 	drying int
+	// hidden are the columns of the text's tables that clients do not see.
+	hidden []string
 	// ofTenant is set once the text for the server names the session's tenant.
 	ofTenant bool
 }
@@ -90,6 +92,8 @@ type relation struct {
 	// table is nil for sub-queries, CTEs, functions and VALUES.
 	table *catalog.Relation
 	cols  []column
+	// hidden are columns that the server has here and clients do not see.
+	hidden []string
 	// unknown is set where there may be more columns than cols.
 	unknown bool
 	// tenant is what the query compares the tenant column of this relation's rows
@@ -130,6 +134,9 @@ type origin struct {
 	bad *Refusal
 	// null is set for a NULL constant, which goes with everything.
 	null bool
+	// moving is set for a column in transition where it stands in its table: what it has is in two columns.
+	// clear is set once it is one value, which says by its first byte if it is in clear.
+	moving, clear bool
 	// as is the type that the server would tell of the value, without a modifier; 0 where it is
 	// the sealed column's type, modifier and all.
 	as uint32
@@ -207,6 +214,8 @@ type target struct {
 	refusal *Refusal
 	// owners are whose rows values of VALUES and unnest get into; nil where they may not stand.
 	owners *owners
+	// among is how many values stand in the parentheses of a row of values; 0 where it is none of a row.
+	among int
 }
 
 // comparand is what the values of a comparison have in common.

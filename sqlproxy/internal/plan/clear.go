@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/rowseal/rowseal/field"
 )
 
 // clearUse is a place where a parameter or constant stands in clear.
@@ -20,6 +22,8 @@ type clearUse struct {
 	from   int
 	// null is set where only whether it is NULL matters.
 	null bool
+	// of is the column in transition that it is compared with, and whose values the server may see; nil for none.
+	of *field.Column
 }
 
 // inClear notes a parameter or constant that is passed on as it is, unless it is meant
@@ -89,6 +93,10 @@ func (a *analyzer) closeClear() {
 	}
 	sealed := a.sealedTexts()
 	for _, u := range a.uses {
+		if u.of != nil {
+			a.clearOf(u)
+			continue
+		}
 		number, what, two := a.cellOf(u), "a parameter", "Pass it as two parameters."
 		if u.param == 0 {
 			number, what, two = sealed[u.text], "a constant", "Pass them as two parameters."
@@ -105,6 +113,24 @@ func (a *analyzer) closeClear() {
 		}
 		a.refuse(a.unsupported(cell.Column, what+" that also stands elsewhere in the statement and not beside a plain column",
 			"The server would see the value. "+two, u.from))
+	}
+}
+
+// clearOf refuses a value that is in clear for a column in transition and stands in another sealed column, too.
+func (a *analyzer) clearOf(u clearUse) {
+	for _, d := range a.edits.list {
+		if d.cell == 0 {
+			continue
+		}
+		c := a.edits.cells[d.cell-1]
+		same := u.param != 0 && c.From.Param == u.param && a.edits.spaceAt(d.from) == a.edits.spaceAt(u.from)
+		if k := c.From.Const; u.param == 0 && k != nil && a.tells(u, d.cell) {
+			same = k.Text == u.text || c.OfArray() && (slices.Contains(arrayElements(k.Text), u.text) || slices.Contains(arrayElements(u.text), k.Text))
+		}
+		if same && c.Column != u.of {
+			a.refuse(a.unsupported(c.Column, "a value that is also compared with column "+u.of.Transition().Plain+", which is in transition,",
+				"The server would see the value. Pass it as two parameters.", u.from))
+		}
 	}
 }
 

@@ -31,6 +31,9 @@ func (a *analyzer) operator(sc *scope, n *pg.Node, x *pg.A_Expr, w want) origin 
 		}
 	}
 	op, eq := equality(x.Name)
+	if a.equalMoving(sc, x, eq) {
+		return a.result(n, w)
+	}
 	what := "operator " + op
 	switch x.Kind {
 	case pg.A_Expr_Kind_AEXPR_OP:
@@ -117,8 +120,8 @@ func (a *analyzer) selfComparand(o origin) *comparand {
 func (a *analyzer) declaresEquality(o origin, what string, at int) bool {
 	for _, col := range o.possible {
 		switch {
-		case col.Transition().Plain != "":
-			a.refuse(inTransition(col))
+		case o.moving || o.clear:
+			a.refuse(a.unsupportedOf(o, what, "", at))
 			return false
 		case !col.Search().Equality:
 			a.refuse(a.unsupported(col, what, "Declare `search: [equality]` for it and reseal the values that it has.", at))
@@ -134,6 +137,10 @@ func (a *analyzer) checkCompare(o origin, c *comparand, at int) bool {
 	if !o.isSealed() {
 		a.refuse(a.unsupported(c.column, "a comparison with a plain column or expression",
 			"Compare with a parameter, a constant or a comparable sealed column.", at))
+		return false
+	}
+	if o.moving || o.clear {
+		a.refuse(a.unsupportedOf(o, "a comparison with "+c.column.String(), "", at))
 		return false
 	}
 	for _, col := range o.possible {

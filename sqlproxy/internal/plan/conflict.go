@@ -48,7 +48,7 @@ func (sc *scope) unpinTo(n int) {
 func (a *analyzer) excludedOf(rel *relation) *relation {
 	ex := a.newRelation("excluded")
 	ex.table = rel.table
-	ex.cols = a.instance(rel.cols)
+	ex.cols, ex.hidden = a.instance(rel.cols), rel.hidden
 	for i := range ex.cols {
 		if ex.cols[i].origin.rel != nil {
 			ex.cols[i].origin.rel = ex
@@ -106,6 +106,10 @@ func (a *analyzer) conflictTarget(sc *scope, ins *insertion, infer *pg.InferClau
 		tenant = tenant || at == ins.tenantAt()
 		rowID = rowID || at == ins.rowIDAt()
 		if c := ins.sealed(at); c != nil {
+			if ins.moving(at) {
+				a.noneMoving(ins.writing, []int{at}, "ON CONFLICT", int(infer.Location))
+				return false
+			}
 			if i >= len(parts) {
 				a.refuseColumn(c, int(infer.Location), "its place in ON CONFLICT is not understood", "")
 				return false

@@ -76,6 +76,10 @@ func (a *analyzer) copyTable(s *pg.CopyStmt, out *Copy) (names []string) {
 	for _, i := range columns {
 		names = append(names, w.rel.cols[i].name)
 	}
+	if w.anyMoving(columns) || len(s.Attlist) == 0 && len(w.rel.hidden) > 0 {
+		a.refuse(copyOfMoving(w.rel.table, s))
+		return nil
+	}
 	if !s.IsFrom {
 		cols := make([]column, len(columns))
 		for j, i := range columns {

@@ -13,6 +13,7 @@ import (
 
 // ddl analyses statements that make or change objects, and all the rest.
 func (a *analyzer) ddl(raw *pg.RawStmt, n *pg.Node) {
+	a.changesMoving(n)
 	switch {
 	case n.GetCreateStmt() != nil:
 		a.createTable(n.GetCreateStmt())

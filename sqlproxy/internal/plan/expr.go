@@ -136,19 +136,28 @@ func (a *analyzer) termValue(c *comparand, src Source, from, to int, oid uint32)
 	return origin{possible: []*field.Column{c.column}}
 }
 
-// sealValue puts the sealed form of a constant or parameter into its place.
-func (a *analyzer) sealValue(t *target, src Source, from, to int, oid uint32) origin {
+// sealedCell is the cell of a constant or parameter that is sealed; 0 after a refusal.
+func (a *analyzer) sealedCell(t *target, src Source, at int, oid uint32) int {
 	switch {
 	case t.refusal != nil:
 		r := *t.refusal
-		r.Position = from
+		r.Position = at
 		a.refuse(&r)
-		return origin{}
+		return 0
 	case !pgtext.CanAssign(oid, t.column.Type()):
-		a.refuse(a.typeMismatch(t.column, from))
+		a.refuse(a.typeMismatch(t.column, at))
+		return 0
+	}
+	return a.cell(Cell{Do: Seal, Column: t.column, From: src, Tenant: t.tenant, RowID: t.rowID, Row: t.row})
+}
+
+// sealValue puts the sealed form of a constant or parameter into its place.
+func (a *analyzer) sealValue(t *target, src Source, from, to int, oid uint32) origin {
+	cell := a.sealedCell(t, src, from, oid)
+	if cell == 0 {
 		return origin{}
 	}
-	a.useCell(from, to, a.cell(Cell{Do: Seal, Column: t.column, From: src, Tenant: t.tenant, RowID: t.rowID, Row: t.row}))
+	a.useCell(from, to, cell)
 	o := origin{possible: []*field.Column{t.column}}
 	if o.as = o.unmodified(); oid == pgtype.TextOID {
 		o.as = oid
@@ -204,7 +213,7 @@ func (a *analyzer) place(sc *scope, r reference, w want, at int) origin {
 	switch w.kind {
 	case wantForbid:
 		if r.org.isSealed() {
-			a.refuse(a.unsupported(r.org.column(), w.what, w.hint, at))
+			a.refuse(a.unsupportedOf(r.org, w.what, w.hint, at))
 			return r.org
 		}
 	case wantAssign:
@@ -237,7 +246,7 @@ func (a *analyzer) place(sc *scope, r reference, w want, at int) origin {
 		}
 		a.replace(r.from, r.to, text)
 	}
-	return r.org
+	return r.org.taken()
 }
 
 // isGroupedAt reports whether the query that a column belongs to groups by it.
@@ -471,11 +480,11 @@ func (a *analyzer) indirection(sc *scope, n *pg.Node, x *pg.A_Indirection, w wan
 		}
 	}
 	if r, ok := a.rowField(sc, x); ok {
-		if r.org.bad == nil && (!r.org.isSealed() || w.kind == wantOutput && !a.isGroupedAt(sc, r.org)) {
+		if r.org.bad == nil && !r.org.moving && (!r.org.isSealed() || w.kind == wantOutput && !a.isGroupedAt(sc, r.org)) {
 			a.checkPlainIf(r.org, w, locationOf(n))
 			return r.org
 		}
-		if r.org.isSealed() {
+		if r.org.bad == nil {
 			a.refuse(a.unsupported(r.org.column(), "(row).column", "Write table.column.", locationOf(n)))
 		} else {
 			a.refuse(r.org.bad)

@@ -109,6 +109,7 @@ func (a *analyzer) table(sc *scope, rv *pg.RangeVar) *relation {
 	if rv.GetAlias().GetAliasname() == "" {
 		rel.schema = t.Schema
 	}
+	a.unrenamed(rel, rv.Alias)
 	rel.cols = renamed(rel.cols, rv.Alias)
 	return rel
 }
@@ -178,6 +179,9 @@ func (a *analyzer) fromFunction(sc *scope, f *pg.RangeFunction) {
 		if rows := a.rowsOf(call); rows != nil && len(f.Functions) == 1 {
 			base := a.baseRelation(rows, rel.alias)
 			base.table = nil
+			if rel.hidden = base.hidden; len(base.hidden) > 0 {
+				a.refuse(hiddenColumns(rows, "a function that returns its rows", int(call.Location)))
+			}
 			rel.cols = append(rel.cols, a.instance(base.cols)...)
 			continue
 		}
@@ -273,6 +277,12 @@ func (a *analyzer) join(sc *scope, j *pg.JoinExpr) {
 // joinAlias hides what a join is made of behind its name.
 func (a *analyzer) joinAlias(sc *scope, alias *pg.Alias, rels, start int) {
 	rel := a.newRelation(alias.Aliasname)
+	for _, r := range sc.rels[rels:] {
+		if len(r.hidden) > 0 {
+			a.refuse(hiddenColumns(r.table, "a name for the whole join", -1))
+			return
+		}
+	}
 	for _, v := range sc.visible[start:] {
 		if v.write != "" {
 			a.refuse(&Refusal{

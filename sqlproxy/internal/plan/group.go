@@ -198,11 +198,7 @@ func (a *analyzer) starVisible(sc *scope, c *pg.ColumnRef) []visible {
 	if r.rel == nil {
 		return sc.visible
 	}
-	var out []visible
-	for _, col := range r.rel.cols {
-		out = append(out, visible{name: col.name, rel: r.rel, org: col.origin})
-	}
-	return out
+	return r.rel.visible()
 }
 
 // text is what means the column anywhere in its query.
@@ -374,7 +370,7 @@ func (a *analyzer) plainKey(o origin, what string, at int) {
 		a.refuse(o.bad)
 	}
 	if o.isSealed() {
-		a.refuse(a.unsupported(o.column(), what, "", at))
+		a.refuse(a.unsupportedOf(o, what, "", at))
 	}
 }
 

@@ -37,11 +37,17 @@ func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) ([]column, bool) {
 	a.omitted(ins, int(s.Relation.Location))
 	switch q := s.SelectStmt.GetSelectStmt(); {
 	case q == nil:
+		a.listMoving(ins, s.Cols, s.Relation, 0)
 	case len(q.ValuesLists) > 0 && q.WithClause == nil && q.SortClause == nil && q.LimitCount == nil && q.LimitOffset == nil:
+		a.listMoving(ins, s.Cols, s.Relation, len(q.ValuesLists[0].GetList().GetItems()))
 		for _, l := range q.ValuesLists {
 			a.insertRow(sc, ins, l.GetList().GetItems(), int(s.Relation.Location))
 		}
 	default:
+		a.noneMoving(w, ins.columns, "INSERT from a query", int(s.Relation.Location))
+		if len(s.Cols) == 0 && len(w.rel.hidden) > 0 {
+			a.refuse(hiddenColumns(w.rel.table, "INSERT from a query without a list of columns", int(s.Relation.Location)))
+		}
 		a.insertQuery(sc, ins, q, int(s.Relation.Location))
 	}
 	a.onConflict(in, ins, s.OnConflictClause)
@@ -94,7 +100,7 @@ func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) 
 			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more expressions than target columns"})
 			return
 		}
-		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number, owners: own})
+		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number, owners: own, among: len(row)})
 	}
 	// A row may be shorter than the table where the list of columns is missing.
 	for _, i := range ins.columns[min(len(row), len(ins.columns)):] {
@@ -108,11 +114,15 @@ func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) 
 
 // insertValue analyses a value for the i-th column of w.
 func (a *analyzer) insertValue(sc *scope, w *writing, i int, n *pg.Node, t *target) {
+	c := w.sealed(i)
+	if c != nil && w.moving(i) {
+		a.writeMoving(w, i, n, t, besides{at: -1})
+		return
+	}
 	if d := n.GetSetToDefault(); d != nil {
 		a.serverDefault(w, i, int(d.Location))
 		return
 	}
-	c := w.sealed(i)
 	if c == nil {
 		a.expr(sc, n, plainColumn(w, i))
 		return

@@ -81,6 +81,10 @@ func (a *analyzer) mergeWhen(in, source *scope, w *writing, s *pg.MergeStmt, whe
 		}
 		a.omitted(ins, at)
 		if len(when.Values) > 0 {
+			if len(when.TargetList) == 0 && len(w.rel.hidden) > 0 {
+				a.refuse(hiddenColumns(w.rel.table, "INSERT of MERGE without a list of columns", at))
+			}
+			a.listMoving(ins, when.TargetList, s.Relation, len(when.Values))
 			mark := a.mark()
 			a.insertRow(source, ins, when.Values, at)
 			a.mergedRows(ins, mark, at)

@@ -96,6 +96,8 @@ func (a *analyzer) unqualified(sc *scope, name string) reference {
 			open = open || rel.unknown
 		}
 		switch {
+		case s.hides(name):
+			return reference{kind: refColumn, org: origin{bad: hiddenColumn(name)}}
 		case len(found) == 1:
 			v := found[0]
 			return reference{kind: refColumn, org: v.org, rel: v.rel, text: v.write, write: v.write != "", unnamed: v.unnamed}
@@ -122,8 +124,11 @@ func (a *analyzer) qualified(sc *scope, names []string) reference {
 	}
 	i := slices.IndexFunc(rel.cols, func(c column) bool { return c.name == name })
 	switch {
+	case slices.Contains(rel.hidden, name):
+		return reference{kind: refColumn, org: origin{bad: hiddenColumn(name)}}
 	case i >= 0:
-		return reference{kind: refColumn, org: rel.cols[i].origin, rel: rel}
+		v := rel.visible()[i]
+		return reference{kind: refColumn, org: v.org, rel: rel, text: v.write, write: v.write != "", unnamed: v.unnamed}
 	case isSystem(name), rel.unknown:
 		return reference{kind: refPlain, rel: rel}
 	}
@@ -200,9 +205,19 @@ func (a *analyzer) resolve(sc *scope, n *pg.Node) (origin, bool) {
 // add puts a relation into a scope, for qualified and unqualified names.
 func (sc *scope) add(rel *relation) {
 	sc.rels = append(sc.rels, rel)
-	for _, c := range rel.cols {
-		sc.visible = append(sc.visible, visible{name: c.name, rel: rel, org: c.origin})
+	sc.visible = append(sc.visible, rel.visible()...)
+}
+
+// visible are the columns as a scope shows them.
+func (r *relation) visible() []visible {
+	out := make([]visible, len(r.cols))
+	for i, c := range r.cols {
+		out[i] = visible{name: c.name, rel: r, org: c.origin}
+		if c.origin.moving {
+			out[i].write, out[i].unnamed = eitherOf(r, c), true
+		}
 	}
+	return out
 }
 
 // newRelation makes a relation under a name.
@@ -215,19 +230,27 @@ func (a *analyzer) newRelation(alias string) *relation {
 func (a *analyzer) baseRelation(t *catalog.Relation, alias string) *relation {
 	rel := a.newRelation(alias)
 	rel.table = t
-	rel.cols = make([]column, len(t.Columns))
+	rel.cols = make([]column, 0, len(t.Columns))
 	for i := range t.Columns {
 		c := &t.Columns[i]
-		rel.cols[i] = column{name: c.Name, num: c.Num, origin: origin{rel: rel, col: c}}
-		if c.Sealed != nil {
-			rel.cols[i].origin.possible = []*field.Column{c.Sealed}
-			if c.Sealed.Transition().Plain != "" {
-				rel.cols[i].origin.bad = inTransition(c.Sealed)
+		if c.Hidden {
+			rel.hidden = append(rel.hidden, c.Name)
+			if !slices.Contains(a.hidden, c.Name) {
+				a.hidden = append(a.hidden, c.Name)
 			}
+			continue
+		}
+		o := origin{rel: rel, col: c}
+		switch {
+		case c.Sealed != nil:
+			o.possible = []*field.Column{c.Sealed}
+		case c.Moving != nil:
+			o.possible, o.moving = []*field.Column{c.Moving}, true
 		}
 		if c.Wrong != "" {
-			rel.cols[i].origin.bad = wrongColumn(t, c)
+			o.bad = wrongColumn(t, c)
 		}
+		rel.cols = append(rel.cols, column{name: c.Name, num: c.Num, origin: o})
 	}
 	return rel
 }

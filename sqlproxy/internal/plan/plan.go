@@ -37,6 +37,9 @@ type Plan struct {
 	// OfTenant is set where the text for the server names the tenant of the
 	// Context, so that the plan is of no use for another.
 	OfTenant bool
+	// Hidden are the names of columns in transition that clients do not see and the text for the server
+	// may have: once the transition is finished, the server does not know them any more.
+	Hidden []string
 }
 
 // Stmt is one statement of a text.
@@ -79,6 +82,9 @@ type Output struct {
 	// As is the OID of the type that the client is told, without a modifier, where it is not the
 	// sealed column's own with its modifier: behind a cast, or where several values meet; 0 for that.
 	As uint32
+	// Clear is set where the values of a column in transition may stand there: one that begins with a zero byte, which no
+	// sealed value does, is in clear, in its type's binary form behind that byte.
+	Clear bool
 	// TenantAt and RowIDAt are the result columns, counted from 0, that hold
 	// the tenant and the bound row id of the same row of the same table; -1
 	// where the result has none.

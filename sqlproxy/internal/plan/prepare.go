@@ -36,7 +36,7 @@ func (a *analyzer) prepare(raw *pg.RawStmt, s *pg.PrepareStmt) Stmt {
 	st := a.anyStatement(raw, s.Query)
 	a.sealGiven()
 	a.c = outer
-	inner.Stmts = []Stmt{st}
+	inner.Stmts, inner.Hidden = []Stmt{st}, a.hidden
 	inner.Touches = a.changed(mark) || st.Result != nil
 	if a.prepared == nil {
 		a.prepared = map[string]madePlan{}
@@ -127,6 +127,9 @@ func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
 	from, _ := a.stmtRange(raw)
 	p := a.preparedPlan(s.Name, from)
 	a.isPrepared(s, p, from)
+	if p != nil {
+		a.hidden = append(a.hidden, p.Hidden...)
+	}
 	if p != nil && len(p.Stmts) == 1 {
 		out.Result = p.Stmts[0].Result
 	}

@@ -237,7 +237,7 @@ func (a *analyzer) merged(x, y origin, at int) origin {
 			"Give the sealed and the plain values result columns of their own.", at))
 		return origin{}
 	}
-	out := origin{possible: slices.Clone(x.possible), null: x.null && y.null, as: commonType(x.as, y.as)}
+	out := origin{possible: slices.Clone(x.possible), null: x.null && y.null, as: commonType(x.as, y.as), clear: x.clear || y.clear}
 	for _, c := range y.possible {
 		if !slices.Contains(out.possible, c) {
 			out.possible = append(out.possible, c)

@@ -80,6 +80,9 @@ func shown(text string, p *plan.Plan) string {
 			if o.As != 0 {
 				fmt.Fprintf(&b, ", as type %d", o.As)
 			}
+			if o.Clear {
+				b.WriteString(", or in clear")
+			}
 			if o.TenantAt >= 0 {
 				fmt.Fprintf(&b, ", tenant at %d", o.TenantAt)
 			}

@@ -124,22 +124,20 @@ func (a *analyzer) star(sc *scope, t *pg.ResTarget, wants []want, at int) (cols 
 		return nil, false
 	}
 	var seen []visible
+	rewrite := false
 	if r.rel != nil {
-		more = r.rel.unknown
-		for _, col := range r.rel.cols {
-			seen = append(seen, visible{name: col.name, rel: r.rel, org: col.origin})
-		}
+		more, rewrite = r.rel.unknown, len(r.rel.hidden) > 0
+		seen = r.rel.visible()
 	} else {
 		seen = sc.visible
 		for _, rel := range sc.rels {
-			more = more || rel.unknown
+			more, rewrite = more || rel.unknown, rewrite || len(rel.hidden) > 0
 		}
 	}
-	rewrite := false
 	for i, v := range seen {
 		w := wantAt(wants, at+i)
 		rewrite = rewrite || v.write != "" || v.org.isSealed() && (w.kind == wantCompare || sc.isGrouped(v.org))
-		cols = append(cols, column{name: v.name, origin: v.org})
+		cols = append(cols, column{name: v.name, origin: v.org.taken()})
 		if !a.view && v.org.bad != nil && !v.org.passesTo(w) {
 			a.refuse(v.org.bad)
 		}
@@ -159,7 +157,7 @@ func (a *analyzer) starColumn(sc *scope, v visible, w want, r reference) {
 	switch w.kind {
 	case wantForbid:
 		if v.org.isSealed() {
-			a.refuse(a.unsupported(v.org.column(), w.what, w.hint, r.from))
+			a.refuse(a.unsupportedOf(v.org, w.what, w.hint, r.from))
 		}
 	case wantAssign:
 		a.checkAssign(v.org, w.target, r.from)

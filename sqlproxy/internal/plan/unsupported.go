@@ -40,15 +40,6 @@ func (a *analyzer) tenantNeeded(o origin, what string, at int) *Refusal {
 	return r
 }
 
-// inTransition is the refusal of a column whose values stand partly in a plain one.
-func inTransition(c *field.Column) *Refusal {
-	return &Refusal{
-		SQLState: notSupported, Position: -1, Table: c.Table().Name(), Column: c.Name(),
-		Message: "sealed column " + c.String() + " is in transition from " + quoted(c.Transition().Plain) + ", which the proxy does not follow",
-		Hint:    "Finish the transition of the column, and take `transition` out of the policy.",
-	}
-}
-
 // wrongColumn is the refusal of a column that is not as the policy has it, or holds rows of a sealed table.
 func wrongColumn(t *catalog.Relation, c *catalog.Column) *Refusal {
 	return &Refusal{

@@ -226,6 +226,8 @@ type assignment struct {
 	i   int
 	val *pg.Node
 	at  int
+	// among is, of one of (a, b) = (x, y), how many these are; else 0.
+	among int
 }
 
 // setColumns analyses the list of SET, and reports whether it gives the row another tenant or bound id.
@@ -248,6 +250,10 @@ func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) (moved b
 			continue
 		}
 		at = t.at
+		if set.moving(t.i) {
+			a.assignMoving(sc, set, t, &target{tenant: set.tenant.src, rowID: set.rowID.src, row: row, among: t.among})
+			continue
+		}
 		if set.excluded != nil && a.fromExcluded(sc, set, t, c) {
 			continue
 		}
@@ -281,12 +287,12 @@ func (a *analyzer) assignments(sc *scope, set *setting, list []*pg.Node) (out []
 		a.writable(set.writing, []int{i}, int(t.Location))
 		m := t.GetVal().GetMultiAssignRef()
 		if m == nil {
-			out = append(out, assignment{i, t.Val, int(t.Location)})
+			out = append(out, assignment{i: i, val: t.Val, at: int(t.Location)})
 			continue
 		}
 		n := int(m.Ncolumns)
 		if args := m.Source.GetRowExpr().GetArgs(); len(args) == n {
-			out = append(out, assignment{i, args[m.Colno-1], int(t.Location)})
+			out = append(out, assignment{i: i, val: args[m.Colno-1], at: int(t.Location), among: n})
 			continue
 		}
 		columns := []int{i}
@@ -309,6 +315,7 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 	if sub == nil {
 		a.expr(sc, source, forbid("an assignment to several columns"))
 	}
+	a.noneMoving(set.writing, columns, "an assignment to several columns", at)
 	row, mark := a.newRow(), a.mark()
 	wants := make([]want, len(columns))
 	for j, i := range columns {
@@ -396,6 +403,9 @@ func (a *analyzer) ofRows(sc *scope, n *pg.Node) bool {
 // with excluded set, those of the row that was to be inserted.
 func (a *analyzer) allAnew(sc *scope, set *setting, todo []assignment, at int, excluded bool) bool {
 	for _, c := range set.table.Columns() {
+		if a.unbegun(c) {
+			continue
+		}
 		if !slices.ContainsFunc(todo, func(t assignment) bool {
 			if excluded {
 				return set.sealed(t.i) == c && a.excludedColumn(sc, set, t.val) == t.i

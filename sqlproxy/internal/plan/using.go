@@ -25,6 +25,7 @@ type merging struct {
 // becomes one with ON, and what USING would have merged is written out wherever it is named.
 func (m *merging) run(p *pendingOn) {
 	names := m.names()
+	m.unmerged()
 	var merged []visible
 	sealed := false
 	for _, name := range names {

@@ -77,7 +77,9 @@ func (a *analyzer) viewTarget(sc *scope, n *pg.Node) origin {
 	saved := a.edits.saved()
 	o := a.expr(sc, n, output)
 	bad := a.refusal
-	if bad == nil && len(a.edits.list) > len(saved.list) {
+	if was := a.peek(sc, n); bad == nil && was.moving {
+		bad = a.unsupportedOf(was, "a column of a view", "", -1)
+	} else if bad == nil && len(a.edits.list) > len(saved.list) {
 		bad = a.unsupported(a.peek(sc, n).column(), "an expression of the server's", "", -1)
 	}
 	if bad != nil {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -133,6 +134,9 @@ func (a *analyzer) targetColumn(w *writing, t *pg.ResTarget) int {
 		}
 		return i
 	}
+	if slices.Contains(w.rel.hidden, t.Name) {
+		a.refuse(hiddenColumn(t.Name))
+	}
 	a.refuse(&Refusal{
 		SQLState: "42703", Position: int(t.Location), Column: t.Name,
 		Message: fmt.Sprintf("column %q of relation %q does not exist", t.Name, w.rel.table.Name),
@@ -140,24 +144,13 @@ func (a *analyzer) targetColumn(w *writing, t *pg.ResTarget) int {
 	return -1
 }
 
-// writable refuses columns that are in transition: the sealed one and the plain one whose values it takes over.
+// writable refuses columns that are not as the policy has them.
 func (a *analyzer) writable(w *writing, columns []int, at int) {
 	for _, i := range columns {
 		if bad := w.rel.cols[i].origin.bad; bad != nil {
 			own := *bad
 			own.Position = at
 			a.refuse(&own)
-		}
-		b := w.base(i)
-		if w.table == nil || b == nil {
-			continue
-		}
-		for _, c := range w.table.Columns() {
-			if c.Transition().Plain == b.Name {
-				own := *inTransition(c)
-				own.Position = at
-				a.refuse(&own)
-			}
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (v *serverSide) tellFailure(e *expected, data []byte) error {
 		out := append(v.in.Append(), instead...)
 		v.in.Drop()
 		return v.in.Set(out)
-	case v.rewrite(fields, e.text()):
+	case v.outlived(e, fields) || v.rewrite(fields, e.text()):
 		out := wire.AppendFields(v.in.Append(), wire.ErrorResponse, fields)
 		v.in.Drop()
 		return v.in.Set(out)

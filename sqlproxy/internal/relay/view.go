@@ -156,11 +156,15 @@ func (c *clientSide) askCatalog() error {
 		return errors.New("the catalog's fingerprint has no row")
 	}
 	print := string(rows[0][0])
+	old, err := c.seesPast()
+	if err != nil {
+		return err
+	}
 	hadOwn := c.ownCatalog
 	if err := c.askTemporary(); err != nil {
 		return err
 	}
-	own := c.ownCatalog || c.catalog.dirty && (c.piped || c.s.status.Load() != 'I')
+	own := old || c.ownCatalog || c.catalog.dirty && (c.piped || c.s.status.Load() != 'I')
 	shared, sharedPrint := c.database.get()
 	switch {
 	case c.snapshot != nil && c.print == print && !(c.temporary && (c.ownCatalog || hadOwn)):
@@ -179,12 +183,32 @@ func (c *clientSide) askCatalog() error {
 	c.print = print
 	c.catalog.settled(c)
 	c.temporary = c.temporary && c.catalog.dirty
+	if old {
+		return nil
+	}
 	if own {
 		c.database.until.CompareAndSwap(before, int64(time.Since(start)+freshFor))
 	} else {
 		c.database.put(c.snapshot, print, before)
 	}
 	return nil
+}
+
+// seesPast reports whether the session's transaction sees the catalog as it was when it began, which says nothing to
+// other sessions.
+func (c *clientSide) seesPast() (bool, error) {
+	if !c.piped && c.s.status.Load() == 'I' {
+		return false, nil
+	}
+	rows, err := c.Query(c.s.ctx, "SELECT pg_catalog.current_setting('transaction_isolation')")
+	if err != nil {
+		return false, err
+	}
+	if len(rows) != 1 || len(rows[0]) != 1 {
+		return false, errors.New("the isolation of the transaction has no row")
+	}
+	level := string(rows[0][0])
+	return level != "read committed" && level != "read uncommitted", nil
 }
 
 // askTemporary asks whether the session has temporary tables, where it may have made some.

@@ -121,6 +121,10 @@ func (o *Opener) value(body []byte, i int) []byte {
 // open appends the value of column i as the client gets it.
 func (o *Opener) open(dst, body []byte, i int, value []byte) (out []byte, ok bool, err error) {
 	c := &o.columns[i]
+	if plain, ok, err := o.inClear(body, c, value); ok || err != nil {
+		out, err = o.appendClear(dst, c, plain, err)
+		return out, true, err
+	}
 	if o.next < len(o.loaded) {
 		out, err = o.takeLoaded(dst, c)
 		return out, true, err
@@ -144,6 +148,41 @@ func (o *Opener) open(dst, body []byte, i int, value []byte) (out []byte, ok boo
 		return dst, true, refuse(col, err)
 	}
 	return out, ok, nil
+}
+
+// inClear gives a value of a column in transition that is not sealed yet, in its type's binary form; ok is false for
+// others. No sealed value begins with a zero byte, which stands before these.
+func (o *Opener) inClear(body []byte, c *Column, value []byte) (plain []byte, ok bool, err error) {
+	if !c.Clear {
+		return nil, false, nil
+	}
+	raw, err := o.bytes(c.Server, value)
+	if err != nil || len(raw) == 0 || raw[0] != 0 {
+		return nil, false, nil // what is wrong with it is said where it is opened
+	}
+	if o.s.Tenant != "" {
+		if _, err := o.row(body, c); err != nil {
+			return nil, false, err
+		}
+	}
+	return raw[1:], true, nil
+}
+
+// appendClear appends a value that was never sealed as the client gets it.
+func (o *Opener) appendClear(dst []byte, c *Column, plain []byte, err error) ([]byte, error) {
+	t := c.Possible[0].Type()
+	out := dst
+	switch {
+	case err != nil:
+	case c.Client == binaryFormat || isText(t.OID()):
+		return append(dst, plain...), nil
+	default:
+		out, err = o.s.Settings.AppendText(dst, t, plain)
+	}
+	if err != nil {
+		return dst, refuse(c.Possible[0], err)
+	}
+	return out, nil
 }
 
 // prepare finds which column a value is of, its bytes, and what is known of its
@@ -278,6 +317,9 @@ func (o *Opener) Load(ctx context.Context, bodies [][]byte) error {
 			c := &o.columns[i]
 			value := o.value(body, i)
 			if value == nil || len(c.Possible) == 0 {
+				continue
+			}
+			if _, clear, err := o.inClear(body, c, value); clear || err != nil {
 				continue
 			}
 			col, sealed, row, err := o.prepare(body, c, value)
