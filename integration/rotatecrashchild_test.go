@@ -71,7 +71,7 @@ func obey(text string) int {
 
 func (o *crashOrder) do(ctx context.Context) (crashReport, error) {
 	k := &killer{at: o.Kill}
-	h, err := openHand(o.DSN, o.KeyFile, o.Policy, k.wrap)
+	h, err := openHand(o.DSN, o.KeyFile, o.Policy, meeting(k.meet).wrap)
 	if err != nil {
 		return crashReport{}, err
 	}
@@ -99,7 +99,11 @@ func openHand(dsn, keyFile, policy string, wrap func(driver.Connector) driver.Co
 	if err != nil {
 		return nil, err
 	}
-	h := &hand{db: sql.OpenDB(wrap(stdlib.GetConnector(*config)))}
+	return newHand(wrap(stdlib.GetConnector(*config)), keyFile, policy, roots...)
+}
+
+func newHand(connector driver.Connector, keyFile, policy string, roots ...kms.KMS) (h *hand, err error) {
+	h = &hand{db: sql.OpenDB(connector)}
 	if h.root, err = localkms.Open(keyFile); err != nil {
 		return nil, err
 	}
@@ -148,7 +152,7 @@ type killer struct {
 // longestStatement bounds how far into a statement it is killed. Most take less.
 const longestStatement = 600 * time.Microsecond
 
-func (k *killer) meet(do func() error) error {
+func (k *killer) meet(_ string, do func() error) error {
 	n := int(k.seen.Add(1)) - 1
 	if n != k.at/3 || k.at < 0 {
 		return do()
@@ -172,55 +176,58 @@ func die() {
 	select {}
 }
 
-func (k *killer) wrap(c driver.Connector) driver.Connector { return &killerConnector{c, k} }
+// meeting is called in place of each statement of a driver, BEGIN, COMMIT and ROLLBACK among them, and calls do, which sends it.
+type meeting func(statement string, do func() error) error
 
-type killerConnector struct {
+func (m meeting) wrap(c driver.Connector) driver.Connector { return &metConnector{c, m} }
+
+type metConnector struct {
 	driver.Connector
-	killer *killer
+	meet meeting
 }
 
-func (c *killerConnector) Connect(ctx context.Context) (driver.Conn, error) {
+func (c *metConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &killerConn{conn.(*stdlib.Conn), c.killer}, nil
+	return &metConn{conn.(*stdlib.Conn), c.meet}, nil
 }
 
-type killerConn struct {
+type metConn struct {
 	*stdlib.Conn
-	killer *killer
+	meet meeting
 }
 
-func (c *killerConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Result, err error) {
-	err = c.killer.meet(func() error {
+func (c *metConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Result, err error) {
+	err = c.meet(query, func() error {
 		r, err = c.Conn.ExecContext(ctx, query, args)
 		return err
 	})
 	return r, err
 }
 
-func (c *killerConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Rows, err error) {
-	err = c.killer.meet(func() error {
+func (c *metConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Rows, err error) {
+	err = c.meet(query, func() error {
 		r, err = c.Conn.QueryContext(ctx, query, args)
 		return err
 	})
 	return r, err
 }
 
-func (c *killerConn) BeginTx(ctx context.Context, opts driver.TxOptions) (tx driver.Tx, err error) {
-	err = c.killer.meet(func() error {
+func (c *metConn) BeginTx(ctx context.Context, opts driver.TxOptions) (tx driver.Tx, err error) {
+	err = c.meet("BEGIN", func() error {
 		tx, err = c.Conn.BeginTx(ctx, opts)
 		return err
 	})
-	return killerTx{tx, c.killer}, err
+	return metTx{tx, c.meet}, err
 }
 
-type killerTx struct {
+type metTx struct {
 	driver.Tx
-	killer *killer
+	meet meeting
 }
 
-func (tx killerTx) Commit() error { return tx.killer.meet(tx.Tx.Commit) }
+func (tx metTx) Commit() error { return tx.meet("COMMIT", tx.Tx.Commit) }
 
-func (tx killerTx) Rollback() error { return tx.killer.meet(tx.Tx.Rollback) }
+func (tx metTx) Rollback() error { return tx.meet("ROLLBACK", tx.Tx.Rollback) }

@@ -49,7 +49,13 @@ type lane struct {
 
 func newLane(t testing.TB, job string) *lane {
 	t.Helper()
-	l := &lane{t: t, job: job, dsn: testpg.DSN(t), keyFile: filepath.Join(t.TempDir(), "root.key")}
+	return newLaneIn(t, job, testpg.DSN(t))
+}
+
+// newLaneIn makes a lane of an empty database.
+func newLaneIn(t testing.TB, job, dsn string) *lane {
+	t.Helper()
+	l := &lane{t: t, job: job, dsn: dsn, keyFile: filepath.Join(t.TempDir(), "root.key")}
 	must(t, localkms.Create(l.keyFile))
 	var err error
 	l.hand, err = openHand(l.dsn, l.keyFile, folkPolicy, bare)

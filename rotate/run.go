@@ -56,6 +56,7 @@ type run struct {
 	orders   orders
 	pace     rate
 	busy     atomic.Int32 // workers with a range
+	last     Status       // as the journal was last read
 
 	mu   sync.Mutex
 	held map[int]string // why workers wait, by their number
@@ -135,8 +136,10 @@ func (r *run) work(ctx context.Context) error {
 	if err == nil {
 		w := worker{run: r}
 		err = w.patiently(ctx, func() error {
-			_, err := r.journal.finish(ctx, r.id)
-			return err
+			return r.inTime(ctx, func(ctx context.Context) error {
+				_, err := r.journal.finish(ctx, r.id)
+				return err
+			})
 		})
 	}
 	close(stop)
