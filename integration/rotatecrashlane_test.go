@@ -43,6 +43,7 @@ type lane struct {
 	reread   int64
 	missed   int // points that were not reached
 	twice    int // rounds with a second kill
+	together int // rounds with another process beside
 	waits    int // rounds that waited for a lease to end
 	reported crashReport
 }
@@ -117,8 +118,8 @@ func (l *lane) run() int {
 }
 
 // crash does a round in which the process is killed at a point, and started again until it is done. In one round of five
-// the application stands still, so that counts are exact; in one of four the next process is killed too; in one of thirty the
-// next process waits for the lease of the killed one to end.
+// the application stands still, so that counts are exact; in one of four the next process is killed too; in one of six another
+// process does the same job all the while; in one of thirty the next process waits for the lease of the killed one to end.
 func (l *lane) crash(point int, seed uint64) {
 	h := fnv.New64a()
 	fmt.Fprint(h, seed, l.job, point)
@@ -128,8 +129,14 @@ func (l *lane) crash(point int, seed uint64) {
 	if !quiet {
 		l.app.goOn(r.Uint64())
 	}
+	other := func() {}
+	together := r.IntN(6) == 0
+	if together {
+		l.together++
+		other = l.beside()
+	}
 	killed := l.process(point)
-	if !killed {
+	if !killed && !together { // else the other one may have done too much of it
 		l.missed++
 	}
 	l.expire(r)
@@ -144,12 +151,26 @@ func (l *lane) crash(point int, seed uint64) {
 	if killed && l.process(-1) {
 		l.t.Error("a process was killed by somebody else")
 	}
+	other()
 	inserted, deleted := int64(0), int64(0)
 	if !quiet {
 		l.app.pause()
 		inserted, deleted = min(l.app.inserted.Load(), crashSpare), min(l.app.deleted.Load(), crashSpare)
 	}
 	l.check(inserted, deleted)
+}
+
+// beside starts a process that does the same job, and returns what waits for its end.
+func (l *lane) beside() (wait func()) {
+	cmd := l.order(-1).obeying(l.t)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	must(l.t, cmd.Start())
+	return func() {
+		if err := cmd.Wait(); err != nil {
+			l.t.Errorf("the other process ended with %v: %s", err, &said)
+		}
+	}
 }
 
 // expire ends the lease of a process that was killed, which takes five seconds otherwise.
