@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"crypto/cipher"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"time"
@@ -93,24 +92,7 @@ type Ref struct {
 // The row key exists in the returned Key only. It must seal the values of one
 // row: copies of one sealed value in several rows could not be told apart.
 func NewRowKey(wrap *Key, namespace string) (*Key, error) {
-	if !wrap.wraps {
-		return nil, fmt.Errorf("%v does not wrap row keys", wrap)
-	}
-	k := &Key{suite: wrap.suite, mode: ModeRow, id: wrap.id, tenant: wrap.tenant}
-	var err error
-	secretmem.Do(func() {
-		var raw [keySize]byte
-		_, _ = rand.Read(raw[:]) // never fails: crypto/rand
-		k.ref, err = wrapRowKey(wrap, namespace, raw[:])
-		if err == nil {
-			k.aead, err = newGCM(raw[:])
-		}
-		clear(raw[:])
-	})
-	if err != nil {
-		return nil, err
-	}
-	return k, nil
+	return (&RowKeys{Namespace: namespace}).New(wrap)
 }
 
 func wrapRowKey(wrap *Key, namespace string, raw []byte) ([]byte, error) {
@@ -137,20 +119,7 @@ func unwrapRow(wrap *Key, namespace string, wrapped []byte) ([]byte, error) {
 // [TenantKey.RowWrapKey] for the value's suite and [WrapSalt]. ErrOpen says
 // that the wrapped key was altered or belongs to another tenant.
 func RowKey(wrap *Key, namespace string, wrapped []byte) (*Key, error) {
-	k := &Key{suite: wrap.suite, mode: ModeRow, id: wrap.id, tenant: wrap.tenant}
-	var err error
-	secretmem.Do(func() {
-		var raw []byte
-		if raw, err = unwrapRow(wrap, namespace, wrapped); err == nil {
-			k.aead, err = newGCM(raw)
-			clear(raw)
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	k.ref = append(append(make([]byte, 0, KeyIDSize+WrappedRowSize), wrap.id[:]...), wrapped...)
-	return k, nil
+	return (&RowKeys{Namespace: namespace}).Open(wrap, wrapped)
 }
 
 // WrapSalt returns the salt that a ModeRow value's row key is wrapped under.

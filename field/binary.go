@@ -42,10 +42,26 @@ type OpenCell struct {
 // The plaintexts are appended to dst, in whose memory each Plain lies, and
 // which the caller clears when it is done with them.
 func (c *Cipher) OpenCells(ctx context.Context, dst []byte, cells []OpenCell) []byte {
+	return c.openCells(ctx, dst, cells, c.keyring.OpenKeys)
+}
+
+// OpenOnce is OpenCells for walks over whole tables, whose values do not come again soon: a keyring that has
+// OpenKeysOnce, with the signature of OpenKeys, is asked by that. Package keyring's then keeps no row keys, which would
+// push out those that the application uses.
+func (c *Cipher) OpenOnce(ctx context.Context, dst []byte, cells []OpenCell) []byte {
+	if k, ok := c.keyring.(interface {
+		OpenKeysOnce(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant)
+	}); ok {
+		return c.openCells(ctx, dst, cells, k.OpenKeysOnce)
+	}
+	return c.OpenCells(ctx, dst, cells)
+}
+
+func (c *Cipher) openCells(ctx context.Context, dst []byte, cells []OpenCell, ask askKeys) []byte {
 	w := workspaces.Get().(*workspace)
 	defer w.release()
 	at := w.takeCells(len(cells))
-	c.fetchCells(ctx, cells, at)
+	c.fetchCells(ctx, cells, at, ask)
 	bound := TenantFrom(ctx)
 	ends := make([]int, len(cells))
 	begin := len(dst)
@@ -66,7 +82,7 @@ func (c *Cipher) OpenCells(ctx context.Context, dst []byte, cells []OpenCell) []
 
 // fetchCells parses the cells' values and sets their keys, from the memo or at
 // once from the keyring.
-func (c *Cipher) fetchCells(ctx context.Context, cells []OpenCell, at []cell) {
+func (c *Cipher) fetchCells(ctx context.Context, cells []OpenCell, at []cell, ask askKeys) {
 	var refs []envelope.Ref
 	var missing []int
 	for i := range cells {
@@ -77,11 +93,14 @@ func (c *Cipher) fetchCells(ctx context.Context, cells []OpenCell, at []cell) {
 			continue
 		}
 		if at[i].key, at[i].ad = c.memo(col).openKey(&at[i].value); at[i].key == nil {
+			if refs == nil {
+				refs, missing = make([]envelope.Ref, 0, len(cells)-i), make([]int, 0, len(cells)-i)
+			}
 			refs = append(refs, envelope.Ref{Field: col.field, Value: &at[i].value})
 			missing = append(missing, i)
 		}
 	}
-	c.askOpenKeys(ctx, at, refs, missing)
+	askOpenKeys(ctx, ask, at, refs, missing)
 	for _, i := range missing {
 		if err := at[i].err; err != nil {
 			cells[i].Err = cells[i].Column.fail("open", -1, err)

@@ -1,6 +1,7 @@
 package field_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -70,8 +71,12 @@ func TestCellsOpenEachByItself(t *testing.T) {
 		{Column: ssn, Row: field.Row{Tenant: "other"}, Sealed: sealed},
 		{Column: ssn, Sealed: mustSeal(t, f.Cipher, ssn, acme, "")},
 	}
-	c := f.cold(t)
-	out := c.OpenCells(t.Context(), []byte("in front"), cells)
+	t.Run("OpenCells", func(t *testing.T) { checkCells(t, cells, f.cold(t).OpenCells) })
+	t.Run("OpenOnce", func(t *testing.T) { checkCells(t, cells, f.cold(t).OpenOnce) })
+}
+
+func checkCells(t *testing.T, cells []field.OpenCell, open func(context.Context, []byte, []field.OpenCell) []byte) {
+	out := open(t.Context(), []byte("in front"), cells)
 	for i, want := range []struct {
 		plain string
 		err   error

@@ -21,7 +21,10 @@ func (c *Cipher) SealRows(ctx context.Context, columns []*Column, rows []SealRow
 	if len(columns) == 0 || len(rows) == 0 {
 		return nil
 	}
-	p := sealPage{c: c, ctx: ctx, columns: columns, rows: rows, molds: make([]mold, len(columns))}
+	p := sealPage{
+		c: c, ctx: ctx, columns: columns, rows: rows, molds: make([]mold, len(columns)),
+		maker: envelope.RowKeys{Namespace: c.namespace},
+	}
 	if err := p.collect(); err != nil {
 		return err
 	}
@@ -52,6 +55,7 @@ type sealPage struct {
 	uses    []envelope.Use
 	grants  []envelope.Grant
 	rowKeys []rowKey // of the row at hand
+	maker   envelope.RowKeys
 	terms   pageTerms
 	molds   []mold // by column
 	sealed  []byte // room for coming values
@@ -199,7 +203,7 @@ func (p *sealPage) rowKey(wrap *envelope.Key) (*envelope.Key, error) {
 			return k.key, nil
 		}
 	}
-	key, err := envelope.NewRowKey(wrap, p.c.namespace)
+	key, err := p.maker.New(wrap)
 	if err == nil {
 		p.rowKeys = append(p.rowKeys, rowKey{wrap, key})
 	}
@@ -241,6 +245,9 @@ func (c *Cipher) OpenRows(ctx context.Context, columns []*Column, rows []OpenRow
 	}
 	return nil
 }
+
+// askKeys is a keyring's way to give keys that open values.
+type askKeys func(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant)
 
 // cell is one value of a page; without a value it is NULL or skipped.
 type cell struct {
@@ -284,17 +291,17 @@ func (c *Cipher) fetchOpenKeys(ctx context.Context, columns []*Column, cells []c
 			at = append(at, n)
 		}
 	}
-	c.askOpenKeys(ctx, cells, refs, at)
+	askOpenKeys(ctx, c.keyring.OpenKeys, cells, refs, at)
 }
 
-// askOpenKeys asks the keyring for the keys of the cells at these places, at
-// once, and sets them or why there is none.
-func (c *Cipher) askOpenKeys(ctx context.Context, cells []cell, refs []envelope.Ref, at []int) {
+// askOpenKeys asks for the keys of the cells at these places, at once, and sets
+// them or why there is none.
+func askOpenKeys(ctx context.Context, ask askKeys, cells []cell, refs []envelope.Ref, at []int) {
 	if len(refs) == 0 {
 		return
 	}
 	grants := make([]envelope.Grant, len(refs))
-	c.keyring.OpenKeys(ctx, refs, grants)
+	ask(ctx, refs, grants)
 	for i, n := range at {
 		cells[n].key, cells[n].lease, cells[n].err = grants[i].Key, grants[i].Lease, grants[i].Err
 	}

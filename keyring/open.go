@@ -20,6 +20,19 @@ func (k *Keyring) OpenKeys(ctx context.Context, refs []envelope.Ref, grants []en
 		grants[0] = k.openKey(ctx, &refs[0])
 		return
 	}
+	k.openKeys(ctx, refs, grants, func(rows []rowRef, at batch) {
+		spread(ctx, k.rows, rows, k.load.rows, at, grants)
+	})
+}
+
+// OpenKeysOnce is OpenKeys for values that do not come again soon, as those of a walk over a whole table: row keys
+// that they carry under their tenants' keys are unwrapped for this call and not kept.
+func (k *Keyring) OpenKeysOnce(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant) {
+	k.openKeys(ctx, refs, grants, func(rows []rowRef, at batch) { k.openRows(ctx, rows, at, grants) })
+}
+
+// openKeys sets the grants of all refs, those of ModeRow by openRows.
+func (k *Keyring) openKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant, openRows func([]rowRef, batch)) {
 	var readers, rows, kmsRows batch
 	var readerRefs []readerRef
 	var rowRefs []rowRef
@@ -29,13 +42,18 @@ func (k *Keyring) OpenKeys(ctx context.Context, refs []envelope.Ref, grants []en
 		case envelope.ModeTenant:
 			readers, readerRefs = append(readers, i), append(readerRefs, reader(&refs[i]))
 		case envelope.ModeRow:
+			if rows == nil {
+				rows, rowRefs = make(batch, 0, len(refs)-i), make([]rowRef, 0, len(refs)-i)
+			}
 			rows, rowRefs = append(rows, i), append(rowRefs, row(v))
 		case envelope.ModeKMS:
 			kmsRows, kmsRefs = append(kmsRows, i), append(kmsRefs, kmsRef(v))
 		}
 	}
 	spread(ctx, k.readers, readerRefs, k.load.readers, readers, grants)
-	spread(ctx, k.rows, rowRefs, k.load.rows, rows, grants)
+	if len(rows) > 0 {
+		openRows(rowRefs, rows)
+	}
 	spread(ctx, k.kmsRows, kmsRefs, k.load.kmsRows, kmsRows, grants)
 }
 
@@ -137,6 +155,36 @@ func (k *Keyring) loadRows(ctx context.Context, refs []rowRef, deliver func(int,
 		}
 		key, err := envelope.RowKey(w.Value, k.cfg.Namespace, refs[i].wrapped[:])
 		deliver(i, key, w.Entry.Expires(), err)
+	}
+}
+
+// openRows unwraps row keys for the call at hand. The columns of a row, which stand together, share one.
+func (k *Keyring) openRows(ctx context.Context, refs []rowRef, at batch, grants []envelope.Grant) {
+	places := make(map[readerRef]int, 64)
+	var wraps []readerRef
+	of := make([]int, len(refs)) // each row's place in wraps
+	for i := range refs {
+		w := readerRef{id: refs[i].id, suite: refs[i].suite}
+		copy(w.salt[:], refs[i].wrapped[:])
+		n, known := places[w]
+		if !known {
+			n = len(wraps)
+			places[w], wraps = n, append(wraps, w)
+		}
+		of[i] = n
+	}
+	found := getMany(ctx, k.readers, wraps, k.load.readers)
+	keys := envelope.RowKeys{Namespace: k.cfg.Namespace}
+	for i := range refs {
+		g := &grants[at[i]]
+		switch w := &found[of[i]]; {
+		case w.Err != nil:
+			g.Err = w.Err
+		case i > 0 && refs[i] == refs[i-1]:
+			*g = grants[at[i-1]]
+		default:
+			g.Key, g.Err = keys.Open(w.Value, refs[i].wrapped[:])
+		}
 	}
 }
 

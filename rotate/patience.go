@@ -33,11 +33,13 @@ func passes(err error) bool {
 }
 
 // faultOf says what an error of a page means.
-func (r *run) faultOf(err error) fault {
+func (r *run) faultOf(err error) fault { return faultOf(r.db, err) }
+
+func faultOf(db database, err error) fault {
 	if passes(err) {
 		return away
 	}
-	return r.db.fault(err)
+	return db.fault(err)
 }
 
 // networkFault tells a connection that is gone from an error of the program's.
@@ -72,31 +74,45 @@ func (r *run) inTime(ctx context.Context, do func(context.Context) error) error 
 // patiently calls do until it succeeds, as long as its errors are ones that pass, up to Config.Patience. It tells
 // meanwhile why it waits.
 func (w *worker) patiently(ctx context.Context, do func() error) error {
+	return patiently(ctx, w.cfg, w.faultOf, w.hold, do)
+}
+
+// beginPatiently is patiently for what comes before a job has workers: it tells Config.Progress itself why it waits.
+func beginPatiently(ctx context.Context, cfg *Config, db database, do func() error) error {
+	return patiently(ctx, cfg, func(err error) fault { return faultOf(db, err) }, func(why string) {
+		if why != "" {
+			report(cfg.Progress, Progress{Held: why})
+		}
+	}, do)
+}
+
+// patiently calls do until it succeeds. hold is told why it waits, "" for no more.
+func patiently(ctx context.Context, cfg *Config, faultOf func(error) fault, hold func(string), do func() error) error {
 	start := time.Now()
 	wait := contendedPause
 	for {
 		err := do()
 		if err == nil {
-			w.hold("")
+			hold("")
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		f := w.faultOf(err)
+		f := faultOf(err)
 		if errors.Is(err, ErrFenced) || f == fatal {
 			return err
 		}
-		if time.Since(start) > w.cfg.Patience {
-			return fmt.Errorf("waited %v: %w", w.cfg.Patience, err)
+		if time.Since(start) > cfg.Patience {
+			return fmt.Errorf("waited %v: %w", cfg.Patience, err)
 		}
 		if f == away {
 			wait = max(wait, awayPause)
-			w.hold("waiting for the server or the KMS: " + err.Error())
-			w.cfg.Log.Warn("a page is tried again", "job", w.id, "error", err)
+			hold("waiting for the server or the KMS: " + err.Error())
+			cfg.Log.Warn("the server or the KMS is waited for", "error", err)
 		}
 		// Jitter, so that workers that lost the same server do not come back as one.
-		left := w.cfg.Patience - time.Since(start)
+		left := cfg.Patience - time.Since(start)
 		if err := pause(ctx, min(wait/2+rand.N(wait), left+time.Millisecond)); err != nil {
 			return err
 		}

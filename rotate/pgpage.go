@@ -91,7 +91,7 @@ func (t *target) pgTenant(n int) string {
 func (p *postgres) read(ctx context.Context, b beginner, t *target, query string, args []any) (result []row, err error) {
 	var q querier = b
 	if t.settings {
-		tx, err := p.beginWith(ctx, b, false, true)
+		tx, err := p.beginWith(ctx, b, true, false, true)
 		if err != nil {
 			return nil, err
 		}

@@ -37,10 +37,12 @@ SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint, coalesce(sum(pg_relat
 FROM pg_class c WHERE c.relkind IN ('r', 'm')
 AND (c.oid = to_regclass($1::text) OR c.oid IN (SELECT relid FROM pg_partition_tree(to_regclass($1::text))))`
 
-	// pgSettings make texts of values the same in all sessions. They end with the transaction, as poolers
-	// want it. A lock that is not had soon is left to who has it, and the page is tried again.
-	pgSettings = `SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC';
-SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL lock_timeout = '5s'`
+	// pgPatience leaves a lock that is not had soon to who has it: the page is tried again. Settings end with
+	// the transaction, as poolers want it.
+	pgPatience = "SET LOCAL lock_timeout = '5s'"
+	// pgTexts make texts of values the same in all sessions.
+	pgTexts = `; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC';
+SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'`
 )
 
 func (p *postgres) describe(ctx context.Context, q querier, t *target) error {
@@ -218,15 +220,18 @@ func find(lines [][]string, name string) []string {
 }
 
 func (p *postgres) begin(ctx context.Context, b beginner, t *target) (*sql.Tx, error) {
-	return p.beginWith(ctx, b, t.skipTriggers, false)
+	return p.beginWith(ctx, b, t.settings || len(t.plain) > 0, t.skipTriggers, false)
 }
 
-func (p *postgres) beginWith(ctx context.Context, b beginner, skipTriggers, readOnly bool) (*sql.Tx, error) {
+func (p *postgres) beginWith(ctx context.Context, b beginner, texts, skipTriggers, readOnly bool) (*sql.Tx, error) {
 	tx, err := b.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted, ReadOnly: readOnly})
 	if err != nil {
 		return nil, err
 	}
-	settings := pgSettings
+	settings := pgPatience
+	if texts {
+		settings += pgTexts
+	}
 	if skipTriggers {
 		settings += "; SET LOCAL session_replication_role = replica"
 	}

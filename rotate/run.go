@@ -24,11 +24,11 @@ import (
 // Errors: ErrIncomplete where the job came to its end and single values failed, for a Verify ErrFindings; ErrCanceled; ErrNoTable, ErrNoColumn,
 // ErrNoPrimaryKey, ErrNoJournal; ctx's. The result says in each case what was done.
 func Run(ctx context.Context, cfg Config, job Job) (Result, error) {
-	r, err := newRun(ctx, &cfg, &job)
+	r, err := beginRun(ctx, &cfg, &job)
 	if err != nil || r == nil {
 		return Result{Counts: map[string]int64{}}, err
 	}
-	if err := r.start(ctx); err != nil {
+	if err := beginPatiently(ctx, r.cfg, r.db, func() error { return r.start(ctx) }); err != nil {
 		return Result{Counts: map[string]int64{}}, r.wrap(ctx, err)
 	}
 	err = r.work(ctx)
@@ -60,6 +60,22 @@ type run struct {
 
 	mu   sync.Mutex
 	held map[int]string // why workers wait, by their number
+}
+
+// beginRun is newRun that waits for a server or KMS that is away.
+func beginRun(ctx context.Context, cfg *Config, job *Job) (r *run, err error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	db, err := cfg.Dialect.open()
+	if err != nil {
+		return nil, err
+	}
+	err = beginPatiently(ctx, cfg, db, func() (err error) {
+		r, err = newRun(ctx, cfg, job)
+		return err
+	})
+	return r, err
 }
 
 // newRun prepares a run; nil where the kind has nothing to do with the table.
@@ -119,7 +135,8 @@ func (r *run) start(ctx context.Context) error {
 func (r *run) work(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := r.look(ctx); err != nil { // a pause holds before the first page
+	// A pause holds before the first page.
+	if err := beginPatiently(ctx, r.cfg, r.db, func() error { return r.look(ctx) }); err != nil {
 		return err
 	}
 	watched := make(chan struct{})

@@ -92,12 +92,12 @@ func (p *sealedPage) openWanted(ctx context.Context) error {
 		})
 		p.at = append(p.at, i)
 	}
-	if cap(p.plain) < size { // OpenCells must not move it, which would leave plaintext behind
+	if cap(p.plain) < size { // OpenOnce must not move it, which would leave plaintext behind
 		p.plain = make([]byte, 0, size+size/4)
 	}
 	p.plain = p.plain[:0]
 	for from := 0; from < len(p.open); from += openTogether {
-		p.plain = p.cipher.OpenCells(ctx, p.plain, p.open[from:min(from+openTogether, len(p.open))])
+		p.plain = p.cipher.OpenOnce(ctx, p.plain, p.open[from:min(from+openTogether, len(p.open))])
 	}
 	for k, i := range p.at {
 		c, o := &p.cells[i], &p.open[k]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"sync/atomic"
@@ -28,6 +29,28 @@ const (
 	logText = "text"
 	logJSON = "json"
 )
+
+// screen is the display of a command that has [meterFlags], made when it is first asked for.
+type screen struct {
+	options *meterOptions
+	shown   *display
+}
+
+func (s *screen) flags(c *cobra.Command) { s.options = meterFlags(c) }
+
+// display answers --metrics from the first call on until the command's context ends.
+func (s *screen) display(c *cobra.Command) (*display, error) {
+	if s.shown != nil {
+		return s.shown, nil
+	}
+	d, err := s.options.open(c)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(c.Context(), d.close)
+	s.shown = d
+	return d, nil
+}
 
 // display shows the jobs of a command, one after the other.
 type display struct {

@@ -16,6 +16,7 @@ import (
 // dueJob is what `rotate due` was asked to do, and what it found.
 type dueJob struct {
 	place
+	screen
 	apply, noRewrap bool
 
 	left    int // what is due and was not done
@@ -49,7 +50,8 @@ copies on other machines, use --no-rewrap and bring them the new file first.`,
 			return j.run(c, s)
 		},
 	}
-	j.flags(c)
+	j.place.flags(c)
+	j.screen.flags(c)
 	c.Flags().BoolVar(&j.apply, "apply", false, "rotate and rewrap what is due")
 	c.Flags().BoolVar(&j.noRewrap, "no-rewrap", false, "with --apply: leave the key store wrapped as it is")
 	return c
@@ -223,7 +225,13 @@ func (j *dueJob) rewrapStore(c *cobra.Command, s *session) error {
 		_, err := fmt.Fprintln(c.OutOrStdout(), `The key store is wrapped as before. Bring the key file to all machines, then run "rowseal rotate due --apply" again.`)
 		return err
 	}
-	result, err := rotate.RewrapKeys(c.Context(), rotate.KeysConfig{Keyring: s.ring})
+	d, err := j.display(c)
+	if err != nil {
+		return err
+	}
+	m := d.meter("rewrap", "key store")
+	result, err := rotate.RewrapKeys(c.Context(), rotate.KeysConfig{Keyring: s.ring, Progress: m.update})
+	m.finish()
 	fmt.Fprintf(c.OutOrStdout(), "key store: %d keys, %d rewrapped, %d were current, %d failed\n", result.Checked, result.Rewrapped, result.Current, result.Failed)
 	return err
 }

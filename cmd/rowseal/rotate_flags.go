@@ -37,6 +37,7 @@ type jobFlags struct {
 	skipTriggers bool
 	lease        time.Duration
 	patience     time.Duration
+	screen
 }
 
 func (j *jobFlags) flags(c *cobra.Command) {
@@ -49,6 +50,7 @@ func (j *jobFlags) flags(c *cobra.Command) {
 	f.BoolVar(&j.skipTriggers, "skip-triggers", false, "keep triggers from firing for rows that are written; needs superuser and switches foreign keys off too (PostgreSQL)")
 	f.DurationVar(&j.lease, "lease", 0, "how long ranges stay a process's that is not heard of (default 30s)")
 	f.DurationVar(&j.patience, "patience", 0, "how long to wait for a server or KMS that is gone (default 5m)")
+	j.screen.flags(c)
 }
 
 // runConfig is what a job over rows runs with. The pool keeps a connection for each worker, and those beside them.
@@ -63,8 +65,12 @@ func (j *jobFlags) runConfig(s *session, db *database) rotate.Config {
 
 // runJob runs a job and prints what was counted, names in the order given.
 func (j *jobFlags) runJob(c *cobra.Command, cfg rotate.Config, job rotate.Job, names ...string) (rotate.Result, error) {
-	m := newMeter(c.OutOrStdout(), c.ErrOrStderr(), job.Table.Name())
-	cfg.Progress = m.update
+	d, err := j.display(c)
+	if err != nil {
+		return rotate.Result{}, err
+	}
+	m := d.meter(string(job.Kind), job.Table.Name())
+	cfg.Progress, cfg.Log = m.update, d.logger()
 	start := time.Now()
 	result, err := rotate.Run(c.Context(), cfg, job)
 	m.finish()

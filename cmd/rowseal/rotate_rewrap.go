@@ -46,6 +46,9 @@ func (j *rewrapJob) run(c *cobra.Command) (err error) {
 	if j.keysOnly && len(j.tables) > 0 {
 		return misused(c, "--keys-only and --table exclude each other")
 	}
+	if _, err := j.display(c); err != nil {
+		return err
+	}
 	s, err := j.open(c)
 	if err != nil {
 		return err
@@ -129,7 +132,11 @@ func hasRowKeys(t *field.Table) bool {
 }
 
 func (j *rewrapJob) rewrapKeys(c *cobra.Command, s *session) error {
-	m := newMeter(c.OutOrStdout(), c.ErrOrStderr(), "key store")
+	d, err := j.display(c)
+	if err != nil {
+		return err
+	}
+	m := d.meter("rewrap", "key store")
 	start := time.Now()
 	result, err := rotate.RewrapKeys(c.Context(), rotate.KeysConfig{Keyring: s.ring, Concurrency: j.concurrency, Progress: m.update})
 	m.finish()

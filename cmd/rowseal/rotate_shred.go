@@ -20,6 +20,7 @@ import (
 // shredJob is what `rotate shred` was asked to do.
 type shredJob struct {
 	place
+	screen
 	tenant, reason string
 	yes            bool
 	wait           time.Duration
@@ -47,6 +48,9 @@ Without --yes it only shows what it would destroy. It may be run again.`,
 			if err := j.misused(c); err != nil {
 				return err
 			}
+			if _, err := j.display(c); err != nil {
+				return err
+			}
 			s, err := j.open(c)
 			if err != nil {
 				return err
@@ -55,7 +59,8 @@ Without --yes it only shows what it would destroy. It may be run again.`,
 			return j.run(c, s)
 		},
 	}
-	j.flags(c)
+	j.place.flags(c)
+	j.screen.flags(c)
 	c.Flags().StringVar(&j.tenant, "tenant", "", "the tenant whose keys are destroyed")
 	c.Flags().StringVar(&j.reason, "reason", "", "kept in the tombstones, such as the number of the request")
 	c.Flags().BoolVar(&j.yes, "yes", false, "destroy; without it nothing is changed")
@@ -180,7 +185,7 @@ func (j *shredJob) overwrite(c *cobra.Command, s *session, tables []remnant) (er
 			fmt.Fprintf(c.OutOrStdout(), "%s has no tenant column by which the tenant's rows could be told: delete them.\n", name)
 			continue
 		}
-		var flags jobFlags
+		flags := jobFlags{screen: j.screen}
 		job := rotate.Job{Kind: rotate.Overwrite, Table: r.table, Tenant: j.tenant, Options: map[string]string{"all": strconv.FormatBool(r.all)}}
 		if _, err := flags.runJob(c, cfg, job, "rows", "values", "overwritten"); err != nil {
 			return fmt.Errorf("the keys are destroyed, and what outlives them in %s was not all overwritten; run it again: %w", name, err)

@@ -34,6 +34,9 @@ func (j *valuesJob) run(c *cobra.Command, do func(rotate.Config, *session, *fiel
 	if err := j.needDSN(c, "the values are in a database, and --dsn names none"); err != nil {
 		return err
 	}
+	if _, err := j.display(c); err != nil {
+		return err
+	}
 	s, err := j.open(c)
 	if err != nil {
 		return err
