@@ -38,9 +38,8 @@ func (byteaForm) fromGo(_ Type, v any) ([]byte, bool, *fault) {
 // fromText reads both of the server's input forms: \x and hex digits, and the older escape form.
 func (byteaForm) fromText(t Type, s string) ([]byte, *fault) {
 	if digits, ok := strings.CutPrefix(s, `\x`); ok {
-		digits = strings.NewReplacer(" ", "", "\t", "", "\n", "", "\r", "").Replace(digits)
-		b, err := hex.DecodeString(digits)
-		if err != nil {
+		b, ok := hexPairs(digits)
+		if !ok {
 			f := malformedText(t, `\x and pairs of hex digits`)
 			f.state = stateParameter
 			return nil, f
@@ -63,6 +62,27 @@ func (byteaForm) fromText(t Type, s string) ([]byte, *fault) {
 		}
 	}
 	return out, nil
+}
+
+// hexPairs reads pairs of hex digits, which may have blanks between them and not inside.
+func hexPairs(s string) ([]byte, bool) {
+	if !strings.ContainsAny(s, " \t\n\r") {
+		b, err := hex.DecodeString(s)
+		return b, err == nil
+	}
+	out := make([]byte, 0, len(s)/2)
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case ' ', '\t', '\n', '\r':
+			continue
+		}
+		var err error
+		if out, err = hex.AppendDecode(out, []byte(s[i:min(i+2, len(s))])); err != nil {
+			return nil, false
+		}
+		i++
+	}
+	return out, true
 }
 
 func octal(s string) bool {

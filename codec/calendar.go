@@ -53,7 +53,7 @@ func dateRange(t Type) *fault {
 func parseMoment(t Type, s string) (moment, *fault) {
 	s = strings.Trim(s, spaces)
 	switch strings.ToLower(s) {
-	case "infinity", "+infinity":
+	case "infinity":
 		return moment{infinity: 1}, nil
 	case "-infinity":
 		return moment{infinity: -1}, nil

@@ -128,30 +128,6 @@ func (floatForm) appendBinary(t Type, dst []byte, x float64) []byte {
 	return binary.BigEndian.AppendUint64(dst, math.Float64bits(x))
 }
 
-// appendText writes the shortest digits that give the same float back, with an exponent where the server uses one.
-func (floatForm) appendText(t Type, dst []byte, x float64) []byte {
-	switch {
-	case math.IsNaN(x):
-		return append(dst, "NaN"...)
-	case math.IsInf(x, 1):
-		return append(dst, "Infinity"...)
-	case math.IsInf(x, -1):
-		return append(dst, "-Infinity"...)
-	}
-	bits, digits := 64, 15
-	if t.kind == kindFloat4 {
-		bits, digits = 32, 6
-	}
-	start := len(dst)
-	dst = strconv.AppendFloat(dst, x, 'e', -1, bits)
-	e := start + strings.LastIndexByte(string(dst[start:]), 'e')
-	exponent, _ := strconv.Atoi(string(dst[e+1:]))
-	if x == 0 || (exponent >= -4 && exponent < digits) {
-		return strconv.AppendFloat(dst[:start], x, 'f', -1, bits)
-	}
-	return dst
-}
-
 func (floatForm) natural(_ Type, x float64) any { return x }
 
 func (floatForm) scan(_ Type, x float64, p any) (bool, *fault) {

@@ -13,27 +13,28 @@ func intervalFormat(t Type) *fault {
 	return f
 }
 
-// parseInterval reads PostgreSQL's own output style, the verbose style (@ … ago), and ISO 8601 with designators.
+// parseInterval reads PostgreSQL's own output style, the verbose style (@ … ago), and ISO 8601 with designators, which
+// has no spaces around it and capital letters only.
 func parseInterval(t Type, s string) (span, *fault) {
-	s = strings.ToLower(strings.Trim(s, spaces))
-	if strings.HasPrefix(s, "p") {
+	if strings.HasPrefix(s, "P") {
 		return parseISOInterval(t, s[1:])
 	}
+	s = strings.ToLower(strings.Trim(s, spaces))
 	s = strings.TrimLeft(strings.TrimPrefix(s, "@"), spaces)
 	s, ago := strings.CutSuffix(s, " ago")
-	var x span
+	var x fields
 	if strings.Trim(s, spaces) == "" {
-		return x, intervalFormat(t)
+		return span{}, intervalFormat(t)
 	}
 	for s != "" {
 		var f *fault
-		if s, f = x.takeField(t, s); f != nil {
+		if s, f = x.take(t, s); f != nil {
 			return span{}, f
 		}
 		s = strings.TrimLeft(s, spaces)
 	}
 	if !ago {
-		return x, nil
+		return x.span, nil
 	}
 	if x.micros == math.MinInt64 || x.days == math.MinInt32 || x.months == math.MinInt32 {
 		return span{}, intervalRange(t)
@@ -41,22 +42,70 @@ func parseInterval(t Type, s string) (span, *fault) {
 	return span{micros: -x.micros, days: -x.days, months: -x.months}, nil
 }
 
-// takeField reads "3 days" or "-04:05:06" off the front of s.
-func (x *span) takeField(t Type, s string) (rest string, f *fault) {
+// fields is an interval and the units that its text has named, each of which may stand there once.
+type fields struct {
+	span
+	seen string
+}
+
+// The designators that a time of day, and a number of seconds with a fraction, name all at once.
+const (
+	secondUnits = "siu"
+	clockUnits  = "hm" + secondUnits
+)
+
+// once notes units; false if one of them was named before.
+func (x *fields) once(units string) bool {
+	again := strings.ContainsAny(x.seen, units)
+	x.seen += units
+	return !again
+}
+
+// take reads "3 days" or "-04:05:06" off the front of s.
+func (x *fields) take(t Type, s string) (rest string, f *fault) {
 	number, rest := cutNumber(s)
 	if strings.HasPrefix(rest, ":") {
 		end := strings.IndexAny(s, spaces)
 		if end < 0 {
 			end = len(s)
 		}
+		if !x.once(clockUnits) {
+			return "", intervalFormat(t)
+		}
 		return s[end:], x.addClock(t, s[:end])
 	}
+	unsplit := strings.HasSuffix(number, ".") && rest != "" && strings.IndexByte(spaces, rest[0]) < 0
 	rest = strings.TrimLeft(rest, spaces)
 	end := strings.IndexFunc(rest, func(r rune) bool { return r < 'a' || r > 'z' })
 	if end < 0 {
 		end = len(rest)
 	}
-	return rest[end:], x.add(t, number, intervalUnit(rest[:end]))
+	unit := intervalUnit(rest[:end])
+	units := string(unit)
+	if _, fraction, _ := strings.Cut(number, "."); unit == 's' && strings.Trim(fraction, "0") != "" {
+		units = secondUnits
+	}
+	if f := x.add(t, number, unit); f != nil {
+		return "", f
+	}
+	signedPoint := strings.HasPrefix(number, "-.") || strings.HasPrefix(number, "+.")
+	if unsplit || signedPoint || !x.once(units) || !endsUnit(rest[:end], rest[end:]) {
+		return "", intervalFormat(t)
+	}
+	return rest[end:], nil
+}
+
+// endsUnit reports whether a unit ends before rest. The server takes one for a part of a date's text if a digit or a sign
+// follows it at once, unless times and dates have a unit of that name too, which may have a plus or a digit there.
+func endsUnit(word, rest string) bool {
+	if rest == "" || strings.IndexByte(spaces, rest[0]) >= 0 {
+		return true
+	}
+	switch word {
+	case "y", "mon", "d", "h", "m", "s":
+		return rest[0] == '+' || rest[0] >= '0' && rest[0] <= '9'
+	}
+	return false
 }
 
 // cutNumber takes [sign]digits[.digits] off the front of s.
@@ -187,22 +236,22 @@ func (x *span) addClock(t Type, s string) *fault {
 	return nil
 }
 
-// parseISOInterval reads what follows the P, in lower case.
+// parseISOInterval reads what follows the P. Units may be repeated, and are added.
 func parseISOInterval(t Type, s string) (span, *fault) {
 	var x span
-	units := map[byte]byte{'y': 'y', 'm': 'o', 'w': 'w', 'd': 'd'}
+	units := map[byte]byte{'Y': 'y', 'M': 'o', 'W': 'w', 'D': 'd'}
 	if s == "" {
 		return x, intervalFormat(t)
 	}
 	for s != "" {
-		if s[0] == 't' {
-			units, s = map[byte]byte{'h': 'h', 'm': 'm', 's': 's'}, s[1:]
+		if s[0] == 'T' {
+			units, s = map[byte]byte{'H': 'h', 'M': 'm', 'S': 's'}, s[1:]
 			if s == "" {
 				break // the server takes PT for no time at all
 			}
 		}
 		number, rest := cutNumber(s)
-		if number == "" || rest == "" {
+		if number == "" || number[0] == '+' || rest == "" {
 			return span{}, intervalFormat(t)
 		}
 		if f := x.add(t, number, units[rest[0]]); f != nil {

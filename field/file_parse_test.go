@@ -84,11 +84,18 @@ func TestEveryWordOfAPolicyFileTakesEffect(t *testing.T) {
 	}
 	proxy := &Proxy{
 		Listen: "127.0.0.1:6432", Upstream: "postgres://127.0.0.1:5432?sslmode=verify-full&sslrootcert=ca.crt",
-		TLS:   ProxyTLS{Cert: "server.crt", Key: "server.key", ClientCA: "clients.crt", Require: true},
-		Admin: "127.0.0.1:9432", Auth: ProxyAuth{Users: "users.txt"},
+		TLS: ProxyTLS{
+			Cert: "server.crt", Key: "server.key", ClientCA: "clients.crt", Require: true,
+			ClientName: AlternativeName, ClientUsers: []ProxyNamed{{"app.example", "app"}},
+		},
+		Admin: "127.0.0.1:9432", Auth: ProxyAuth{
+			Users:   "users.txt",
+			Service: ProxyService{User: "proxy", PasswordFile: "password.txt"},
+			Mock:    ProxyMock{SecretFile: "mock.bin", Iterations: 8192},
+		},
 		Connections: 500, Idle: 10 * time.Minute, Handshake: 5 * time.Second, Drain: time.Minute,
 		Tenants:     []ProxyTenant{{User: "alice", Tenant: "acme"}, {User: "bob", Database: "shop", Tenant: "zeta"}},
-		Replication: true,
+		Replication: true, FunctionCalls: true, MaxStatement: 1 << 20, MaxMessage: 512 << 10,
 	}
 	if !reflect.DeepEqual(f.Proxy, proxy) {
 		t.Errorf("got the proxy %+v", f.Proxy)

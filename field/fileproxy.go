@@ -34,6 +34,10 @@ type Proxy struct {
 	Tenants []ProxyTenant
 	// Replication lets replication connections through.
 	Replication bool
+	// FunctionCalls lets the protocol's FunctionCall messages through.
+	FunctionCalls bool
+	// MaxStatement bounds the text of a statement, MaxMessage other messages with sealed values, in bytes.
+	MaxStatement, MaxMessage int
 }
 
 // ProxyTLS names the files of the leg between clients and proxy.
@@ -44,7 +48,26 @@ type ProxyTLS struct {
 	ClientCA string
 	// Require refuses clients that do not encrypt.
 	Require bool
+	// ClientName says which name of a client's certificate must be its user's.
+	ClientName ProxyName
+	// ClientUsers, if any, are the users that a name may be; a name that is not listed is none.
+	ClientUsers []ProxyNamed
 }
+
+// ProxyName says which names of a client's certificate are its user's.
+type ProxyName int
+
+const (
+	// NoName lets every certificate stand for every user.
+	NoName ProxyName = iota
+	// CommonName is the subject's CN.
+	CommonName
+	// AlternativeName is any DNS name, e-mail address or URI of the certificate.
+	AlternativeName
+)
+
+// ProxyNamed lets certificates of a name log in as a user.
+type ProxyNamed struct{ Name, User string }
 
 // ProxyAuth says where the proxy finds SCRAM verifiers of its users.
 type ProxyAuth struct {
@@ -53,6 +76,26 @@ type ProxyAuth struct {
 	// Query gives the verifier of the user $1, asked on a connection of the
 	// proxy's own; "" for none.
 	Query string
+	// Service is whom the proxy logs in to the server as; without a user it is the client's own.
+	Service ProxyService
+	// Mock is what users are shown who do not exist.
+	Mock ProxyMock
+}
+
+// ProxyService is a user of the server, and where its password stands. The file itself holds none.
+type ProxyService struct {
+	User string
+	// PasswordFile is a file with the password on its only line, PasswordEnv the name of an environment
+	// variable. At most one is set.
+	PasswordFile, PasswordEnv string
+}
+
+// ProxyMock makes the verifiers that users are shown who do not exist.
+type ProxyMock struct {
+	// SecretFile is a file whose bytes make the salts; "" has each proxy make up its own at its start.
+	SecretFile string
+	// Iterations is what the verifiers of real users have; 0 is the server's default.
+	Iterations int
 }
 
 // ProxyTenant fixes the tenant of sessions.
@@ -66,17 +109,26 @@ type ProxyTenant struct {
 const (
 	maxConnections = 100_000
 	maxWait        = 24 * time.Hour
+	minSize        = 1 << 10
+	maxSize        = 1 << 30 // the server takes no longer message
+	maxIterations  = 10_000_000
 )
 
 var (
 	proxyWords = words{accepted: []string{
 		"listen", "upstream", "tls", "admin", "auth", "connections", "idle", "handshake", "drain", "tenants", "replication",
+		"function_calls", "max_statement", "max_message",
 	}}
-	proxyTLSWords    = words{accepted: []string{"cert", "key", "client_ca", "require"}}
-	proxyAuthWords   = words{accepted: []string{"users", "query"}}
-	proxyTenantWords = words{accepted: []string{"user", "database", "tenant"}}
-	upstreamWords    = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "pooler"}
-	sslmodes         = []string{"verify-full", "verify-ca", "require", "disable"}
+	proxyTLSWords     = words{accepted: []string{"cert", "key", "client_ca", "require", "client_name", "client_users"}}
+	proxyNameWords    = words{accepted: []string{"cn", "san"}} // in the order of ProxyName
+	proxyNamedWords   = words{accepted: []string{"name", "user"}}
+	proxyAuthWords    = words{accepted: []string{"users", "query", "service", "mock"}}
+	proxyServiceWords = words{accepted: []string{"user", "password_file", "password_env"}}
+	proxyMockWords    = words{accepted: []string{"secret_file", "iterations"}}
+	proxyTenantWords  = words{accepted: []string{"user", "database", "tenant"}}
+	functionCallWords = words{accepted: []string{"refuse", "allow"}}
+	upstreamWords     = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "pooler"}
+	sslmodes          = []string{"verify-full", "verify-ca", "require", "disable"}
 )
 
 func (r *fileReader) proxy(n *yamlNode) *Proxy {
@@ -109,6 +161,14 @@ func (r *fileReader) proxy(n *yamlNode) *Proxy {
 	}
 	if v := values["replication"]; v != nil {
 		p.Replication = r.boolean(v)
+	}
+	if v := values["function_calls"]; v != nil {
+		p.FunctionCalls = r.word(v, functionCallWords) == 1
+	}
+	for name, into := range map[string]*int{"max_statement": &p.MaxStatement, "max_message": &p.MaxMessage} {
+		if v := values[name]; v != nil {
+			*into = r.size(v, minSize, maxSize)
+		}
 	}
 	return p
 }
@@ -166,35 +226,6 @@ func (r *fileReader) upstreamQuery(n *yamlNode, s string, u *url.URL) string {
 		return ""
 	}
 	return s
-}
-
-func (r *fileReader) proxyTLS(n *yamlNode) (t ProxyTLS) {
-	values := r.mapping(n, proxyTLSWords)
-	for name, into := range map[string]*string{"cert": &t.Cert, "key": &t.Key, "client_ca": &t.ClientCA} {
-		if v := values[name]; v != nil {
-			*into, _ = r.text(v)
-		}
-	}
-	if v := values["require"]; v != nil {
-		t.Require = r.boolean(v)
-	}
-	if (values["cert"] == nil || values["key"] == nil) && len(values) > 0 {
-		r.fail(n, "needs both cert and key, each the path of a PEM file")
-	}
-	return t
-}
-
-func (r *fileReader) proxyAuth(n *yamlNode) (a ProxyAuth) {
-	values := r.mapping(n, proxyAuthWords)
-	for name, into := range map[string]*string{"users": &a.Users, "query": &a.Query} {
-		if v := values[name]; v != nil {
-			*into, _ = r.text(v)
-		}
-	}
-	if len(values) > 1 {
-		r.fail(n, "names both a file of users and a query; keep one")
-	}
-	return a
 }
 
 func (r *fileReader) proxyTenants(n *yamlNode) (list []ProxyTenant) {

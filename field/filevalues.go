@@ -204,6 +204,61 @@ func parseDuration(s string, high time.Duration) (d time.Duration, problem strin
 	}
 }
 
+// size reads a number of bytes of low to high, which are powers of two.
+func (r *fileReader) size(n *yamlNode, low, high int) int {
+	if n.kind == yamlNumber {
+		r.fail(n, "is a number without a unit; accepted: %s", acceptedSizes(low, high))
+		return 0
+	}
+	s, ok := r.text(n)
+	if !ok {
+		return 0
+	}
+	size, problem := parseSize(s, low, high)
+	if problem != "" {
+		r.fail(n, "%s; accepted: %s", problem, acceptedSizes(low, high))
+	}
+	return size
+}
+
+// sizeUnits are the server's, in which each is 1024 of the one before.
+var sizeUnits = []string{"kB", "MB", "GB"}
+
+// parseSize reads a whole number with a unit: "16MB".
+func parseSize(s string, low, high int) (size int, problem string) {
+	for i, unit := range sizeUnits {
+		digits, found := strings.CutSuffix(s, unit)
+		if !found || !isDecimal(digits) {
+			continue
+		}
+		n, err := strconv.Atoi(digits)
+		shift := 10 * (i + 1)
+		switch {
+		case strings.HasPrefix(digits, "-"):
+			return 0, "is negative"
+		case err != nil || n > high>>shift:
+			return 0, "is too large"
+		case n < (low+1<<shift-1)>>shift:
+			return 0, "is too small"
+		}
+		return n << shift, ""
+	}
+	return 0, "is not a size"
+}
+
+func acceptedSizes(low, high int) string {
+	return "a size from " + formatSize(low) + " to " + formatSize(high) + ", such as 512kB or 16MB"
+}
+
+// formatSize writes a size in the largest unit that divides it.
+func formatSize(n int) string {
+	i := 0
+	for n >>= 10; n >= 1024 && n%1024 == 0 && i+1 < len(sizeUnits); i++ {
+		n >>= 10
+	}
+	return strconv.Itoa(n) + sizeUnits[i]
+}
+
 // formatDuration is Go's form without the zero parts at its end: "1h", "5m".
 func formatDuration(d time.Duration) string {
 	s := d.String()

@@ -13,6 +13,9 @@
 // is called again: by any process, and by several at once, which share its ranges. A value is replaced only
 // if its row still holds what was read; a row that was changed meanwhile is read again and never overwritten.
 //
+// [Move] takes a column from clear to sealed and back, in place: jobs of [Seal] and [Unseal] fill one column from the
+// other, and its steps change the schema around them.
+//
 // [Jobs] and [JobByID] say how far jobs are, and [Command] pauses, slows, resumes and cancels them.
 // The journal's tables and their columns may change between versions; use these functions.
 package rotate

@@ -16,7 +16,10 @@ func newWork(ctx context.Context, cfg *Config, job *Job) (work, error) {
 		return newVerify(ctx, cfg, job)
 	case Overwrite:
 		return newOverwrite(ctx, cfg, job)
-	case Seal, Unseal:
+	case Seal:
+		return newSeal(ctx, cfg, job)
+	case Unseal:
+		return newUnseal(ctx, cfg, job)
 	}
 	return nil, fmt.Errorf("rotate: unknown kind of job %q", job.Kind)
 }

@@ -220,7 +220,13 @@ func find(lines [][]string, name string) []string {
 }
 
 func (p *postgres) begin(ctx context.Context, b beginner, t *target) (*sql.Tx, error) {
-	return p.beginWith(ctx, b, t.settings || len(t.plain) > 0, t.skipTriggers, false)
+	tx, err := p.beginWith(ctx, b, t.settings || len(t.plain) > 0, t.skipTriggers, false)
+	if err == nil && t.fills {
+		if _, err = tx.ExecContext(ctx, fillsSQL); err != nil {
+			err = errors.Join(err, ignoreDone(tx.Rollback()))
+		}
+	}
+	return tx, err
 }
 
 func (p *postgres) beginWith(ctx context.Context, b beginner, texts, skipTriggers, readOnly bool) (*sql.Tx, error) {

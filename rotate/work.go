@@ -35,6 +35,9 @@ type reads struct {
 	// writes says that outcomes may have changes; a job without writes needs no
 	// transaction for its pages and no row lock.
 	writes bool
+	// fills says that one of two columns in transition is written alone, without news, which the trigger that Move
+	// makes would take for some.
+	fills bool
 }
 
 // plainColumn is a column that holds values in clear.

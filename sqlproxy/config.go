@@ -19,6 +19,19 @@ type Upstream = login.Upstream
 // Encryption is the leg between clients and proxy. Its zero value has none.
 type Encryption = login.Encryption
 
+// CertName says which names of a client's certificate are its user's, for Encryption.ClientName.
+type CertName = login.CertName
+
+// The names.
+const (
+	NoName          = login.NoName
+	CommonName      = login.CommonName
+	AlternativeName = login.AlternativeName
+)
+
+// CertUser lets certificates of a name log in as a user, for Encryption.ClientUsers.
+type CertUser = login.CertUser
+
 // Terminated has the proxy verify clients itself by SCRAM-SHA-256, which
 // channel binding needs where both legs are encrypted.
 type Terminated = login.Terminated

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/login"
 	"github.com/rowseal/rowseal/sqlproxy/internal/relay"
+	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
 )
 
 // ErrServerClosed is what Serve returns behind Shutdown.
@@ -188,7 +189,7 @@ func (s *Server) enter(st *state, conn net.Conn, seat *seat, late bool) *login.P
 	if late {
 		door.Admit, ctx = stopping, s.hard
 	}
-	pair, err := door.Login(ctx, conn)
+	pair, err := door.Login(ctx, wire.Direct(conn))
 	if errors.Is(err, login.ErrSilent) {
 		return nil
 	}

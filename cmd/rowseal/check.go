@@ -31,7 +31,8 @@ func newCheck() *cobra.Command {
 key store has its table, and the tables of a PostgreSQL have the sealed columns,
 their guards, indexes and storage, and nothing that cannot work over sealed
 bytes (defaults, foreign keys, CHECKs, triggers, indexes). Each difference is
-printed with what mends it. Nothing is changed and no value is read.
+printed with what mends it. Of columns in transition it says how many rows are left
+to seal and what comes next. Nothing is changed and no value is read.
 
 It exits with 1 where something is to be mended. A note is no fault.`,
 		Args: noArgs,
@@ -57,11 +58,17 @@ func (j *checkJob) run(c *cobra.Command) error {
 		j.add(t.Findings()...)
 		return nil
 	})
+	if err == nil {
+		err = j.movesLeft(c.Context(), file)
+	}
 	if err != nil {
 		return err
 	}
 	return j.report(c)
 }
+
+// note adds what is no fault.
+func (j *checkJob) note(about, what string) { j.add(pgtable.Finding{About: about, What: what}) }
 
 func (j *checkJob) add(findings ...pgtable.Finding) {
 	for _, f := range findings {

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/rowseal/rowseal/field"
@@ -38,6 +37,7 @@ func (s *session) proxyConfig(p *place, log *slog.Logger) (cfg sqlproxy.Config, 
 	cfg = sqlproxy.Config{
 		Policy: s.file.Policy, MaxConnections: f.Connections, Idle: f.Idle,
 		Handshake: f.Handshake, Drain: f.Drain, AllowReplication: f.Replication, Log: log,
+		AllowFunctionCalls: f.FunctionCalls, MaxStatement: f.MaxStatement, MaxMessage: f.MaxMessage,
 	}
 	for _, t := range f.Tenants {
 		cfg.Tenants = append(cfg.Tenants, sqlproxy.Tenant{User: t.User, Database: t.Database, Tenant: t.Tenant})
@@ -87,6 +87,16 @@ func upstreamOf(text string) (u sqlproxy.Upstream, pooled bool, err error) {
 
 func clientsOf(f field.ProxyTLS) (e sqlproxy.Encryption, err error) {
 	e.Require = f.Require
+	switch f.ClientName {
+	case field.NoName:
+	case field.CommonName:
+		e.ClientName = sqlproxy.CommonName
+	case field.AlternativeName:
+		e.ClientName = sqlproxy.AlternativeName
+	}
+	for _, u := range f.ClientUsers {
+		e.ClientUsers = append(e.ClientUsers, sqlproxy.CertUser{Name: u.Name, User: u.User})
+	}
 	if f.Cert != "" {
 		if e.Certificates, err = readPair(f.Cert, f.Key, "proxy.tls"); err != nil {
 			return e, err
@@ -96,35 +106,6 @@ func clientsOf(f field.ProxyTLS) (e sqlproxy.Encryption, err error) {
 		e.ClientCAs, err = readPool(f.ClientCA, "proxy.tls.client_ca")
 	}
 	return e, err
-}
-
-func (s *session) terminated(f field.ProxyAuth, upstream sqlproxy.Upstream, p *place) (*sqlproxy.Terminated, error) {
-	switch {
-	case f.Users != "":
-		users, err := sqlproxy.ReadVerifierFile(f.Users)
-		if err != nil {
-			return nil, err
-		}
-		return &sqlproxy.Terminated{Verifiers: users}, nil
-	case f.Query != "":
-		if p.dsn == "" {
-			return nil, errors.New("proxy.auth.query is asked on a connection of the proxy's own, and --dsn names none; give --dsn postgres://…")
-		}
-		cfg, err := pgconn.ParseConfig(p.dsn)
-		if err != nil {
-			return nil, errors.New("--dsn cannot be read as a connection string")
-		}
-		query, err := sqlproxy.NewAuthQuery(&sqlproxy.AuthQuery{
-			Upstream: upstream, Credential: sqlproxy.Credential{User: cfg.User, Password: cfg.Password},
-			Database: cfg.Database, SQL: f.Query,
-		})
-		if err != nil {
-			return nil, err
-		}
-		s.verifiers = query
-		return &sqlproxy.Terminated{Verifiers: query}, nil
-	}
-	return nil, nil
 }
 
 func readPair(cert, key, what string) ([]tls.Certificate, error) {

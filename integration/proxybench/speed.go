@@ -26,9 +26,9 @@ type load struct {
 type limit struct {
 	what   string
 	figure func(got map[string]measure, rows int) float64
-	most   bool // else value is the least
-	value  float64
-	mode   string // the mode it is for; "" for all
+	most   bool    // else value is the least
+	value  float64 // 0 for a figure that is told and not bounded
+	mode   string  // the mode it is for; "" for all
 }
 
 var loads = []load{
@@ -50,8 +50,10 @@ var loads = []load{
 		rows:   1000,
 		limits: []limit{
 			{"us of CPU a row", perRow, true, 0.6, ""},
-			{"of pgbouncer's TPS with a plain table", speedTo("pgbouncer"), false, 1, ""},
 			{"of pgbouncer's TPS with the sealed table", speedTo(sealedWay), false, 1, ""},
+			// Sealed rows are about three times as long as plain ones. To read and send them is the server's work, whatever
+			// stands before it, so only ways that get the same bytes from it say what the proxy costs.
+			{"of pgbouncer's TPS with a plain table", speedTo("pgbouncer"), false, 0, ""},
 		},
 	},
 	{
@@ -118,9 +120,12 @@ func speed(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// line says whether a figure keeps its limit.
+// line tells a figure, and whether it keeps its limit.
 func (l *limit) line(mode string, got map[string]measure, rows int) string {
 	figure := l.figure(got, rows)
+	if l.value == 0 {
+		return fmt.Sprintf("%-10s for comparison: %.2f %s", mode, figure, l.what)
+	}
 	word, verdict := "at least", "kept"
 	if l.most {
 		word = "at most"

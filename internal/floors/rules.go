@@ -60,7 +60,7 @@ var Rules = []Rule{
 	{Pattern: "gormplugin", Floor: 4, Imports: with(fieldAndBelow, "internal/guard"), Never: heavy},
 	// It tells a key that cannot be had from a value that does not open, by the errors of keyring.
 	{Pattern: "sqlproxy/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "internal/guard", "sqlproxy/...")},
-	{Pattern: "rotate/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "kms", "rotate/...")},
+	{Pattern: "rotate/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "kms", "internal/guard", "rotate/...")},
 
 	// Floor 5: programs, which put the house together.
 	{Pattern: "internal/testpg/withpg", Floor: 5, Imports: []string{"internal/localpg", "internal/testpg", "internal/localmysql", "internal/testmysql"}},

@@ -19,6 +19,9 @@ const (
 	// Ours begins the names of all constraints, triggers and indexes that are
 	// made for sealed columns.
 	Ours = "rowseal_"
+	// Moving begins the names of constraints that are made for the time in which a column is sealed in place. They
+	// are no guards, so that they do not begin with Ours.
+	Moving = "moving_rowseal_"
 	// ShortestSealed is the length of the shortest sealed value: header, key
 	// id, salt, nonce and tag of an empty plaintext.
 	ShortestSealed = 56

@@ -91,6 +91,7 @@ CREATE UNIQUE INDEX ON people (email) INCLUDE (name);
 CREATE TABLE app.people (id int, ssn app.inner_sealed);
 CREATE TABLE app.plain (id int, ssn text);
 CREATE TABLE app.wrong (id int, ssn varchar(20));
+CREATE TABLE app.left (id int, ssn bytea CONSTRAINT rowseal_parts_ssn_guard_0123456789abcdef CHECK (octet_length(ssn) >= 56));
 CREATE TABLE "Odd Schema"."Odd Table" (ssn bytea, "od""d" int[]);
 CREATE TABLE parts (id int, ssn bytea) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10) PARTITION BY LIST (id);
@@ -186,6 +187,7 @@ func TestSealedAndWrong(t *testing.T) {
 		"public.grandheir": {"heir", true, ""},
 		"public.v1":        {"v1", true, "no table"},
 		"public.holder":    {"", false, ""},
+		"app.left":         {"", false, "policy does not list it"},
 	} {
 		schema, bare, _ := strings.Cut(name, ".")
 		r := s.Relation(schema, bare)

@@ -29,6 +29,13 @@ type loader struct {
 	bodies    map[*Function]string
 	byID      map[uint32]*Function
 	uses      []use
+	guarded   []guarded
+}
+
+// guarded is a column of a relation, by its number.
+type guarded struct {
+	relation *Relation
+	column   string
 }
 
 // use says that a view or function names an object.
@@ -51,7 +58,7 @@ func Load(ctx context.Context, q Querier, policy *field.Policy) (*Snapshot, erro
 		return nil, err
 	}
 	for _, step := range []func() error{
-		l.facts, l.loadRelations, l.loadColumns, l.loadUnique, l.loadTaken, l.loadInherits,
+		l.facts, l.loadRelations, l.loadColumns, l.loadUnique, l.loadTaken, l.loadInherits, l.loadGuards,
 		l.loadTypes, l.loadFunctions, l.loadSetters, l.loadUses,
 	} {
 		if err := step(); err != nil {
@@ -210,6 +217,15 @@ func (l *loader) loadInherits() error {
 		}
 		child.Parents = append(child.Parents, parent)
 		parent.Children = append(parent.Children, child)
+	})
+}
+
+// loadGuards notes guarded columns. A guard is a condition on one column.
+func (l *loader) loadGuards() error {
+	return l.each(queryGuards, func(r row) {
+		if rel, key := l.byOID[r.oid(0)], r.text(1); rel != nil {
+			l.guarded = append(l.guarded, guarded{rel, strings.Trim(key, "{}")})
+		}
 	})
 }
 

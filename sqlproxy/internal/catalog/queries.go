@@ -42,6 +42,11 @@ WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{i,I,c}'::pg_catalog."char"[]) AND 
 
 const queryInherits = `SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i ORDER BY i.inhrelid, i.inhseqno`
 
+// queryGuards gives the columns that have a guard of Rowseal's, by the names of these.
+const queryGuards = `SELECT c.conrelid, c.conkey
+FROM pg_catalog.pg_constraint c
+WHERE c.contype OPERATOR(pg_catalog.=) 'c'::pg_catalog."char" AND c.conname OPERATOR(pg_catalog.~) '^rowseal_.*_guard_[0-9a-f]{16}$'`
+
 const queryTypes = `SELECT t.oid, n.nspname, t.typname, t.typtype, t.typbasetype, t.typrelid, t.typarray, t.typelem, t.typcategory
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
 WHERE NOT pg_catalog.pg_is_other_temp_schema(t.typnamespace)`

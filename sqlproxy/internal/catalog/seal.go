@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -52,6 +53,7 @@ func (l *loader) seal() {
 			l.warnParents(r)
 		}
 	}
+	l.warnGuarded()
 }
 
 func (l *loader) sealRelation(r *Relation, t *field.Table) {
@@ -88,6 +90,22 @@ func (l *loader) inherit(r *Relation, t *field.Table) {
 			l.inherit(child, t)
 		default:
 			child.Wrong = fmt.Sprintf("%v is part of %v and has another declaration in the policy; remove one of them", child, r)
+		}
+	}
+}
+
+// warnGuarded marks columns that hold sealed values and are not in the policy, as those of a partition that
+// was detached: in what is written to them as to plain ones, the server and its log would see plaintext.
+func (l *loader) warnGuarded() {
+	for _, g := range l.guarded {
+		for i := range g.relation.Columns {
+			c := &g.relation.Columns[i]
+			if c.Sealed != nil || strconv.Itoa(int(c.Num)) != g.column {
+				continue
+			}
+			g.relation.Sensitive = true
+			c.Wrong = fmt.Sprintf("column %v.%s takes sealed values only, and the policy does not list it; list it with the ids that "+
+				"its values were sealed with, or drop the constraint rowseal_… from the table", g.relation, c.Name)
 		}
 	}
 }

@@ -27,6 +27,12 @@ type Encryption struct {
 	// Require refuses clients that do not encrypt. Requests to cancel, which older
 	// clients cannot encrypt, are taken in clear all the same, as the server does.
 	Require bool
+	// ClientName, if set, has each client log in as a user whom its certificate names; those that do not encrypt are
+	// refused. It comes on top of other authentication and takes the place of none. It needs ClientCAs.
+	ClientName CertName
+	// ClientUsers, if not nil, are the users that a name may be; a name that is not listed is none. Nil takes each
+	// name for the user of the same name.
+	ClientUsers []CertUser
 }
 
 // negotiate reads the client's first packets, until one is neither a request for encryption nor a mistake.

@@ -203,6 +203,9 @@ func (c *Config) Validate() error {
 	if c.Sessions == nil {
 		return errors.New("login: Config.Sessions is missing")
 	}
+	if err := c.Encryption.validate(); err != nil {
+		return err
+	}
 	if c.Terminated != nil {
 		return c.Terminated.validate()
 	}

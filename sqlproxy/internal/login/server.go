@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"strings"
+
+	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
 )
 
 // Mode says how the leg between proxy and server is encrypted. The words are libpq's.
@@ -77,6 +79,7 @@ func (u *Upstream) connect(ctx context.Context, address string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
+	raw = wire.Direct(raw)
 	if u.Mode == Disable {
 		return raw, nil
 	}

@@ -111,6 +111,9 @@ func (a *attempt) admit(p packet) (*startup, error) {
 	if a.config.Encryption.Require && a.certificate == nil {
 		return nil, unauthorized("the proxy takes encrypted connections only", "Connect with sslmode=require or stricter.")
 	}
+	if err := a.config.Encryption.checkUser(a.client.certificate(), s.user); err != nil {
+		return nil, err
+	}
 	if !a.config.AllowReplication && asksReplication(s.parameters["replication"]) {
 		return nil, &Error{
 			SQLState: stateUnsupported, Message: "replication connections do not pass the proxy",

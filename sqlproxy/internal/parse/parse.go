@@ -14,13 +14,16 @@ import (
 const (
 	// MaxText is the length in bytes of the longest text that Parse takes:
 	// room for INSERTs of tens of thousands of rows in one text.
-	MaxText = 4 << 20
+	MaxText = 16 << 20
 	// MaxTokens bounds the tokens of a text, and with them time and memory:
 	// at the bound, of one-digit numbers, the parser takes some 2.5 seconds and 370 MB.
 	MaxTokens = 1 << 20
 	// MaxDepth bounds how deep a text is nested. The parser recurses in C; at
 	// this depth it uses a small part of a thread's stack.
 	MaxDepth = 1000
+	// maxLook bounds how many bytes the scanner looks at again: behind each `/*` it reads to the end
+	// of what might be an operator. At the bound it takes a good part of a second.
+	maxLook = 1 << 28
 )
 
 // Token is a token of a text: its bytes From to To. Comments are not tokens.
@@ -57,6 +60,9 @@ func (e *Error) Error() string { return e.Message }
 func Parse(text string) (*Tree, error) {
 	if err := checkBytes(text); err != nil {
 		return nil, err
+	}
+	if at := tooMuchLook(text, maxLook); at >= 0 {
+		return nil, &Error{Message: "statement has comments nested too deeply to be analysed", SQLState: "54001", Position: at}
 	}
 	tokens, err := scanTokens(text)
 	if err != nil {

@@ -49,6 +49,8 @@ func TestParseRefuses(t *testing.T) {
 		"zero":             {"SELECT \x00", "22021", 7},
 		"length":           {"SELECT '" + strings.Repeat("x", parse.MaxText) + "'", "54000", -1},
 		"tokens":           {"SELECT 1" + strings.Repeat(",1", parse.MaxTokens/2), "54000", -1},
+		"comments":         {"SELECT 1 " + strings.Repeat("/*", 50_000) + strings.Repeat("*/", 50_000), "54001", 0},
+		"open comments":    {"SELECT 1 " + strings.Repeat("/*/", 50_000), "54001", 0},
 		"brackets":         {deep("(", ")"), "54001", 0},
 		"selects":          {deep("(SELECT ", ")"), "54001", 0},
 		"calls":            {deep("f(", ")"), "54001", 0},

@@ -14,7 +14,6 @@ const (
 	stateDateRange    = "22008" // datetime_field_overflow
 	stateZone         = "22009" // invalid_time_zone_displacement_value
 	stateInterval     = "22015" // interval_field_overflow
-	stateParameter    = "22023" // invalid_parameter_value
 	stateBinary       = "22P03" // invalid_binary_representation
 	stateUnsupported  = "0A000" // feature_not_supported
 	stateMismatch     = "42804" // datatype_mismatch

@@ -29,7 +29,6 @@ package pgtext
 
 import (
 	"bytes"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/rowseal/rowseal/codec"
@@ -92,31 +91,10 @@ func (s *Settings) FromText(dst []byte, t codec.Type, text string) ([]byte, erro
 		return s.readDate(dst, t, text)
 	case codeTimestamp, codeTimestamptz:
 		return s.readStamp(dst, t, text)
-	case codeBytea:
-		if splitsPair(text) {
-			return dst, refuse(t, opEncode, "text", stateParameter, "the text is not a bytea; expected \\x and pairs of hex digits")
-		}
-	case codeBytea | arrayBit, codeInterval | arrayBit, codeDate | arrayBit, codeTimestamp | arrayBit, codeTimestamptz | arrayBit:
+	case codeInterval | arrayBit, codeDate | arrayBit, codeTimestamp | arrayBit, codeTimestamptz | arrayBit:
 		return s.readArray(dst, t, text)
 	}
 	return t.EncodeText(dst, text)
-}
-
-// splitsPair says of a bytea in hex that a space stands between the two digits of a byte, which the server refuses and
-// package codec skips.
-func splitsPair(text string) bool {
-	if !strings.HasPrefix(text, `\x`) {
-		return false
-	}
-	digits := 0
-	for _, c := range []byte(text[2:]) {
-		if strings.IndexByte(spaces, c) < 0 {
-			digits++
-		} else if digits%2 == 1 {
-			return true
-		}
-	}
-	return false
 }
 
 // isPlainText says whether the two forms of t's values are the same.

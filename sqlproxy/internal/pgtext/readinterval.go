@@ -36,8 +36,7 @@ func (x span) fits() bool {
 }
 
 func (s *Settings) parseInterval(t codec.Type, text string) (x span, negateAll bool, err error) {
-	text = strings.Trim(text, spaces)
-	body := strings.TrimLeft(strings.TrimPrefix(text, "@"), spaces)
+	body := strings.TrimLeft(strings.TrimPrefix(strings.Trim(text, spaces), "@"), spaces)
 	negateAll = s.interval == intervalSQL && strings.HasPrefix(body, "-") && strings.Count(body, " +")+strings.Count(body, " -") == 0
 	if negateAll {
 		// Read without the sign, which the caller puts on every field.
@@ -47,8 +46,7 @@ func (s *Settings) parseInterval(t codec.Type, text string) (x span, negateAll b
 	if x, ok := parseSQLInterval(body); ok {
 		return x, negateAll, nil
 	}
-	counted, ok := countUnits(body)
-	if !ok || negateAll && (!plainSigned(body) || counted.days > 1 || counted.times > 1) {
+	if days, times := countUnits(body); negateAll && (!plainSigned(body) || days > 1 || times > 1) {
 		// Servers of different releases add up days and weeks, or hours and minutes, before or after the sign.
 		return x, false, unreadable(t)
 	}
@@ -136,95 +134,40 @@ func (r *reader) spanClock(x *span, sign, hours int64) bool {
 	return true
 }
 
-// The units of an interval that may stand in it once each.
-const (
-	unitYear = 1 << iota
-	unitMonth
-	unitWeek
-	unitDay
-	unitHour
-	unitMinute
-	unitSecond
-	unitMilli
-	unitMicro
-
-	unitClock   = unitHour | unitMinute | unitSecond | unitMilli | unitMicro
-	unitSeconds = unitSecond | unitMilli | unitMicro
-)
-
-// counts is how many fields of an interval are days or weeks, and times of day or parts of them.
-type counts struct{ days, times int }
-
-// countUnits looks at the units of an interval. ok is false for what package codec takes and the server refuses: a unit
-// is there twice, or beside a time of day that holds it, or a number follows one without a space.
-func countUnits(text string) (n counts, ok bool) {
-	if text != "" && text[0]|0x20 == 'p' {
-		return n, !strings.Contains(text, "+") // ISO 8601, where the server adds up what is repeated
-	}
-	seen, fraction := 0, false
+// countUnits counts the fields of an interval that are days or weeks, and those that are times of day or parts of them.
+func countUnits(text string) (days, times int) {
 	for i := 0; i < len(text); {
 		end := i
 		for end < len(text) && isLetter(text[end]) {
 			end++
 		}
-		unit := 0
 		switch {
-		case end > i:
-			if end < len(text) && isDigit(text[end]) {
-				return n, false
-			}
-			unit = unitOf(strings.ToLower(text[i:end]))
-			if unit == unitSecond && fraction {
-				unit = unitSeconds
-			}
-			fraction = false
-		case text[i] == '.':
-			fraction = true
+		case end > i && isDays(text[i:end]):
+			days++
+		case end > i && isTime(text[i:end]):
+			times++
 		case text[i] == ':':
-			unit = unitClock
+			times++
 			for end < len(text) && !ends(text[end:]) {
 				end++
 			}
 		}
-		if seen&unit != 0 {
-			return n, false
-		}
-		n.add(unit)
-		seen, i = seen|unit, max(end, i+1)
+		i = max(end, i+1)
 	}
-	return n, true
+	return days, times
 }
 
-func (n *counts) add(unit int) {
-	switch {
-	case unit&(unitDay|unitWeek) != 0:
-		n.days++
-	case unit&unitClock != 0:
-		n.times++
-	}
+// isDays and isTime know a unit of the server's by how it begins.
+func isDays(word string) bool {
+	return word[0]|0x20 == 'd' || word[0]|0x20 == 'w'
 }
 
-// unitOf knows a unit of the server's by how it begins.
-func unitOf(word string) int {
-	switch {
-	case strings.HasPrefix(word, "y"):
-		return unitYear
-	case strings.HasPrefix(word, "mo"):
-		return unitMonth
-	case strings.HasPrefix(word, "w"):
-		return unitWeek
-	case strings.HasPrefix(word, "d"):
-		return unitDay
-	case strings.HasPrefix(word, "h"):
-		return unitHour
-	case strings.HasPrefix(word, "ms"), strings.HasPrefix(word, "mil"):
-		return unitMilli
-	case strings.HasPrefix(word, "us"), strings.HasPrefix(word, "mic"):
-		return unitMicro
-	case strings.HasPrefix(word, "m"):
-		return unitMinute
-	case strings.HasPrefix(word, "s"):
-		return unitSecond
+func isTime(word string) bool {
+	switch word[0] | 0x20 {
+	case 'h', 's', 'u':
+		return true
+	case 'm':
+		return len(word) < 2 || word[1]|0x20 != 'o' // not a month
 	}
-	return 0
+	return false
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"strconv"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -49,6 +50,9 @@ func Analyze(c *Context, text string) (*Plan, error) {
 	if err != nil {
 		return nil, syntaxRefusal(err)
 	}
+	if r := noSuchParameter(tree); r != nil {
+		return nil, r
+	}
 	a := &analyzer{c: c, tree: tree, text: text}
 	a.backslashes()
 	if a.order(); a.refusal != nil {
@@ -57,6 +61,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 	p := &Plan{Stmts: make([]Stmt, 0, len(tree.Stmts))}
 	for _, s := range tree.Stmts {
 		p.Stmts = append(p.Stmts, a.statement(s.Stmt))
+		a.sealGiven()
 		if a.refusal != nil {
 			return nil, a.refusal
 		}
@@ -73,6 +78,23 @@ func Analyze(c *Context, text string) (*Plan, error) {
 		p.Touches = p.Touches || s.Result != nil || s.Copy != nil || s.Inner != nil && s.Inner.Touches
 	}
 	return p, nil
+}
+
+// maxParams is how many parameters the protocol's messages can count.
+const maxParams = 1<<16 - 1
+
+// noSuchParameter refuses parameters that no message can give a value. What is made of a text has room for all
+// numbers up to its highest.
+func noSuchParameter(tree *parse.Tree) *Refusal {
+	for _, t := range tree.Tokens {
+		if t.Kind != pg.Token_PARAM {
+			continue
+		}
+		if n, err := strconv.Atoi(tree.Text[t.From+1 : t.To]); err != nil || n > maxParams {
+			return &Refusal{SQLState: "42P02", Position: t.From, Message: "there is no parameter " + tree.Text[t.From:t.To]}
+		}
+	}
+	return nil
 }
 
 // syntaxRefusal is the refusal of a text that the parser does not read. The

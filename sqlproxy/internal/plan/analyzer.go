@@ -38,6 +38,13 @@ type analyzer struct {
 	// positive are the operators, by their place in the text, that a row has to fulfil or may fulfil
 	// in place of others: where they do not hold it is only not found.
 	positive map[int]bool
+	// sources are VALUES and unnest by their nodes, and given the same in order.
+	sources map[any]*rowSource
+	given   []*rowSource
+	// flowing counts their columns that go into sealed ones.
+	flowing int
+	// drying counts the steps of the analysis that are under way and will be forgotten.
+	drying int
 	// ofTenant is set once the text for the server names the session's tenant.
 	ofTenant bool
 }
@@ -113,6 +120,11 @@ type origin struct {
 	// unchanged and of one row of rel; nil for all else.
 	rel *relation
 	col *catalog.Column
+	// given is the column of VALUES or unnest whose value it is, unchanged, where rel is one row of
+	// these; nil for all else. once is set where that row comes once, cast is the type of a cast of the value; 0 for none.
+	given *given
+	once  bool
+	cast  uint32
 	// bad is why nothing may be done with the value: it is made of sealed ones
 	// in a way that cannot be followed. nil for none.
 	bad *Refusal
@@ -167,6 +179,21 @@ type want struct {
 	compare *comparand
 	// column is set where the value is meant for a plain column.
 	column bool
+	// anyway is set for a look ahead, which may see what is bad as output.
+	anyway bool
+}
+
+// changes reports whether constants and parameters in its place are sealed or become terms.
+func (w want) changes() bool {
+	return w.kind == wantAssign || w.kind == wantCompare || w.target != nil
+}
+
+// sealed is the column whose values stand in such a place.
+func (w want) sealed() *field.Column {
+	if w.target != nil {
+		return w.target.column
+	}
+	return w.compare.column
 }
 
 // target is a cell that is written.
@@ -178,6 +205,8 @@ type target struct {
 	rel *relation
 	// refusal is why constants cannot be sealed here; nil where they can.
 	refusal *Refusal
+	// owners are whose rows values of VALUES and unnest get into; nil where they may not stand.
+	owners *owners
 }
 
 // comparand is what the values of a comparison have in common.

@@ -19,6 +19,9 @@ func (a *analyzer) checkAssign(o origin, t *target, at int) bool {
 	if o.rel != nil && o.rel == t.rel {
 		return true
 	}
+	if o.givenBy() != nil {
+		return a.bind(o, t, at)
+	}
 	table := t.column.Table()
 	if table.RowID() != "" {
 		a.refuse(a.unsupported(t.column, "assigning a value of another row", "Its values are bound to rows; read it and write it in the application.", at))
@@ -39,6 +42,7 @@ func (a *analyzer) checkAssign(o origin, t *target, at int) bool {
 // equalSource reports whether two sources give the same value.
 func equalSource(x, y Source) bool {
 	if x.Const == nil || y.Const == nil {
+		x.Sought, y.Sought = false, false
 		return x == y
 	}
 	return x.Const.Text == y.Const.Text && x.Const.Null == y.Const.Null

@@ -132,12 +132,13 @@ func (a *analyzer) sealedTexts() map[string]int {
 		if k == nil || k.Null || k.Text == "" {
 			continue
 		}
-		out[k.Text] = d.cell
-		if a.edits.cells[d.cell-1].Do == Terms {
-			for _, e := range arrayElements(k.Text) {
-				if e != "" {
-					out[e] = d.cell
-				}
+		if !a.edits.cells[d.cell-1].OfArray() {
+			out[k.Text] = d.cell
+			continue
+		}
+		for _, e := range arrayElements(k.Text) {
+			if e != "" {
+				out[e], out[k.Text] = d.cell, d.cell
 			}
 		}
 	}

@@ -34,11 +34,14 @@ func (a *analyzer) onConflict(sc *scope, ins *insertion, oc *pg.OnConflictClause
 }
 
 // unpin forgets what conditions said of tenants.
-func (sc *scope) unpin() {
-	for _, undo := range sc.undo {
-		undo(math.MaxInt)
+func (sc *scope) unpin() { sc.unpinTo(0) }
+
+// unpinTo forgets all but the first n things that conditions said, the last one first.
+func (sc *scope) unpinTo(n int) {
+	for i := len(sc.undo) - 1; i >= n; i-- {
+		sc.undo[i](math.MaxInt)
 	}
-	sc.undo = nil
+	sc.undo = sc.undo[:n]
 }
 
 // excludedOf makes the relation EXCLUDED of a target.

@@ -42,7 +42,7 @@ func (a *analyzer) copyQuery(s *pg.CopyStmt, out *Copy) (names []string) {
 	if q := s.Query.GetSelectStmt(); q != nil {
 		cols = a.query(&scope{}, q, nil)
 	} else {
-		cols = a.writing(&scope{}, s.Query)
+		cols, _ = a.writing(&scope{}, s.Query)
 	}
 	for _, c := range cols {
 		names = append(names, c.name)

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 )
 
 // ddl analyses statements that make or change objects, and all the rest.
@@ -180,7 +181,7 @@ func (a *analyzer) rename(s *pg.RenameStmt) {
 		}
 	case s.RenameType == pg.ObjectType_OBJECT_SCHEMA && a.c.Policy != nil:
 		for _, t := range a.c.Policy.Tables() {
-			if schema, _, ok := strings.Cut(t.Name(), "."); ok && (schema == s.Subname || schema == s.Newname) {
+			if schema, _ := catalog.NameOf(t); schema == s.Subname || schema == s.Newname {
 				a.refuseDDL(t.Name(), "the policy knows the table by its schema", "Change the policy and the schema together, without the proxy.", nil)
 			}
 		}

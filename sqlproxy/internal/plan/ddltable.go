@@ -164,6 +164,7 @@ func (a *analyzer) alterTable(raw *pg.RawStmt, s *pg.AlterTableStmt) {
 		if t == nil {
 			continue
 		}
+		a.leavesParent(t, cmd, s.Relation)
 		if cmd.Def != nil && d == nil && cmd.GetDef().GetConstraint() == nil || d.GetRawDefault() != nil {
 			if !onlyNullTests(t, cmd.Def) {
 				a.refuseDDL(t.Name(), "an expression cannot look into sealed columns", "Compute the value in the application.", s.Relation)
@@ -176,6 +177,16 @@ func (a *analyzer) alterTable(raw *pg.RawStmt, s *pg.AlterTableStmt) {
 		if c := t.Column(cmd.Name); c != nil {
 			a.alterColumn(c, cmd, int(s.Relation.Location))
 		}
+	}
+}
+
+// leavesParent refuses to part a table from the one whose policy it follows: its columns would count as
+// plain from then on, with sealed values in them.
+func (a *analyzer) leavesParent(t *field.Table, cmd *pg.AlterTableCmd, rv *pg.RangeVar) {
+	switch cmd.Subtype {
+	case pg.AlterTableType_AT_DetachPartition, pg.AlterTableType_AT_DetachPartitionFinalize, pg.AlterTableType_AT_DropInherit:
+		a.refuseDDL(t.Name(), "a table that leaves its parent leaves the policy, with sealed values in it",
+			"Do it on a direct connection, and list the table in the policy with the ids of its parent.", rv)
 	}
 }
 

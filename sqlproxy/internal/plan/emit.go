@@ -231,7 +231,7 @@ func (e *edits) number(tree *parse.Tree, in int, declared []uint32, p *Plan) {
 			continue
 		}
 		c := e.cells[d.cell-1]
-		if !c.byParameter() && !(c.Do == Seal && (in > 0 || e.repeats || c.ownKey() && highest > 0)) {
+		if !c.byParameter() && !(c.Tenant.isNull() && highest > 0) && !(c.seals() && (in > 0 || e.repeats || c.ownKey() && highest > 0)) {
 			continue
 		}
 		changed = true
@@ -269,7 +269,7 @@ func (e *edits) logical(in, param int, declared []uint32, c Cell) uint32 {
 	if oid := e.reads[paramKey{in, param}]; oid != 0 {
 		return oid
 	}
-	if c.Do == Terms {
+	if c.OfArray() {
 		return arrayOID(c.Column.Type().OID())
 	}
 	return c.Column.Type().OID()
@@ -327,11 +327,17 @@ func (c Cell) byParameter() bool {
 
 // ownKey reports whether the value carries a key that no other row may have: a
 // prepared statement must seal it anew each time that it runs.
-func (c Cell) ownKey() bool { return c.Do == Seal && c.Column.Mode() != envelope.ModeTenant }
+func (c Cell) ownKey() bool { return c.seals() && c.Column.Mode() != envelope.ModeTenant }
+
+// seals reports whether the cell gives sealed values.
+func (c Cell) seals() bool { return c.Do == Seal || c.Do == Seals }
+
+// OfArray reports whether the cell gives an array, made of one.
+func (c Cell) OfArray() bool { return c.Do == Terms || c.Do == Seals }
 
 // oid is the type of the cell's value for the server.
 func (c Cell) oid() uint32 {
-	if c.Do == Terms {
+	if c.OfArray() {
 		return pgtype.ByteaArrayOID
 	}
 	return pgtype.ByteaOID

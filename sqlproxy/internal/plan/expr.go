@@ -170,6 +170,7 @@ func (a *analyzer) beside(sc *scope, w want, o origin) want {
 	case !known:
 		t.refusal = a.tenantNeeded(o, "a constant beside its values", -1)
 	}
+	tenant.Sought = false // the constant may be there where no row is
 	t.tenant, t.row = tenant, a.newRow()
 	w.target = t
 	return w
@@ -189,7 +190,7 @@ func (a *analyzer) columnRef(sc *scope, c *pg.ColumnRef, w want) origin {
 		a.wholeRow(sc, r, w, at)
 		return origin{}
 	}
-	if r.org.bad != nil {
+	if r.org.bad != nil && !r.org.passesTo(w) {
 		bad := *r.org.bad
 		bad.Position = at
 		a.refuse(&bad)
@@ -323,8 +324,7 @@ func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
 	if w.kind == wantCompare || w.kind == wantAssign {
 		return a.result(n, w)
 	}
-	a.expr(sc, c.Arg, forbid("a cast"))
-	return origin{}
+	return a.castGiven(a.expr(sc, c.Arg, forbid("a cast")), c)
 }
 
 func (a *analyzer) nullCast(n *pg.Node) bool {
@@ -459,6 +459,11 @@ func (a *analyzer) grouping(sc *scope) bool { return len(sc.grouped) > 0 }
 
 // indirection reads (x).f and x[i].
 func (a *analyzer) indirection(sc *scope, n *pg.Node, x *pg.A_Indirection, w want) origin {
+	if expands(n) && sc.anySealed() {
+		// As one of several it moves those behind it to other places.
+		a.refuse(unknownColumns(locationOf(n)))
+		return origin{}
+	}
 	for _, i := range x.Indirection {
 		if s := i.GetAIndices(); s != nil {
 			a.expr(sc, s.Lidx, forbid("a subscript"))

@@ -136,6 +136,11 @@ func (a *analyzer) fromSubselect(sc *scope, s *pg.RangeSubselect) {
 	}
 	rel := a.newRelation(s.GetAlias().GetAliasname())
 	rel.cols, rel.unknown = a.subquery(outer, s.Subquery.GetSelectStmt(), nil)
+	if s.Lateral {
+		for i := range rel.cols {
+			rel.cols[i].origin.given = nil // its rows come anew with each row of others
+		}
+	}
 	rel.cols = renamed(rel.cols, s.Alias)
 	sc.add(rel)
 }
@@ -149,6 +154,9 @@ var single = map[string]bool{
 }
 
 func (a *analyzer) fromFunction(sc *scope, f *pg.RangeFunction) {
+	if a.fromUnnest(sc, f) {
+		return
+	}
 	alias := f.GetAlias().GetAliasname()
 	rel := a.newRelation(alias)
 	rel.unknown = len(f.Functions) != 1
@@ -276,6 +284,7 @@ func (a *analyzer) joinAlias(sc *scope, alias *pg.Alias, rels, start int) {
 		}
 		rel.cols = append(rel.cols, column{name: v.name, origin: v.org})
 	}
+	rel.cols = severalTimes(rel.cols)
 	for _, r := range sc.rels[rels:] {
 		rel.unknown = rel.unknown || r.unknown
 	}

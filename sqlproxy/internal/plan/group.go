@@ -20,7 +20,7 @@ func (sc *scope) isGrouped(o origin) bool {
 // sameColumn reports whether two origins are one column of one row.
 func sameColumn(x, y origin) bool {
 	if x.rel != nil || y.rel != nil {
-		return x.rel == y.rel && x.col == y.col
+		return x.rel == y.rel && x.col == y.col && x.given == y.given
 	}
 	return len(x.possible) > 0 && sameColumns(x, y)
 }

@@ -19,16 +19,20 @@ type insertion struct {
 	several string
 }
 
-func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
+func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) ([]column, bool) {
+	a.aheadOfWith(sc, s.WithClause)
+	if q := s.SelectStmt.GetSelectStmt(); q != nil && len(q.ValuesLists) == 0 {
+		a.ahead(func() { a.aheadOfInsert(sc, s) })
+	}
 	sc = a.with(sc, s.WithClause)
 	in := &scope{parent: sc}
 	w := a.writeTarget(in, s.Relation)
 	if w == nil {
-		return nil
+		return nil, true
 	}
 	ins := &insertion{writing: w}
 	if !a.insertColumns(ins, s.Cols) {
-		return nil
+		return nil, true
 	}
 	a.omitted(ins, int(s.Relation.Location))
 	switch q := s.SelectStmt.GetSelectStmt(); {
@@ -41,7 +45,7 @@ func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) []column {
 		a.insertQuery(sc, ins, q, int(s.Relation.Location))
 	}
 	a.onConflict(in, ins, s.OnConflictClause)
-	return a.targets(in, s.ReturningList, nil)
+	return a.targetList(in, s.ReturningList, nil)
 }
 
 // insertColumns finds the columns of the list, or all where there is none.
@@ -73,15 +77,24 @@ func (a *analyzer) omitted(ins *insertion, at int) {
 
 // insertRow analyses a row of VALUES, or of MERGE's INSERT.
 func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) {
-	tenant, rowID := a.rowOwners(ins, row)
+	tenant, rowID := a.rowOwners(sc, ins, row)
 	ins.tenants, ins.rowIDs = append(ins.tenants, tenant), append(ins.rowIDs, rowID)
 	number, mark := a.newRow(), a.mark()
+	if at := slices.IndexFunc(row, isRowStar); at >= 0 {
+		a.counted(sc, ins.writing, ins.columns, row[at].ProtoReflect(), locationOf(row[at]))
+	}
+	own := &owners{writing: ins.writing, tenant: tenant, rowID: rowID, several: func(o origin) string {
+		if sc.once(o) {
+			return ""
+		}
+		return "a row of VALUES or unnest may get into several rows, and each needs a value of its own"
+	}}
 	for j, n := range row {
 		if j >= len(ins.columns) {
 			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more expressions than target columns"})
 			return
 		}
-		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number})
+		a.insertValue(sc, ins.writing, ins.columns[j], n, &target{tenant: tenant.src, rowID: rowID.src, row: number, owners: own})
 	}
 	// A row may be shorter than the table where the list of columns is missing.
 	for _, i := range ins.columns[min(len(row), len(ins.columns)):] {
@@ -113,7 +126,7 @@ func (a *analyzer) insertValue(sc *scope, w *writing, i int, n *pg.Node, t *targ
 }
 
 // rowOwners finds the tenant and the bound id of a row among its values.
-func (a *analyzer) rowOwners(ins *insertion, row []*pg.Node) (tenant, rowID owner) {
+func (a *analyzer) rowOwners(sc *scope, ins *insertion, row []*pg.Node) (tenant, rowID owner) {
 	if ins.table == nil {
 		return owner{}, owner{}
 	}
@@ -131,7 +144,20 @@ func (a *analyzer) rowOwners(ins *insertion, row []*pg.Node) (tenant, rowID owne
 	if ins.table.RowID() != "" {
 		rowID = a.rowIDValue(ins.writing, value(ins.rowIDAt()))
 	}
+	tenant.rows = a.ownerColumn(sc, ins, ins.tenantAt(), value(ins.tenantAt()))
+	rowID.rows = a.ownerColumn(sc, ins, ins.rowIDAt(), value(ins.rowIDAt()))
 	return tenant, rowID
+}
+
+// ownerColumn reads what a row has in its tenant column or bound id as a column of VALUES or unnest.
+func (a *analyzer) ownerColumn(sc *scope, ins *insertion, at int, n *pg.Node) []givenPin {
+	if n == nil || at < 0 || ins.base(at) == nil {
+		return nil
+	}
+	if p, ok := a.givenPinOf(sc, n, ins.base(at).Type); ok {
+		return []givenPin{p}
+	}
+	return nil
 }
 
 // tenantValue reads what a row has in its tenant column; nil where it says nothing.

@@ -11,6 +11,78 @@ import (
 	"github.com/rowseal/rowseal/envelope"
 )
 
+// aheadOfInsert looks for what of a query flows into sealed columns.
+func (a *analyzer) aheadOfInsert(sc *scope, s *pg.InsertStmt) {
+	sc = a.with(sc, s.WithClause)
+	w := a.writeTarget(&scope{parent: sc}, s.Relation)
+	if w == nil || w.table == nil {
+		return
+	}
+	ins := &insertion{writing: w}
+	if !a.insertColumns(ins, s.Cols) {
+		return
+	}
+	cols := a.query(sc, s.SelectStmt.GetSelectStmt(), nil)
+	for j, i := range ins.columns[:min(len(ins.columns), len(cols))] {
+		if c := ins.sealed(i); c != nil {
+			a.flowsInto(cols[j].origin, c)
+		}
+	}
+}
+
+// rowsOfQuery gives for each column of a query which puts values of VALUES or unnest into a
+// sealed column whose rows they get into; nil for others.
+func (a *analyzer) rowsOfQuery(sc *scope, ins *insertion, q *pg.SelectStmt, tenant, rowID owner) []*owners {
+	out := make([]*owners, len(ins.columns))
+	if !slices.ContainsFunc(a.given, (*rowSource).flows) {
+		return out
+	}
+	var cols []column
+	a.dry(func() { cols = a.query(sc, q, ins.anything()) })
+	for j, i := range ins.columns[:min(len(ins.columns), len(cols))] {
+		o := cols[j].origin
+		if g := o.givenBy(); g == nil || ins.sealed(i) == nil || g.column != ins.sealed(i) {
+			continue
+		}
+		own := &owners{writing: ins.writing, tenant: tenant, rowID: rowID}
+		own.tenant.rows = ins.alongWith(cols, o, ins.tenantAt())
+		own.rowID.rows = ins.alongWith(cols, o, ins.rowIDAt())
+		once := o.once
+		own.several = func(origin) string {
+			if once {
+				return ""
+			}
+			return "a row of VALUES or unnest may get into several rows, and each needs a value of its own"
+		}
+		out[j] = own
+	}
+	return out
+}
+
+// anything lets a query have whatever it has, converted values too.
+func (ins *insertion) anything() []want {
+	wants := make([]want, len(ins.columns))
+	for j, i := range ins.columns {
+		if c := ins.sealed(i); c != nil {
+			wants[j] = want{kind: wantOutput, anyway: true}
+		}
+	}
+	return wants
+}
+
+// alongWith reads what the query gives the target's column at beside o as a column of the same row of VALUES or unnest.
+func (ins *insertion) alongWith(cols []column, o origin, at int) []givenPin {
+	j := slices.Index(ins.columns, at)
+	if at < 0 || j < 0 || j >= len(cols) || ins.base(at) == nil {
+		return nil
+	}
+	if p, ok := cols[j].origin.pin(ins.base(at).Type); ok && p.of == o.rel {
+		p.of = nil // the query will be read once more
+		return []givenPin{p}
+	}
+	return nil
+}
+
 // insertQuery analyses INSERT … SELECT. Constants and parameters are sealed for
 // the tenant that the same list names; a sealed column goes on into itself
 // where the row's tenant and id come along.
@@ -23,26 +95,42 @@ func (a *analyzer) insertQuery(sc *scope, ins *insertion, q *pg.SelectStmt, at i
 	a.keepsDuplicates(ins, q, at)
 	number, mark := a.newRow(), a.mark()
 	wants := make([]want, len(ins.columns))
+	rows := a.rowsOfQuery(sc, ins, q, tenant, rowID)
 	for j, i := range ins.columns {
 		c := ins.sealed(i)
 		switch {
 		case c == nil:
 			wants[j] = plainColumn(ins.writing, i)
+		case rows[j] != nil:
+			wants[j] = assign(&target{column: c, tenant: tenant.src, rowID: rowID.src, row: number, owners: rows[j]})
 		case passesOn(leaves, j):
 			wants[j] = output
 		default:
 			wants[j] = assign(&target{column: c, tenant: tenant.src, rowID: rowID.src, row: number})
 		}
 	}
-	cols := a.query(sc, q, wants)
+	cols, unknown := a.subquery(sc, q, wants)
+	if unknown {
+		a.counted(sc, ins.writing, ins.columns, q.ProtoReflect(), at)
+	}
 	if a.refusal != nil {
 		return
 	}
+	a.missing(ins, len(cols), at)
 	a.written(mark, number, at, tenant, rowID, severalRows(leaves))
-	a.keepsRows(leaves, mark, number, at)
+	a.keepsRows(ins, rows, leaves, mark, number, at)
 	for j, i := range ins.columns {
 		if j < len(cols) && wants[j].kind == wantOutput {
 			a.passedOn(ins, cols, j, i, tenant, rowID, at)
+		}
+	}
+}
+
+// missing checks the sealed columns that a query has nothing for: they get the server's default.
+func (a *analyzer) missing(ins *insertion, n, at int) {
+	for _, i := range ins.columns[min(n, len(ins.columns)):] {
+		if ins.sealed(i) != nil {
+			a.serverDefault(ins.writing, i, at)
 		}
 	}
 }
@@ -66,9 +154,14 @@ func (a *analyzer) keepsDuplicates(ins *insertion, q *pg.SelectStmt, at int) {
 }
 
 // keepsRows refuses DISTINCT over values that are sealed one by one.
-func (a *analyzer) keepsRows(leaves []*pg.SelectStmt, mark, number, at int) {
+func (a *analyzer) keepsRows(ins *insertion, rows []*owners, leaves []*pg.SelectStmt, mark, number, at int) {
 	for _, l := range leaves {
 		if len(l.DistinctClause) > 0 {
+			for j, own := range rows {
+				if own != nil {
+					a.refuseColumn(ins.sealed(ins.columns[j]), at, "DISTINCT compares values", "Leave DISTINCT out.")
+				}
+			}
 			a.written(mark, number, at, owner{problem: "DISTINCT compares values"}, owner{}, "")
 		}
 	}
@@ -126,7 +219,7 @@ func (a *analyzer) queryOwners(ins *insertion, leaves []*pg.SelectStmt) (tenant,
 		if len(l.ValuesLists) > 0 {
 			return owner{problem: "VALUES is ordered or limited"}, owner{problem: "VALUES is ordered or limited"}
 		}
-		t, r := a.rowOwners(ins, row)
+		t, r := a.rowOwners(&scope{}, ins, row)
 		if n == 0 {
 			tenant, rowID = t, r
 			continue

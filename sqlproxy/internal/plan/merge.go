@@ -1,15 +1,19 @@
 package plan
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
-func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) []column {
+func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) ([]column, bool) {
+	a.aheadOfWith(sc, s.WithClause)
+	a.ahead(func() { a.aheadOfMerge(sc, s) })
 	sc = a.with(sc, s.WithClause)
 	in := &scope{parent: sc}
 	w := a.writeTarget(in, s.Relation)
 	if w == nil {
-		return nil
+		return nil, true
 	}
 	a.from(in, []*pg.Node{s.SourceRelation})
 	// Rows to insert are those for which the condition does not hold, so that
@@ -18,21 +22,53 @@ func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) []column {
 	a.conditions(in, s.JoinCondition)
 	for _, n := range s.MergeWhenClauses {
 		if a.refusal != nil {
-			return nil
+			return nil, true
 		}
 		when := n.GetMergeWhenClause()
 		unmatched := when.MatchKind != pg.MergeMatchKind_MERGE_WHEN_MATCHED
 		if unmatched {
 			in.unpin()
 		}
+		joined := len(in.undo)
 		a.mergeWhen(in, source, w, s, when)
 		source.unpin()
+		in.unpinTo(joined) // what one WHEN says is not so for the next one
 		if unmatched {
 			in.undo = append(in.undo, a.pin(in, conjuncts(s.JoinCondition, nil), nil))
 		}
 	}
 	in.unpin()
-	return a.targets(in, s.ReturningList, nil)
+	// For the server the source comes first.
+	result := &scope{parent: sc, oldest: in.oldest, rels: append(slices.Clone(source.rels), in.rels[0]),
+		visible: append(slices.Clone(source.visible), in.visible[:len(w.rel.cols)]...)}
+	return a.targetList(result, s.ReturningList, nil)
+}
+
+// aheadOfMerge looks for what of the source flows into sealed columns.
+func (a *analyzer) aheadOfMerge(sc *scope, s *pg.MergeStmt) {
+	in := &scope{parent: a.with(sc, s.WithClause)}
+	w := a.writeTarget(in, s.Relation)
+	if w == nil || w.table == nil {
+		return
+	}
+	a.from(in, []*pg.Node{s.SourceRelation})
+	for _, n := range s.MergeWhenClauses {
+		when := n.GetMergeWhenClause()
+		switch when.CommandType {
+		case pg.CmdType_CMD_UPDATE:
+			a.aheadOfSet(in, w, when.TargetList)
+		case pg.CmdType_CMD_INSERT:
+			ins := &insertion{writing: w}
+			if !a.insertColumns(ins, when.TargetList) {
+				return
+			}
+			for j, i := range ins.columns[:min(len(ins.columns), len(when.Values))] {
+				if c := w.sealed(i); c != nil {
+					a.flow(in, c, when.Values[j])
+				}
+			}
+		}
+	}
 }
 
 func (a *analyzer) mergeWhen(in, source *scope, w *writing, s *pg.MergeStmt, when *pg.MergeWhenClause) {

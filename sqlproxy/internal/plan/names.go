@@ -225,6 +225,9 @@ func (a *analyzer) baseRelation(t *catalog.Relation, alias string) *relation {
 				rel.cols[i].origin.bad = inTransition(c.Sealed)
 			}
 		}
+		if c.Wrong != "" {
+			rel.cols[i].origin.bad = wrongColumn(t, c)
+		}
 	}
 	return rel
 }

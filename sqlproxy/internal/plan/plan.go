@@ -114,6 +114,8 @@ const (
 	Term
 	// Terms makes the terms of an array's elements: a bytea[].
 	Terms
+	// Seals seals an array's elements for Column, each for a row of its own: a bytea[].
+	Seals
 )
 
 // Cell is a value that is sealed, or becomes a term.
@@ -129,7 +131,7 @@ type Cell struct {
 	// where the table binds to none.
 	RowID Source
 	// Row tells rows apart: cells of one Row are sealed together and may share a
-	// row key. Only with Seal.
+	// row key. With Seals these are rows of elements that stand at one place. Only with Seal and Seals.
 	Row int
 }
 
@@ -141,12 +143,25 @@ type Source struct {
 	// Const is a constant of the text.
 	Const *Const
 	// As is the type OID of the column that the value belongs to, for tenants and
-	// row ids: '42' is a number where that is one. 0 where it is not known.
+	// row ids: '42' is a number where that is one. 0 where it is not known. Of a value
+	// that is sealed it is the type that a text is cast to; 0 for no cast.
 	As uint32
+	// Type is the OID of the type that the server gives a parameter which the client leaves
+	// open; 0 where it is that of As.
+	Type uint32
+	// Array is set where the source is an array of tenants or row ids, of which each is
+	// that of the value at the same place of the array in From. Only with Seals.
+	Array bool
+	// Sought is set for a tenant or row id which a condition compares the column with: where it is
+	// NULL, there is no such row.
+	Sought bool
 }
 
 // IsZero reports whether the source is neither parameter nor constant.
 func (s Source) IsZero() bool { return s.Param == 0 && s.Const == nil }
+
+// isNull reports whether the source is the constant NULL.
+func (s Source) isNull() bool { return s.Const != nil && s.Const.Null }
 
 // Const is a constant of the text, as PostgreSQL read it.
 type Const struct {

@@ -34,6 +34,7 @@ func (a *analyzer) prepare(raw *pg.RawStmt, s *pg.PrepareStmt) Stmt {
 	a.c = &own
 	mark := a.mark()
 	st := a.anyStatement(raw, s.Query)
+	a.sealGiven()
 	a.c = outer
 	inner.Stmts = []Stmt{st}
 	inner.Touches = a.changed(mark) || st.Result != nil
@@ -219,7 +220,7 @@ func (x *execution) value(param Param, from, to int) {
 		x.a.replace(from, to, "NULL")
 		return
 	}
-	if c.Do == Seal {
+	if c.seals() {
 		if x.rows[c.Row] == 0 {
 			x.rows[c.Row] = x.a.newRow()
 		}
@@ -237,7 +238,7 @@ func (x *execution) fill(s *Source, c Cell) bool {
 			if logical := x.p.Logical[n]; oid == pgtype.UnknownOID && logical != 0 {
 				k.OID = logical
 			}
-			*s = Source{Const: &k}
+			*s = Source{Const: &k, As: s.As, Array: s.Array, Sought: s.Sought}
 			return true
 		}
 	}

@@ -27,6 +27,12 @@ func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols 
 		cols, unknown = a.setOperation(sc, s, wants)
 	case len(s.ValuesLists) > 0:
 		cols = a.values(sc, s, wants)
+		unknown = slices.ContainsFunc(s.ValuesLists, func(row *pg.Node) bool {
+			return slices.ContainsFunc(row.GetList().GetItems(), isRowStar)
+		})
+		if unknown && anySealedColumn(cols) {
+			a.refuse(unknownColumns(-1))
+		}
 	default:
 		cols, unknown = a.simple(sc, s, wants)
 	}
@@ -38,6 +44,9 @@ func (a *analyzer) subquery(outer *scope, s *pg.SelectStmt, wants []want) (cols 
 	a.expr(sc, s.LimitOffset, forbid("OFFSET"))
 	if s.IntoClause != nil {
 		a.into(cols, s)
+	}
+	if i := slices.IndexFunc(wants, want.changes); unknown && i >= 0 {
+		a.uncounted(outer, wants[i].sealed(), s.ProtoReflect(), a.firstLocation(s))
 	}
 	return cols, unknown
 }
@@ -74,6 +83,10 @@ func (a *analyzer) simple(sc *scope, s *pg.SelectStmt, wants []want) ([]column, 
 	for _, w := range s.WindowClause {
 		a.window(sc, w.GetWindowDef())
 	}
+	several := a.mayGiveSeveral(s)
+	for i := range cols {
+		cols[i].origin.once = !several && sc.once(cols[i].origin)
+	}
 	a.distinct(sc, s, cols, wants)
 	a.orderBy(sc, s, cols)
 	if len(sc.grouped) > 0 {
@@ -81,6 +94,24 @@ func (a *analyzer) simple(sc *scope, s *pg.SelectStmt, wants []want) ([]column, 
 		cols = lostSealed(cols)
 	}
 	return cols, unknown
+}
+
+// mayGiveSeveral reports whether a result column may make several rows of one.
+func (a *analyzer) mayGiveSeveral(s *pg.SelectStmt) bool {
+	return slices.ContainsFunc(s.TargetList, func(n *pg.Node) bool { return a.mayGiveRows(n) })
+}
+
+// once reports whether a value is of a row of VALUES or unnest that comes once in this scope.
+func (sc *scope) once(o origin) bool {
+	return o.once && len(sc.rels) == 1 && owns(sc.rels, o.rel)
+}
+
+// severalTimes returns columns of rows that may come several times.
+func severalTimes(cols []column) []column {
+	for i := range cols {
+		cols[i].origin.once = false
+	}
+	return cols
 }
 
 // lostSealed is lost for columns with sealed values.
@@ -103,10 +134,14 @@ func (a *analyzer) values(sc *scope, s *pg.SelectStmt, wants []want) []column {
 			inner[i] = a.beside(sc, inner[i], a.peekColumn(sc, s.ValuesLists, i))
 		}
 	}
+	src := a.valuesSource(s, wants)
 	for _, row := range s.ValuesLists {
 		items := row.GetList().GetItems()
 		for i, n := range items {
-			o := a.expr(sc, n, wantAt(inner, i))
+			var o origin
+			if src == nil || src.cols[i].column == nil {
+				o = a.expr(sc, n, wantAt(inner, i))
+			}
 			if i == len(cols) {
 				cols = append(cols, column{name: valuesName(i), origin: o})
 				continue
@@ -118,6 +153,9 @@ func (a *analyzer) values(sc *scope, s *pg.SelectStmt, wants []want) []column {
 	}
 	if len(s.ValuesLists) > 1 {
 		cols = lost(cols)
+	}
+	if src != nil && a.refusal == nil {
+		a.giveColumns(src, cols)
 	}
 	a.orderBy(sc, s, cols)
 	return cols
@@ -261,7 +299,9 @@ func (a *analyzer) peekWith(sc *scope, w *pg.WithClause) *scope {
 // dry runs a step of the analysis and forgets what it would have changed.
 func (a *analyzer) dry(step func()) {
 	saved, refusal, same, uses := a.edits.saved(), a.refusal, len(a.same), len(a.uses)
+	a.drying++
 	step()
+	a.drying--
 	if a.steps <= maxSteps {
 		a.refusal = refusal
 	}

@@ -6,17 +6,8 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
-// targets reads a list of result columns: of SELECT or of RETURNING.
-func (a *analyzer) targets(sc *scope, list []*pg.Node, wants []want) []column {
-	cols, unknown := a.targetList(sc, list, wants)
-	if unknown && anySealedColumn(cols) {
-		a.refuse(unknownColumns(-1))
-	}
-	return cols
-}
-
-// targetList is targets for callers that bear with columns that are not known
-// as long as none is sealed.
+// targetList reads a list of result columns, of SELECT or of RETURNING. unknown says that there are some which are
+// not known, beside which none may be sealed.
 func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []column, unknown bool) {
 	for i, n := range list {
 		if a.refusal != nil {
@@ -29,6 +20,11 @@ func (a *analyzer) targetList(sc *scope, list []*pg.Node, wants []want) (cols []
 			continue
 		}
 		w := wantAt(wants, len(cols))
+		if expands(t.GetVal()) {
+			a.expr(sc, t.GetVal().GetAIndirection().Arg, forbid("(…).*"))
+			cols, unknown = append(cols, column{}), true
+			continue
+		}
 		before := a.mark()
 		var o origin
 		if a.view {
@@ -121,6 +117,7 @@ func (a *analyzer) star(sc *scope, t *pg.ResTarget, wants []want, at int) (cols 
 	}
 	r := a.reference(sc, c)
 	if r.kind == refNone && len(c.Fields) > 0 && c.Fields[len(c.Fields)-1].GetAStar() != nil {
+		a.unknownName(sc, c, wantAt(wants, at)) // old.* and new.* may be the sealed row
 		return nil, true
 	}
 	if r.kind != refStar {
@@ -143,7 +140,7 @@ func (a *analyzer) star(sc *scope, t *pg.ResTarget, wants []want, at int) (cols 
 		w := wantAt(wants, at+i)
 		rewrite = rewrite || v.write != "" || v.org.isSealed() && (w.kind == wantCompare || sc.isGrouped(v.org))
 		cols = append(cols, column{name: v.name, origin: v.org})
-		if !a.view && v.org.bad != nil {
+		if !a.view && v.org.bad != nil && !v.org.passesTo(w) {
 			a.refuse(v.org.bad)
 		}
 		a.starColumn(sc, v, w, r)

@@ -108,7 +108,12 @@ func (a *analyzer) areSame(x, y *relation) bool {
 func (a *analyzer) pin(sc *scope, conj []*pg.Node, only []*relation) (undo func(oldest int)) {
 	same := len(a.same)
 	var pinned []*relation
+	sought := false
 	set := func(rel *relation, src Source) {
+		src.Sought = src.Sought || sought
+		if src.isNull() && !src.Sought {
+			return
+		}
 		if !rel.pinned && (only == nil || owns(only, rel)) {
 			rel.pinned, rel.tenant = true, src
 			pinned = append(pinned, rel)
@@ -119,6 +124,8 @@ func (a *analyzer) pin(sc *scope, conj []*pg.Node, only []*relation) (undo func(
 		if op, eq := equality(x.GetName()); x == nil || !eq || op != "=" {
 			continue
 		}
+		// Where it is not fulfilled, nor is what it stands in.
+		sought = only == nil && a.positive[int(x.Location)]
 		switch items := x.Rexpr.GetList().GetItems(); {
 		case x.Kind == pg.A_Expr_Kind_AEXPR_OP:
 			a.pinSides(sc, x.Lexpr, x.Rexpr, only, set)
@@ -126,6 +133,7 @@ func (a *analyzer) pin(sc *scope, conj []*pg.Node, only []*relation) (undo func(
 			a.pinSides(sc, x.Lexpr, items[0], only, set)
 		}
 	}
+	sought = false
 	for again := only == nil; again; {
 		again = false
 		for _, p := range a.same {
@@ -170,8 +178,7 @@ func (a *analyzer) pinSides(sc *scope, x, y *pg.Node, only []*relation, set func
 }
 
 func (a *analyzer) pinValue(o origin, n *pg.Node, set func(*relation, Source)) {
-	src, ok := a.sourceOf(n, o.col.Type)
-	if ok && !(src.Const != nil && src.Const.Null) {
+	if src, ok := a.sourceOf(n, o.col.Type); ok {
 		set(o.rel, src)
 	}
 }
@@ -206,6 +213,10 @@ func (a *analyzer) conditions(sc *scope, n *pg.Node) {
 	if a.refusal != nil {
 		return
 	}
+	a.finds(n)
+	for _, p := range sc.pending {
+		a.finds(p.on)
+	}
 	for _, p := range sc.pending {
 		if p.on == nil {
 			continue
@@ -219,9 +230,7 @@ func (a *analyzer) conditions(sc *scope, n *pg.Node) {
 		a.keep(sc, a.pin(p.sc, conjuncts(p.on, nil), only))
 	}
 	a.keep(sc, a.pin(sc, conjuncts(n, nil), nil))
-	a.finds(n)
 	for _, p := range sc.pending {
-		a.finds(p.on)
 		if p.check != nil {
 			p.check()
 		}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 )
 
 // notSupported is SQLSTATE feature_not_supported.
@@ -45,6 +46,15 @@ func inTransition(c *field.Column) *Refusal {
 		SQLState: notSupported, Position: -1, Table: c.Table().Name(), Column: c.Name(),
 		Message: "sealed column " + c.String() + " is in transition from " + quoted(c.Transition().Plain) + ", which the proxy does not follow",
 		Hint:    "Finish the transition of the column, and take `transition` out of the policy.",
+	}
+}
+
+// wrongColumn is the refusal of a column that is not as the policy has it, or holds rows of a sealed table.
+func wrongColumn(t *catalog.Relation, c *catalog.Column) *Refusal {
+	return &Refusal{
+		SQLState: notSupported, Position: -1, Table: t.Name, Column: c.Name,
+		Message: "column " + quoted(c.Name) + " of table " + t.Name + " cannot be used through the proxy", Detail: c.Wrong,
+		Hint: "Run rowseal check, which says how to mend it.",
 	}
 }
 

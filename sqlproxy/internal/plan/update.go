@@ -7,14 +7,20 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rowseal/rowseal/field"
 )
 
-func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) []column {
+func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) ([]column, bool) {
+	a.aheadOfWith(sc, s.WithClause)
+	if len(s.FromClause) > 0 {
+		a.ahead(func() { a.aheadOfUpdate(sc, s) })
+	}
 	in := &scope{parent: a.with(sc, s.WithClause)}
 	w := a.writeTarget(in, s.Relation)
 	if w == nil {
-		return nil
+		return nil, true
 	}
 	a.from(in, s.FromClause)
 	a.conditions(in, s.WhereClause)
@@ -22,7 +28,27 @@ func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) []column {
 	if a.setColumns(in, set, s.TargetList) {
 		in.unpin()
 	}
-	return a.targets(in, s.ReturningList, nil)
+	return a.targetList(in, s.ReturningList, nil)
+}
+
+// aheadOfUpdate looks for what of FROM flows into sealed columns.
+func (a *analyzer) aheadOfUpdate(sc *scope, s *pg.UpdateStmt) {
+	in := &scope{parent: a.with(sc, s.WithClause)}
+	w := a.writeTarget(in, s.Relation)
+	if w == nil || w.table == nil {
+		return
+	}
+	a.from(in, s.FromClause)
+	a.aheadOfSet(in, w, s.TargetList)
+}
+
+// aheadOfSet looks for what a list of SET puts into sealed columns.
+func (a *analyzer) aheadOfSet(sc *scope, w *writing, list []*pg.Node) {
+	for _, t := range a.assignments(sc, &setting{writing: w}, list) {
+		if c := w.sealed(t.i); c != nil {
+			a.flow(sc, c, t.val)
+		}
+	}
 }
 
 // setting is what an UPDATE, of any kind, knows of the rows that it changes.
@@ -31,6 +57,10 @@ type setting struct {
 	tenant, rowID owner
 	// several says why there may be more than one row; "" where there is one.
 	several string
+	// pins are the columns that the condition fixes, and rows those that it compares with
+	// columns of VALUES and unnest.
+	pins map[int]Source
+	rows map[int][]givenPin
 	// excluded is the row that was to be inserted; nil outside of ON CONFLICT.
 	excluded *relation
 	// guard is a condition without which sealed values would get into the row
@@ -44,7 +74,8 @@ func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
 	if w.table == nil {
 		return set
 	}
-	pins := a.pins(sc, w, where)
+	pins, rows := a.pins(sc, w, where)
+	set.pins, set.rows = pins, rows
 	set.tenant = a.sessions(w.table)
 	if a.c.Tenant == "" && w.table.Tenant().Column != "" {
 		set.tenant = owner{problem: "the tenant is not known"} // the default is for rows that name none
@@ -54,6 +85,8 @@ func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
 	} else if i := w.tenantAt(); i >= 0 {
 		if r := w.rel.cols[i].origin.rel; r != nil && r.pinned && !r.tenant.IsZero() {
 			set.tenant = owner{src: r.tenant}
+		} else if len(rows[i]) > 0 {
+			set.tenant = owner{problem: "the tenant is that of a row of VALUES or unnest, and the value is not of the same", rows: rows[i]}
 		}
 	}
 	if set.tenant.problem == "" && set.tenant.src.IsZero() && w.tenantAt() >= 0 {
@@ -62,12 +95,36 @@ func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
 	set.rowID = owner{problem: "values are bound to the row's id, which the condition does not name"}
 	if src, ok := pins[w.rowIDAt()]; ok {
 		set.rowID = owner{src: src}
+	} else {
+		set.rowID.rows = rows[w.rowIDAt()]
 	}
 	set.several = "several rows may be changed, and each needs a value of its own"
 	if w.oneRow(pins) {
 		set.several = ""
 	}
 	return set
+}
+
+// owners are whose rows an UPDATE puts values of VALUES and unnest into.
+func (a *analyzer) ownersOf(set *setting) *owners {
+	several := func(o origin) string {
+		fixed := map[int]Source{}
+		for i, src := range set.pins {
+			fixed[i] = src
+		}
+		for i, rows := range set.rows {
+			for _, p := range rows {
+				if p.of == o.rel && a.identifies(&p) {
+					fixed[i] = Source{}
+				}
+			}
+		}
+		if set.excluded == nil && set.oneRow(fixed) {
+			return ""
+		}
+		return "a row of VALUES or unnest may get into several rows, and each needs a value of its own"
+	}
+	return &owners{writing: set.writing, tenant: set.tenant, rowID: set.rowID, several: several}
 }
 
 // sessionsRow is a condition that a row is of the session's tenant. The plan is
@@ -107,9 +164,9 @@ func (w *writing) oneRow(pins map[int]Source) bool {
 }
 
 // pins finds the target's columns that a condition compares with constants or
-// parameters, in all rows for which it holds.
-func (a *analyzer) pins(sc *scope, w *writing, where *pg.Node) map[int]Source {
-	out := map[int]Source{}
+// parameters, in all rows for which it holds, and those that it compares with columns of VALUES and unnest.
+func (a *analyzer) pins(sc *scope, w *writing, where *pg.Node) (map[int]Source, map[int][]givenPin) {
+	out, rows := map[int]Source{}, map[int][]givenPin{}
 	for _, n := range conjuncts(where, nil) {
 		x := n.GetAExpr()
 		if x == nil || x.Kind != pg.A_Expr_Kind_AEXPR_OP || len(x.Name) != 1 || x.Name[0].GetString_().GetSval() != "=" {
@@ -125,11 +182,15 @@ func (a *analyzer) pins(sc *scope, w *writing, where *pg.Node) map[int]Source {
 				typ = b.Type
 			}
 			if src, ok := a.sourceOf(side[1], typ); ok {
+				src.Sought = true
 				out[i] = src
+			} else if p, ok := a.givenPinOf(sc, side[1], typ); ok {
+				p.sought = true
+				rows[i] = append(rows[i], p)
 			}
 		}
 	}
-	return out
+	return out, rows
 }
 
 // ownColumn returns the target's column that an expression is; -1 for others.
@@ -179,6 +240,7 @@ func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) (moved b
 	}
 	row, mark := a.newRow(), a.mark()
 	at := -1
+	own := a.ownersOf(set)
 	for _, t := range todo {
 		c := set.sealed(t.i)
 		if c == nil {
@@ -191,10 +253,10 @@ func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) (moved b
 		}
 		before := a.mark()
 		a.insertValue(sc, set.writing, t.i, t.val, &target{
-			tenant: set.tenant.src, rowID: set.rowID.src, row: row, rel: rel,
+			tenant: set.tenant.src, rowID: set.rowID.src, row: row, rel: rel, owners: own,
 		})
-		if set.guard != "" && a.changed(before) {
-			a.guarded(set, c, t)
+		if set.guard != "" && (a.changed(before) || a.ofRows(sc, t.val)) {
+			a.guarded(sc, set, c, t)
 		}
 	}
 	a.written(mark, row, at, set.tenant, set.rowID, set.several)
@@ -264,7 +326,9 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 		}
 	}
 	if sub != nil {
-		a.query(sc, sub, wants)
+		if cols, unknown := a.subquery(sc, sub, wants); unknown || len(cols) != len(columns) {
+			a.counted(sc, set.writing, columns, sub.ProtoReflect(), at)
+		}
 	}
 	a.written(mark, row, at, set.tenant, set.rowID, set.several)
 }
@@ -283,7 +347,7 @@ func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 		default:
 			continue
 		}
-		if a.ownColumn(sc, set.writing, t.val) == t.i {
+		if a.ownColumn(sc, set.writing, t.val) == t.i || a.sameAsBefore(sc, set, t) {
 			continue
 		}
 		src, ok := Source{}, false
@@ -306,6 +370,26 @@ func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 		set.guard = ""
 	}
 	return moved
+}
+
+// sameAsBefore reports whether SET gives a column what the condition compares it with.
+func (a *analyzer) sameAsBefore(sc *scope, set *setting, t assignment) bool {
+	b := set.base(t.i)
+	if b == nil {
+		return false
+	}
+	p, ok := a.givenPinOf(sc, t.val, b.Type)
+	return ok && slices.ContainsFunc(set.rows[t.i], func(had givenPin) bool {
+		return had.by == p.by && had.of == p.of && had.cast == p.cast && a.identifies(&p)
+	})
+}
+
+// ofRows reports whether an expression may give a value of VALUES or unnest.
+func (a *analyzer) ofRows(sc *scope, n *pg.Node) bool {
+	return contains(n, func(m proto.Message) bool {
+		c, ok := m.(*pg.ColumnRef)
+		return ok && a.reference(sc, c).org.givenBy() != nil
+	})
 }
 
 // allAnew reports whether SET has values of their own for all sealed columns;
@@ -358,7 +442,7 @@ func (a *analyzer) fromExcluded(sc *scope, set *setting, t assignment, c *field.
 		return true
 	}
 	if set.guard != "" {
-		a.guarded(set, c, t)
+		a.guarded(sc, set, c, t)
 	}
 	return true
 }
@@ -371,10 +455,10 @@ const ForeignRow = "~"
 // sealed for, and makes the statement fail otherwise: a wrong row would not
 // open any more. concat is not immutable, so that the server does not work out
 // the error before it knows whether it gets there.
-func (a *analyzer) guarded(set *setting, c *field.Column, t assignment) {
+func (a *analyzer) guarded(sc *scope, set *setting, c *field.Column, t assignment) {
 	from, to, ok := 0, 0, false
 	if ref := t.val.GetColumnRef(); ref != nil {
-		if set.excluded == nil {
+		if set.excluded == nil && !a.ofRows(sc, t.val) {
 			return // of the same row, or it is refused
 		}
 		from, to, ok = a.extent(int(ref.Location), len(ref.Fields))

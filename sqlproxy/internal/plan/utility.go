@@ -28,7 +28,8 @@ func (a *analyzer) anyStatement(raw *pg.RawStmt, n *pg.Node) Stmt {
 		}
 		return a.stmtOf(KindOther, "", a.query(&scope{}, s, nil), n)
 	case n.GetInsertStmt() != nil, n.GetUpdateStmt() != nil, n.GetDeleteStmt() != nil, n.GetMergeStmt() != nil:
-		return a.stmtOf(KindOther, "", a.writing(&scope{}, n), n)
+		cols, _ := a.writing(&scope{}, n) // what is not known is refused beside sealed columns
+		return a.stmtOf(KindOther, "", cols, n)
 	case n.GetCopyStmt() != nil:
 		return a.copyStmt(n.GetCopyStmt())
 	case n.GetExplainStmt() != nil:

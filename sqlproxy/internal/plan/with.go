@@ -25,6 +25,7 @@ func (a *analyzer) with(sc *scope, w *pg.WithClause) *scope {
 	if w == nil {
 		return sc
 	}
+	a.aheadOfWith(sc, w)
 	inner := &scope{parent: sc, ctes: map[string]*cte{}}
 	if w.Recursive {
 		return a.withRecursive(inner, w)
@@ -64,7 +65,7 @@ func (a *analyzer) commonTable(sc *scope, c *pg.CommonTableExpr, recursive bool)
 	s := c.Ctequery.GetSelectStmt()
 	switch {
 	case s == nil:
-		out.cols = a.writing(sc, c.Ctequery)
+		out.cols, out.unknown = a.writing(sc, c.Ctequery)
 	case recursive && namesTable(c.Ctequery.ProtoReflect(), c.Ctename) && s.Op != pg.SetOperation_SETOP_NONE && s.Larg != nil:
 		out = a.recursive(sc, c, s)
 	default:

@@ -22,22 +22,24 @@ type writing struct {
 
 // writing analyses a statement that writes rows, at the top or in a WITH
 // clause, and gives the columns of RETURNING.
-func (a *analyzer) writing(sc *scope, n *pg.Node) []column {
+func (a *analyzer) writing(sc *scope, n *pg.Node) (cols []column, unknown bool) {
 	switch {
 	case n.GetInsertStmt() != nil:
-		return a.insertStmt(sc, n.GetInsertStmt())
+		cols, unknown = a.insertStmt(sc, n.GetInsertStmt())
 	case n.GetUpdateStmt() != nil:
-		return a.updateStmt(sc, n.GetUpdateStmt())
+		cols, unknown = a.updateStmt(sc, n.GetUpdateStmt())
 	case n.GetDeleteStmt() != nil:
-		return a.deleteStmt(sc, n.GetDeleteStmt())
+		cols, unknown = a.deleteStmt(sc, n.GetDeleteStmt())
 	case n.GetMergeStmt() != nil:
-		return a.mergeStmt(sc, n.GetMergeStmt())
+		cols, unknown = a.mergeStmt(sc, n.GetMergeStmt())
+	default:
+		a.refuse(&Refusal{
+			SQLState: "0A000", Position: -1, Message: "a query of WITH that is neither SELECT nor a statement that writes rows",
+			Hint: "Write it as a statement of its own.",
+		})
+		return nil, true
 	}
-	a.refuse(&Refusal{
-		SQLState: "0A000", Position: -1, Message: "a query of WITH that is neither SELECT nor a statement that writes rows",
-		Hint: "Write it as a statement of its own.",
-	})
-	return nil
+	return severalTimes(cols), unknown
 }
 
 // writeTarget puts the table that a statement writes into its scope; nil after a refusal.
@@ -165,6 +167,8 @@ func (a *analyzer) writable(w *writing, columns []int, at int) {
 type owner struct {
 	src     Source
 	problem string
+	// rows are columns of VALUES and unnest that say so, for values of the same row of these.
+	rows []givenPin
 }
 
 // sessions is the owner where the row does not say: the session's tenant, or the table's default.
@@ -228,6 +232,7 @@ func sameSource(x, y Source) bool {
 	if x.Const != nil && y.Const != nil {
 		return *x.Const == *y.Const
 	}
+	x.Sought, y.Sought = false, false
 	return x == y && !x.IsZero()
 }
 
@@ -257,12 +262,12 @@ func isInteger(oid uint32) bool {
 }
 
 // deleteStmt analyses DELETE.
-func (a *analyzer) deleteStmt(sc *scope, s *pg.DeleteStmt) []column {
+func (a *analyzer) deleteStmt(sc *scope, s *pg.DeleteStmt) ([]column, bool) {
 	in := &scope{parent: a.with(sc, s.WithClause)}
 	if a.writeTarget(in, s.Relation) == nil {
-		return nil
+		return nil, true
 	}
 	a.from(in, s.UsingClause)
 	a.conditions(in, s.WhereClause)
-	return a.targets(in, s.ReturningList, nil)
+	return a.targetList(in, s.ReturningList, nil)
 }

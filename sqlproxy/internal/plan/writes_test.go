@@ -38,6 +38,7 @@ CREATE VIEW parent_v AS SELECT id, secret FROM parent;
 CREATE TABLE pkeyed (id int PRIMARY KEY, secret bytea) PARTITION BY RANGE (id);
 CREATE TABLE pkeyed_1 PARTITION OF pkeyed FOR VALUES FROM (0) TO (1000);
 CREATE TABLE bound (id int PRIMARY KEY, v bytea, w bytea, note text);
+CREATE TABLE dated (day date PRIMARY KEY, v bytea);
 CREATE TABLE serials (id serial PRIMARY KEY, v bytea);
 CREATE TABLE withdefault (id int PRIMARY KEY, v bytea DEFAULT '\x00', w bytea, note text DEFAULT 'x');
 CREATE TABLE gentenant (id int PRIMARY KEY, org text DEFAULT 'a', v bytea);
@@ -51,6 +52,7 @@ CREATE VIEW people_v AS SELECT id, org, ssn AS social, note FROM people;
 CREATE VIEW flat_v AS SELECT id, email FROM flat WHERE id > 0;
 CREATE VIEW defaulting AS SELECT id, email FROM flat;
 ALTER VIEW defaulting ALTER email SET DEFAULT '\x00';
+CREATE VIEW mixed AS SELECT f.id, f.email, v.x FROM flat f, (VALUES ('shown')) AS v (x);
 CREATE VIEW ruled AS SELECT id, email FROM flat;
 CREATE RULE r AS ON INSERT TO ruled DO INSTEAD NOTHING;
 CREATE FUNCTION touch() RETURNS void LANGUAGE sql AS 'UPDATE flat SET note = NULL';
@@ -91,6 +93,7 @@ func wPolicy(t testing.TB) *field.Policy {
 		{Name: "parent", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "secret", "text", wRowKey)}},
 		{Name: "pkeyed", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "secret", "text", wRowKey)}},
 		{Name: "bound", Tenant: byDefault, RowID: "id", Columns: []field.ColumnConfig{wColumn(t, "v", "text"), wColumn(t, "w", "text")}},
+		{Name: "dated", Tenant: byDefault, RowID: "day", Columns: []field.ColumnConfig{wColumn(t, "v", "text")}},
 		{Name: "serials", Tenant: byDefault, RowID: "id", Columns: []field.ColumnConfig{wColumn(t, "v", "text")}},
 		{Name: "withdefault", Tenant: byDefault, Columns: []field.ColumnConfig{wColumn(t, "v", "text"), wColumn(t, "w", "text")}},
 		{Name: "gentenant", Tenant: byColumn, Columns: []field.ColumnConfig{wColumn(t, "v", "text")}},
@@ -276,25 +279,43 @@ func wShowParams(b *strings.Builder, p *Plan) {
 
 func wShowCell(c Cell) string {
 	source := func(s Source) string {
-		switch {
-		case s.Param != 0:
-			return "$" + strconv.Itoa(s.Param)
-		case s.Const == nil:
-			return "session"
-		case s.Const.Null:
-			return "NULL"
+		if s.Array {
+			s.Array = false
+			return "each of " + wShowSource(s)
 		}
-		return fmt.Sprintf("%q:%d", s.Const.Text, s.Const.OID)
+		return wShowSource(s)
 	}
-	out := []string{"seal", "term", "terms"}[c.Do] + " " + c.Column.String() + " " + source(c.From)
+	out := []string{"seal", "term", "terms", "seals"}[c.Do] + " " + c.Column.String() + " " + source(c.From)
+	if c.From.As != 0 {
+		out += " as " + strconv.Itoa(int(c.From.As))
+	}
 	if !c.Tenant.IsZero() {
 		out += " of " + source(c.Tenant)
 	}
 	if !c.RowID.IsZero() {
 		out += " row id " + source(c.RowID)
 	}
-	if c.Do == Seal {
+	if c.seals() {
 		out += " in " + strconv.Itoa(c.Row)
+	}
+	return out
+}
+
+func wShowSource(s Source) string {
+	out := "session"
+	switch {
+	case s.Param != 0:
+		out = "$" + strconv.Itoa(s.Param)
+	case s.Const != nil && s.Const.Null:
+		out = "NULL"
+	case s.Const != nil:
+		out = fmt.Sprintf("%q:%d", s.Const.Text, s.Const.OID)
+	}
+	if s.Type != 0 {
+		out += ":" + strconv.Itoa(int(s.Type))
+	}
+	if s.Sought && s.Param != 0 {
+		out += " or nobody"
 	}
 	return out
 }
@@ -312,7 +333,7 @@ func wRender(text string, p *Plan) string {
 			switch {
 			case c.From.Const.Null:
 				b.WriteString("NULL::pg_catalog.bytea")
-			case c.Do == Terms:
+			case c.OfArray():
 				b.WriteString("ARRAY[pg_catalog.decode('" + hex.EncodeToString(wBytes(c)) + "','hex')]::pg_catalog.bytea[]")
 			default:
 				b.WriteString("pg_catalog.decode('" + hex.EncodeToString(wBytes(c)) + "','hex')")
@@ -328,7 +349,7 @@ func wRender(text string, p *Plan) string {
 
 func wBytes(c Cell) []byte {
 	sum := sha256.Sum256([]byte(wShowCell(c)))
-	if c.Do != Seal {
+	if !c.seals() {
 		return sum[:16]
 	}
 	return append(append(bytes.Clone(c.Column.Prefixes()[0]), sum[:]...), sum[:]...)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
+	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
 )
@@ -115,7 +116,7 @@ func (c *clientSide) bindSealed(st *statement) error {
 	}
 	values := c.view.values
 	po := &portal{
-		statement: st, effects: st.effects, client: m.Results, server: serverFormats(st, m.Results), values: values, seen: c.view,
+		statement: st, effects: st.effects, client: m.Results, server: serverFormats(st.outputs(), m.Results), values: values, seen: c.view,
 	}
 	bound := valuesOf(st, &m)
 	if st.plan.Params != nil {
@@ -137,8 +138,7 @@ func (c *clientSide) bindSealed(st *statement) error {
 
 // serverFormats gives the result formats to ask the server for: binary for what may be
 // sealed, whatever the client wants, because that is half as long.
-func serverFormats(st *statement, client []int16) []int16 {
-	outputs := st.outputs()
+func serverFormats(outputs []plan.Output, client []int16) []int16 {
 	if len(client) > 1 && len(client) != len(outputs) {
 		return client
 	}

@@ -54,8 +54,11 @@ func (v *serverSide) columns(e *expected) error {
 		if out.As != 0 { // as wide: text in the place of varchar, or the type itself
 			logical[i].Type, logical[i].Mod = out.As, -1
 		}
-		if e.kind == expectPortal {
+		switch {
+		case e.kind == expectPortal:
 			logical[i].Format = wire.Format(e.portal.client, i)
+		case e.kind == expectQuery && e.query.split:
+			logical[i].Format = 0
 		}
 		changed = true
 	}
@@ -107,12 +110,16 @@ func (e *expected) known() ([]plan.Output, *view) {
 
 // openQuery makes ready for the rows of a Query.
 func (v *serverSide) openQuery(q *query, columns []wire.ColumnInfo, outputs []plan.Output) {
-	formats := make([]int16, len(columns))
+	server := make([]int16, len(columns))
 	for i := range columns {
-		formats[i] = columns[i].Format
+		server[i] = columns[i].Format
+	}
+	client := server
+	if q.split {
+		client = nil // all in text
 	}
 	v.begun, v.noted = true, 0
-	v.opener = v.newOpener(columns, outputs, q.values, q.seen, formats, formats)
+	v.opener = v.newOpener(columns, outputs, q.values, q.seen, server, client)
 }
 
 // parameters carries a ParameterDescription: the client sees its own parameters,

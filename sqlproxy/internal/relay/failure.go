@@ -14,6 +14,9 @@ const maxFields = 8 << 20
 
 // failure carries an ErrorResponse, and drops from the queue what the server skips because of it.
 func (v *serverSide) failure(e *expected) error {
+	if again, err := v.miscounted(e); again || err != nil {
+		return err
+	}
 	if err := v.tellFailure(e); err != nil {
 		return err
 	}
@@ -37,8 +40,8 @@ func (v *serverSide) failure(e *expected) error {
 
 // tellFailure sends the client an error: the server's, or the one that takes its place.
 func (v *serverSide) tellFailure(e *expected) error {
-	if v.swallow {
-		v.in.Drop()
+	if v.swallow || e.ending && e.query != nil && e.query.failed {
+		v.in.Drop() // the client was told of one
 		return nil
 	}
 	body, err := v.in.Body(maxFields)

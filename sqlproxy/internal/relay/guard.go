@@ -27,6 +27,9 @@ type nature struct {
 	reads bool
 	// several is set for more statements than one, copies where one of them may be COPY FROM STDIN.
 	several, copies bool
+	// selects is set for one SELECT, VALUES or TABLE that cannot tell whether it is a Query, table where the word TABLE
+	// may stand for columns.
+	selects, table bool
 }
 
 // opens reports whether a plan's results hold values that must be opened.
@@ -60,7 +63,7 @@ func natureOf(text string, p *plan.Plan, v *view) nature {
 	}
 	n := nature{opens: true, several: len(p.Stmts) != 1}
 	var first, last string
-	writes, stdin, copies := false, false, false
+	writes, stdin, copies, itself := false, false, false, false
 	scanner := parse.Scanner{Conforming: !v.noBackslash}
 	scanner.Kind = func(word []byte) parse.Kind {
 		w := string(word)
@@ -69,6 +72,7 @@ func natureOf(text string, p *plan.Plan, v *view) nature {
 		}
 		writes = writes || writing(w, last) || n.several && mayWrite(w)
 		copies, stdin = copies || w == "copy", stdin || w == "stdin"
+		itself, n.table = itself || seesItself(w), n.table || w == "table"
 		last = w
 		return v.snapshot.Kind(word)
 	}
@@ -82,6 +86,7 @@ func natureOf(text string, p *plan.Plan, v *view) nature {
 		n.reads = !writes && n.several && effects&^(parse.Begins|parse.Ends) == 0
 	}
 	n.copies = copies && stdin
+	n.selects = n.reads && !n.several && !itself && first != "fetch" && first != "move" && first != "copy"
 	return n
 }
 
@@ -256,6 +261,8 @@ func (v *serverSide) afterReady(e *expected, status byte) string {
 		return rollbackText
 	case status == 'T' && v.swallow:
 		return refusedText
+	case e.query != nil && e.query.split && e.query.parsed && e.query.failed:
+		return emptyText
 	}
 	return ""
 }
@@ -267,7 +274,7 @@ func (v *serverSide) keepTag(e *expected) (bool, error) {
 		v.in.Drop()
 		return true, nil
 	}
-	if !e.bracket || v.swallow || e.query.index != len(e.query.plan.Stmts)-1 {
+	if !e.bracket && (e.query == nil || !e.query.split) || v.swallow || e.query.index != len(e.query.plan.Stmts)-1 {
 		return false, nil
 	}
 	body, err := v.in.Body(v.s.maxHeld)
@@ -286,5 +293,7 @@ func (v *serverSide) sendTag(e *expected) error {
 	if e.query == nil || e.query.tag == nil || e.query.failed || v.swallow {
 		return nil
 	}
-	return v.in.Set(wire.AppendMessage(v.in.Append(), wire.CommandComplete, string(e.query.tag)))
+	tag := string(e.query.tag)
+	e.query.tag = nil
+	return v.in.Set(wire.AppendMessage(v.in.Append(), wire.CommandComplete, tag))
 }

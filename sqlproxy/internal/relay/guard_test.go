@@ -24,7 +24,13 @@ const spoil = "UPDATE patients SET ssn = set_byte(ssn, length(ssn) - 1, get_byte
 // spoiled gives a table whose row 2 has a value that does not open: a connection to it and the connection string through the proxy.
 func spoiled(t testing.TB) (raw *pgx.Conn, through string) {
 	t.Helper()
-	direct, through := sealed(t, &relay.Config{})
+	return spoiledAs(t, nil)
+}
+
+// spoiledAs is spoiled with a Shared; nil is a new one.
+func spoiledAs(t testing.TB, shared *relay.Shared) (raw *pgx.Conn, through string) {
+	t.Helper()
+	direct, through := sealed(t, &relay.Config{Shared: shared})
 	raw = connect(t, direct, pgx.QueryExecModeSimpleProtocol)
 	mustExec(t, raw, `CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS $$ INSERT INTO plain VALUES (77, 'x') RETURNING id $$;
 CREATE TABLE later (id int UNIQUE DEFERRABLE INITIALLY DEFERRED);

@@ -183,6 +183,15 @@ type query struct {
 	failed bool
 	// tag is the body of the last CommandComplete while it waits for the COMMIT; for the server's side.
 	tag []byte
+
+	// split is set where it was sent as messages of the extended protocol. For the server's side: which of
+	// them were answered, what to send where the columns are others than was thought, and whether that is so.
+	split bool
+	// shape is the text's where it could be split, else 0.
+	shape         uint64
+	parsed, bound bool
+	again         string
+	anew          bool
 }
 
 // touches reports whether rows of the portal are changed.

@@ -42,6 +42,12 @@ const endMarker = "end of the script"
 // play writes messages without waiting for answers, and gives the answers as words.
 func play(t testing.TB, conn net.Conn, script []byte) []string {
 	t.Helper()
+	return playAs(t, conn, script, describe)
+}
+
+// playAs is play with another choice of words.
+func playAs(t testing.TB, conn net.Conn, script []byte, describe func(t testing.TB, typ byte, body []byte) string) []string {
+	t.Helper()
 	script = append(script, encode(t, &pgproto3.Sync{}, &pgproto3.Query{String: "ROLLBACK"},
 		&pgproto3.Query{String: "SELECT '" + endMarker + "'"})...)
 	go conn.Write(script)
@@ -136,7 +142,7 @@ var queries = [][2]string{
 	{"SELECT ssn FROM patients ORDER BY id; SELECT 1/0; SELECT 1"},
 	{"SELECT ssn || 'x' FROM patients", "SELECT stands_for_refused"},
 	{"BEGIN; SELECT age FROM patients WHERE ssn = 'a1'"},
-	{"SELECT 1; SELECT note FROM plain"},
+	{"SELECT id, ssn, age, note FROM patients ORDER BY id"},
 	{"COMMIT"},
 	{"ROLLBACK"},
 	{""},
@@ -146,7 +152,7 @@ var queries = [][2]string{
 	{"DEALLOCATE ALL"},
 	{"PREPARE a AS SELECT ssn FROM patients WHERE id = $1"},
 	{"EXECUTE a(1)"},
-	{"DEALLOCATE a"},
+	{"SELECT * FROM patients WHERE ssn = '2' ORDER BY id"},
 	{"DECLARE p CURSOR FOR SELECT ssn FROM patients ORDER BY id"},
 	{"FETCH 1 FROM p"},
 	{"CLOSE p"},
@@ -223,7 +229,7 @@ INSERT INTO plain SELECT g, 'note ' || g FROM generate_series(1, 10) g;`
 // TestRandomScriptsAnswerAsAPlainTableDoes plays random scripts of messages on a sealed table through the
 // proxy, and on a plain table without, and wants the same answers.
 func TestRandomScriptsAnswerAsAPlainTableDoes(t *testing.T) {
-	direct, through := sealed(t, &relay.Config{})
+	direct, through := sealed(t, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t)).SplitAll()})
 	plainDSN := testpg.DSN(t)
 	plainAdmin := connect(t, plainDSN, pgx.QueryExecModeSimpleProtocol)
 	sealedAdmin := connect(t, direct, pgx.QueryExecModeSimpleProtocol)
@@ -237,8 +243,8 @@ func TestRandomScriptsAnswerAsAPlainTableDoes(t *testing.T) {
 		want := play(t, hijack(t, plainDSN), append(seal[:len(seal):len(seal)], b...))
 		got := play(t, hijack(t, through), append(seal[:len(seal):len(seal)], a...))
 		for i := range max(len(got), len(want)) {
-			if i < len(got) && i < len(want) && got[i] == "E 25P02" && want[i] == "E 08P01" {
-				continue // in a failed transaction the proxy does not count parameters first
+			if i < len(got) && i < len(want) && got[i] == "E 25P02" && (want[i] == "E 08P01" || want[i] == "E 42601") {
+				continue // in a failed transaction the proxy neither counts parameters nor parses first
 			}
 			if i >= len(got) || i >= len(want) || got[i] != want[i] {
 				from := max(0, i-8)

@@ -53,6 +53,7 @@ func (v *serverSide) row() error {
 	if err != nil {
 		return v.unopened(tooLong(err, v.s.maxHeld))
 	}
+	v.size += len(body)
 	if len(v.window.rows) > 0 {
 		v.window.add(body)
 		v.in.Drop()

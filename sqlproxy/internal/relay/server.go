@@ -15,6 +15,7 @@ type serverSide struct {
 	begun  bool
 	opener *sealing.Opener
 	noted  int
+	size   int // of the rows so far
 	window window
 	// copyOut opens a COPY TO STDOUT.
 	copyOut copyOpener
@@ -61,6 +62,9 @@ func (v *serverSide) message(typ byte) error {
 	case wire.NoticeResponse:
 		return v.notice()
 	case wire.NotificationResponse, wire.ParameterStatus:
+		if err := v.committed(); err != nil {
+			return err
+		}
 		v.in.Pass()
 		return nil
 	}
@@ -123,6 +127,9 @@ func (v *serverSide) answer(e *expected, typ byte) error {
 	case wire.ParameterDescription:
 		return v.parameters(e)
 	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete, wire.NoData:
+		if v.step(e, typ) {
+			return nil
+		}
 		v.pass(e)
 		if e.kind != expectQuery {
 			v.s.queue.pop(done)
@@ -144,6 +151,9 @@ func (v *serverSide) answer(e *expected, typ byte) error {
 func (v *serverSide) complete(e *expected) error {
 	if err := v.noteUnopened(); err != nil {
 		return err
+	}
+	if q := e.query; q != nil && q.shape != 0 && !e.ending {
+		v.s.cfg.Shared.sizes.learn(q.shape, v.size, !q.split)
 	}
 	if kept, err := v.keepTag(e); kept || err != nil {
 		return err
@@ -168,7 +178,7 @@ func (v *serverSide) complete(e *expected) error {
 
 func (v *serverSide) endResult() {
 	v.begun, v.opener, v.copyOut = false, nil, nil
-	v.noted = 0
+	v.noted, v.size = 0, 0
 }
 
 // ready carries a ReadyForQuery.
@@ -179,6 +189,9 @@ func (v *serverSide) ready(e *expected) error {
 	}
 	if e.alters {
 		v.altered = true
+	}
+	if again, err := v.anew(e); again || err != nil {
+		return err
 	}
 	if text := v.afterReady(e, body[0]); text != "" {
 		e.ending = true

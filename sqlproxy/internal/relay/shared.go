@@ -33,12 +33,14 @@ type Shared struct {
 	// backends are those behind a pooler that sessions have: *session by what askBackend gives.
 	backends sync.Map
 	causes   causes
+	sizes    sizes
 }
 
 // NewShared returns a Shared for a policy and the cipher that carries it out. A policy without
 // tables relays everything; cipher may be nil then.
 func NewShared(policy *field.Policy, cipher *field.Cipher) *Shared {
 	s := &Shared{engine: realEngine}
+	s.sizes.small = smallResult
 	s.Replace(policy, cipher)
 	return s
 }

@@ -96,24 +96,35 @@ func (c *clientSide) queryPlanned(text string, l looked) error {
 		e.wait = newWaiter()
 	}
 	c.copyIn.sent(c, l.plan)
-	c.s.queue.push(e)
-	if q.rewritten == nil {
-		c.in.Pass()
-	} else {
-		out := c.in.Append()
-		c.in.Drop()
-		if err := c.in.Set(wire.AppendMessage(out, wire.Query, q.rewritten.Text, "\x00")); err != nil {
-			return err
-		}
-	}
-	if !learns {
-		return nil
+	if err := c.sendQuery(e, l, text); err != nil || !learns {
+		return err
 	}
 	if err := c.waitFor(e.wait); err != nil {
 		return err
 	}
 	c.learn(l, q.index, q.failed)
 	return nil
+}
+
+// sendQuery sends a Query that was planned: as it was, with another text, or split.
+func (c *clientSide) sendQuery(e expected, l looked, text string) error {
+	if e.query.rewritten != nil {
+		text = e.query.rewritten.Text
+	}
+	formats := c.split(e.query, l, text)
+	c.s.queue.push(e)
+	if formats == nil && e.query.rewritten == nil {
+		c.in.Pass()
+		return nil
+	}
+	out := c.in.Append()
+	if formats != nil {
+		out = appendSplit(out, text, formats)
+	} else {
+		out = wire.AppendMessage(out, wire.Query, text, "\x00")
+	}
+	c.in.Drop()
+	return c.in.Set(out)
 }
 
 // changesNames reports whether a text makes or drops prepared statements or cursors by name.

@@ -5,9 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/rowseal/rowseal/blindindex"
 	"github.com/rowseal/rowseal/codec"
-	"github.com/rowseal/rowseal/field"
 )
 
 // elements gives the canonical forms of an array's elements, nil for NULL, as
@@ -78,32 +76,33 @@ func eachElement(array []byte, do func(element []byte) error) error {
 	return nil
 }
 
-// appendByteaArray appends the binary form of a bytea[] of terms.
-func appendByteaArray(dst []byte, terms []field.Term) []byte {
+// appendByteaArray appends the binary form of a bytea[] of n elements, nil for NULL.
+func appendByteaArray(dst []byte, n int, element func(i int) []byte) []byte {
 	dimensions, nulls := uint32(1), uint32(0)
-	if len(terms) == 0 {
+	if n == 0 {
 		dimensions = 0
 	}
-	for i := range terms {
-		if terms[i].Bytes == nil {
+	for i := range n {
+		if element(i) == nil {
 			nulls = 1
 		}
 	}
 	dst = binary.BigEndian.AppendUint32(dst, dimensions)
 	dst = binary.BigEndian.AppendUint32(dst, nulls)
 	dst = binary.BigEndian.AppendUint32(dst, pgtype.ByteaOID)
-	if len(terms) == 0 {
+	if n == 0 {
 		return dst
 	}
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(terms)))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(n))
 	dst = binary.BigEndian.AppendUint32(dst, 1)
-	for i := range terms {
-		if terms[i].Bytes == nil {
+	for i := range n {
+		e := element(i)
+		if e == nil {
 			dst = binary.BigEndian.AppendUint32(dst, 0xffffffff)
 			continue
 		}
-		dst = binary.BigEndian.AppendUint32(dst, blindindex.EqualitySize)
-		dst = append(dst, terms[i].Bytes...)
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(e)))
+		dst = append(dst, e...)
 	}
 	return dst
 }

@@ -2,6 +2,7 @@ package sealing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rowseal/rowseal/field"
@@ -11,14 +12,17 @@ import (
 // batch carries out cells of one plan together: keys are fetched at once, and
 // rows share row keys.
 type batch struct {
-	s      *Session
-	plan   *plan.Plan
-	client []Value  // the client's parameters; nil for a text's constants
-	out    [][]byte // by cell: what goes to the server, nil for NULL
-	seals  []sealing
-	terms  []field.Term
-	termOf []int // by term: its cell
-	lists  []termList
+	s       *Session
+	plan    *plan.Plan
+	client  []Value  // the client's parameters; nil for a text's constants
+	out     [][]byte // by cell: what goes to the server, nil for NULL
+	seals   []sealing
+	terms   []field.Term
+	termOf  []int // by term: its cell
+	lists   []termList
+	arrays  []sealList
+	nobody  [][]byte // values that are looked for among nobody's rows
+	nobodys [][]byte // what stands for their terms
 }
 
 // sealing is a cell that is sealed.
@@ -26,6 +30,9 @@ type sealing struct {
 	cell  int
 	row   field.Row
 	value field.Binary
+	// at is the element of an array whose value it is; 0 outside of one.
+	at int
+	to *[]byte // where the sealed value goes
 }
 
 // termList is a cell whose terms stand in batch.terms from, to.
@@ -41,6 +48,9 @@ func (b *batch) run(ctx context.Context, cells []int) error {
 	}
 	if err := b.seal(ctx); err != nil {
 		return err
+	}
+	for _, l := range b.arrays {
+		b.out[l.cell] = appendByteaArray(nil, len(l.sealed), func(i int) []byte { return l.sealed[i] })
 	}
 	return b.search(ctx)
 }
@@ -58,6 +68,8 @@ func (b *batch) add(i int) error {
 		return b.addTerm(i, c, v)
 	case plan.Terms:
 		return b.addTerms(i, c, v)
+	case plan.Seals:
+		return b.addSeals(i, c, v)
 	}
 	return broken("unknown action")
 }
@@ -66,15 +78,19 @@ func (b *batch) addSeal(i int, c *plan.Cell, v Value) error {
 	if v.Data == nil {
 		return nil
 	}
+	v = castText(v, c.From.As)
 	plain, err := b.s.Settings.FromClient(nil, c.Column.Type(), v.OID, v.Format, v.Data)
 	if err != nil {
 		return err
 	}
 	row, err := b.row(c)
+	if errors.Is(err, errNobody) {
+		return nil // no row gets the value
+	}
 	if err != nil {
 		return err
 	}
-	b.seals = append(b.seals, sealing{cell: i, row: row, value: plain})
+	b.seals = append(b.seals, sealing{cell: i, row: row, value: plain, to: &b.out[i]})
 	return nil
 }
 
@@ -82,11 +98,15 @@ func (b *batch) addTerm(i int, c *plan.Cell, v Value) error {
 	if v.Data == nil {
 		return nil
 	}
-	tenant, err := b.tenant(c)
+	form, err := b.s.Settings.Comparand(nil, c.Column.Type(), v.OID, v.Format, v.Data)
 	if err != nil {
 		return err
 	}
-	form, err := b.s.Settings.Comparand(nil, c.Column.Type(), v.OID, v.Format, v.Data)
+	tenant, err := b.tenant(c)
+	if errors.Is(err, errNobody) {
+		b.out[i], err = b.nobodysTerm(form)
+		return err
+	}
 	if err != nil {
 		return err
 	}
@@ -100,11 +120,14 @@ func (b *batch) addTerms(i int, c *plan.Cell, v Value) error {
 	if v.Data == nil {
 		return nil
 	}
-	tenant, err := b.tenant(c)
+	elements, err := b.s.elements(c.Column.Type(), v)
 	if err != nil {
 		return err
 	}
-	elements, err := b.s.elements(c.Column.Type(), v)
+	tenant, err := b.tenant(c)
+	if errors.Is(err, errNobody) {
+		return b.nobodysTerms(i, elements)
+	}
 	if err != nil {
 		return err
 	}
@@ -125,9 +148,20 @@ func (b *batch) row(c *plan.Cell) (r field.Row, err error) {
 	}
 	v, err := b.value(c.RowID)
 	if err == nil {
-		r.ID, err = identity(v, c.RowID.As)
+		r.ID, err = idOf(v, c.RowID)
 	}
 	return r, err
+}
+
+// errNobody says that a tenant or row id which a condition compares with is NULL, so that there is no such row.
+var errNobody = errors.New("no such row")
+
+// idOf is identity for a source that gives v.
+func idOf(v Value, from plan.Source) (any, error) {
+	if v.Data == nil && from.Sought {
+		return nil, errNobody
+	}
+	return identity(v, from.As)
 }
 
 // tenant gives the cell's tenant; "" where only session and table say.
@@ -139,7 +173,12 @@ func (b *batch) tenant(c *plan.Cell) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	id, err := identity(v, c.Tenant.As)
+	return b.tenantOf(v, c.Tenant)
+}
+
+// tenantOf gives the tenant that v, which comes from a source, names.
+func (b *batch) tenantOf(v Value, from plan.Source) (string, error) {
+	id, err := idOf(v, from)
 	if err != nil {
 		return "", err
 	}
@@ -163,7 +202,11 @@ func (b *batch) value(s plan.Source) (Value, error) {
 			Message: fmt.Sprintf("there is no parameter $%d", s.Param),
 		}
 	case s.Param > 0:
-		return b.client[s.Param-1], nil
+		v := b.client[s.Param-1]
+		if v.OID == 0 {
+			v.OID = s.Type
+		}
+		return v, nil
 	}
 	return Value{}, nil
 }
@@ -194,7 +237,7 @@ func (b *batch) seal(ctx context.Context) error {
 		}
 		for i, row := range of {
 			for j, at := range row {
-				b.out[b.seals[at].cell] = page[i].Sealed[j]
+				*b.seals[at].to = page[i].Sealed[j]
 			}
 		}
 		rows = rest
@@ -206,15 +249,15 @@ func (b *batch) seal(ctx context.Context) error {
 // row that are bound differently are rows of their own.
 func (b *batch) rows() [][]int {
 	type name struct {
-		row   int
-		table *field.Table
-		bound field.Row
+		row, at int
+		table   *field.Table
+		bound   field.Row
 	}
 	var rows [][]int
 	seen := map[name]int{}
 	for at, s := range b.seals {
 		c := &b.plan.Cells[s.cell]
-		n := name{c.Row, c.Column.Table(), s.row}
+		n := name{c.Row, s.at, c.Column.Table(), s.row}
 		i, ok := seen[n]
 		if !ok || b.hasColumn(rows[i], c.Column) {
 			i = len(rows)
@@ -268,7 +311,7 @@ func (b *batch) search(ctx context.Context) error {
 		}
 	}
 	for _, l := range b.lists {
-		b.out[l.cell] = appendByteaArray(nil, b.terms[l.from:l.to])
+		b.out[l.cell] = appendByteaArray(nil, l.to-l.from, func(i int) []byte { return b.terms[l.from+i].Bytes })
 	}
 	return nil
 }

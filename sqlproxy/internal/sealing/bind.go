@@ -43,9 +43,12 @@ func (s *Session) Bind(ctx context.Context, p *plan.Plan, client []Value) ([]Val
 	return out, nil
 }
 
+// ofArray reports whether an action gives an array.
+func ofArray(do plan.Action) bool { return do == plan.Terms || do == plan.Seals }
+
 // oidOf is the type of what an action gives.
 func oidOf(do plan.Action) uint32 {
-	if do == plan.Terms {
+	if ofArray(do) {
 		return pgtype.ByteaArrayOID
 	}
 	return pgtype.ByteaOID

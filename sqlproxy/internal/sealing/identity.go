@@ -19,6 +19,9 @@ func identity(v Value, as uint32) (any, error) {
 	if v.Data == nil {
 		return nil, nil
 	}
+	if v.OID == 0 && v.Format == binaryFormat {
+		v.OID = binaryType(v.Data, as)
+	}
 	text, err := identityText(v)
 	if err != nil {
 		return nil, err
@@ -37,6 +40,18 @@ func identity(v Value, as uint32) (any, error) {
 		return uuidText(text)
 	}
 	return text, nil
+}
+
+// binaryType is the type of a value in binary form which the client left open, so that
+// the server took it for one that is compared with, or written to, a column of type as.
+func binaryType(data []byte, as uint32) uint32 {
+	switch as {
+	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID:
+		return map[int]uint32{2: pgtype.Int2OID, 4: pgtype.Int4OID, 8: pgtype.Int8OID}[len(data)]
+	case pgtype.UUIDOID:
+		return as
+	}
+	return 0
 }
 
 // identityText gives the text form of what identifies a tenant or row.

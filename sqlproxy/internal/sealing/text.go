@@ -56,11 +56,11 @@ type kept struct{ at, from int }
 // reads otherwise.
 func (w *writer) constant(do plan.Action, data []byte) {
 	switch {
-	case data == nil && do == plan.Terms:
+	case data == nil && ofArray(do):
 		w.out.WriteString("NULL::pg_catalog.bytea[]")
 	case data == nil:
 		w.out.WriteString("NULL::pg_catalog.bytea")
-	case do == plan.Terms:
+	case ofArray(do):
 		w.array(data)
 	default:
 		w.bytea(data)

@@ -43,7 +43,7 @@ var (
 // Output is gathered and written when the input pauses or a buffer is full.
 type Stream struct {
 	src, dst net.Conn
-	eager    *eager // of src, nil where it cannot be
+	eager    eager // src, nil where it cannot be read so
 	before   func() error
 
 	buf       []byte // small or a large one; longer ones hold a single long message
@@ -67,7 +67,8 @@ type Stream struct {
 // already. before, if not nil, is called each time before something is written;
 // its error ends the stream.
 func NewStream(src, dst net.Conn, pending []byte, before func() error) *Stream {
-	s := &Stream{src: src, dst: dst, eager: newEager(src), before: before}
+	s := &Stream{src: src, dst: dst, before: before}
+	s.eager, _ = src.(eager)
 	s.buf = s.small[:]
 	if len(pending) > len(s.buf) {
 		s.buf = make([]byte, len(pending))
@@ -295,7 +296,7 @@ func (s *Stream) more(n int) bool {
 		s.run, s.r = 0, 0
 	}
 	for len(s.buf)-s.w >= eagerSize {
-		got := s.eager.into(s.buf[s.w:])
+		got := s.eager.ReadNow(s.buf[s.w:])
 		if got == 0 {
 			return false
 		}

@@ -36,7 +36,11 @@ func (t *Table) Blocks() (all []Finding) {
 	}
 	for _, c := range t.Policy.Columns() {
 		have := t.columns[c.Name()]
+		plain := t.columns[c.Transition().Plain]
 		switch {
+		case have == nil && plain != nil && plain.bytea: // it was swapped, or is yet to be made; `rotate seal` tells which
+		case have == nil && plain != nil:
+			all = append(all, Finding{c.String(), "the table has no such column", "rowseal rotate seal --table " + about + " --column " + c.Name()})
 		case have == nil:
 			all = append(all, Finding{c.String(), "the table has no such column", t.alter() + "ADD COLUMN " + quote(c.Name()) + " bytea, then " + byInit})
 		case !have.bytea:
@@ -141,7 +145,7 @@ func (t *Table) others(c *field.Column) (all []Finding) {
 		case k.column != c.Name():
 		case k.kind == "f" || k.kind == "r":
 			add("drop the foreign key: values of equal plaintext differ, so that it can only fail", "the foreign key %s compares its sealed bytes", k.name)
-		case k.kind == "c" && !strings.HasPrefix(k.name, guard.Ours):
+		case k.kind == "c" && !strings.HasPrefix(k.name, guard.Ours) && !strings.HasPrefix(k.name, guard.Moving):
 			add(drop, "the constraint %s checks its sealed bytes", k.name)
 		case k.kind == "u" || k.kind == "p" || k.kind == "x":
 			add(drop+", and make a unique index over substr("+quote(c.Name())+", 9, 16) where equality is declared",
@@ -156,7 +160,7 @@ func (t *Table) others(c *field.Column) (all []Finding) {
 	}
 	for _, g := range t.triggers {
 		switch {
-		case g.column != c.Name():
+		case g.column != c.Name() || strings.HasPrefix(g.name, guard.Ours):
 		case g.listed:
 			add("let the trigger not depend on the column", "the trigger %s looks at its sealed bytes", g.name)
 		default:

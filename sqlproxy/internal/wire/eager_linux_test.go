@@ -35,7 +35,7 @@ func sentOver(t *testing.T, data []byte) net.Conn {
 	if err := from.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return to
+	return Direct(to)
 }
 
 func TestABusyStreamReadsOnBeforeItWrites(t *testing.T) {
