@@ -22,6 +22,8 @@ type crashJob struct {
 	check func(l *lane)
 	// journaled jobs are kept in the database.
 	journaled bool
+	// alone: the application stands still in all rounds, and no other process does the same.
+	alone bool
 }
 
 // crashJobs are all of them, by name. Those with a 2 have two workers, on ranges of about a page.
@@ -29,15 +31,20 @@ var crashJobs map[string]crashJob
 
 func init() {
 	crashJobs = map[string]crashJob{ // here, because its functions look into it
-		"rewrap":   {rewrapDue, walks(1, rotate.Job{Kind: rotate.Rewrap}), (*lane).rewrapped, true},
-		"rewrap2":  {rewrapDue, walks(2, rotate.Job{Kind: rotate.Rewrap}), (*lane).rewrapped, true},
-		"reseal":   {resealDue, walks(1, rotate.Job{Kind: rotate.Reseal}), (*lane).resealed, true},
-		"reseal2":  {resealDue, walks(2, rotate.Job{Kind: rotate.Reseal}), (*lane).resealed, true},
-		"anew":     {resealAllDue, walks(2, rotate.Job{Kind: rotate.Reseal, Options: map[string]string{"all": "true"}}), (*lane).sealedAnew, true},
-		"verify":   {func(*lane) {}, walks(1, rotate.Job{Kind: rotate.Verify}), func(*lane) {}, true},
-		"blank":    {overwriteDue, walks(2, rotate.Job{Kind: rotate.Overwrite, Options: map[string]string{"all": "true"}}), (*lane).blanked, true},
-		"rootkeys": {rewrapKeysDue, rewrapsKeys, (*lane).keysRewrapped, false},
-		"shred":    {shredDue, shreds, (*lane).shredded, false},
+		"rewrap":   {rewrapDue, walks(1, rotate.Job{Kind: rotate.Rewrap}), (*lane).rewrapped, true, false},
+		"rewrap2":  {rewrapDue, walks(2, rotate.Job{Kind: rotate.Rewrap}), (*lane).rewrapped, true, false},
+		"reseal":   {resealDue, walks(1, rotate.Job{Kind: rotate.Reseal}), (*lane).resealed, true, false},
+		"reseal2":  {resealDue, walks(2, rotate.Job{Kind: rotate.Reseal}), (*lane).resealed, true, false},
+		"anew":     {resealAllDue, walks(2, rotate.Job{Kind: rotate.Reseal, Options: map[string]string{"all": "true"}}), (*lane).sealedAnew, true, false},
+		"verify":   {func(*lane) {}, walks(1, rotate.Job{Kind: rotate.Verify}), func(*lane) {}, true, false},
+		"blank":    {overwriteDue, walks(2, rotate.Job{Kind: rotate.Overwrite, Options: map[string]string{"all": "true"}}), (*lane).blanked, true, false},
+		"rootkeys": {rewrapKeysDue, rewrapsKeys, (*lane).keysRewrapped, false, false},
+		"shred":    {shredDue, shreds, (*lane).shredded, false, false},
+		// The whole way, which an application goes through the proxy or by deployments between its steps.
+		"seal":   {sealDue, seals, (*lane).sealedAway, true, true},
+		"unseal": {unsealDue, unseals, (*lane).inClear, true, true},
+		// The long part of it.
+		"backfill": {backfillDue, backfills, (*lane).backfilled, true, false},
 	}
 }
 

@@ -34,6 +34,7 @@ type lane struct {
 	dsn      string
 	keyFile  string
 	app      *application
+	moving   *movingApp // where a column is moved
 	round    int
 	jobs     int64 // highest number of a job before the round
 	before   int64 // rows before the round
@@ -125,12 +126,12 @@ func (l *lane) crash(point int, seed uint64) {
 	fmt.Fprint(h, seed, l.job, point)
 	r := rand.New(rand.NewPCG(h.Sum64(), 0))
 	l.begin()
-	quiet := r.IntN(5) == 0
+	quiet := r.IntN(5) == 0 || crashJobs[l.job].alone
 	if !quiet {
-		l.app.goOn(r.Uint64())
+		l.goOn(r.Uint64())
 	}
 	other := func() {}
-	together := r.IntN(6) == 0
+	together := r.IntN(6) == 0 && !crashJobs[l.job].alone
 	if together {
 		l.together++
 		other = l.beside()
@@ -154,10 +155,27 @@ func (l *lane) crash(point int, seed uint64) {
 	other()
 	inserted, deleted := int64(0), int64(0)
 	if !quiet {
-		l.app.pause()
+		l.pause()
 		inserted, deleted = min(l.app.inserted.Load(), crashSpare), min(l.app.deleted.Load(), crashSpare)
 	}
 	l.check(inserted, deleted)
+}
+
+// goOn lets the application work, on the table of the job.
+func (l *lane) goOn(seed uint64) {
+	if l.moving != nil {
+		l.moving.goOn(seed)
+		return
+	}
+	l.app.goOn(seed)
+}
+
+func (l *lane) pause() {
+	if l.moving != nil {
+		l.moving.pause()
+		return
+	}
+	l.app.pause()
 }
 
 // beside starts a process that does the same job, and returns what waits for its end.
@@ -295,7 +313,10 @@ func (l *lane) checkJournal(inserted, deleted int64) {
 		}
 		c := s.Counts
 		l.reread += c["reread"]
-		became := c["rewrapped"] + c["resealed"] + c["current"] + c["destroyed"] + c["overwritten"]
+		if s.Table == "clients" {
+			rows, columns, inserted, deleted = clientRows, 1, 0, 0
+		}
+		became := c["sealed"] + c["unsealed"] + c["rewrapped"] + c["resealed"] + c["current"] + c["destroyed"] + c["overwritten"]
 		if s.Kind == rotate.Verify {
 			became = c["opened"]
 		}
