@@ -322,3 +322,35 @@ func TestTwoOperatorsStartTheSameJob(t *testing.T) {
 		})
 	}
 }
+
+// TestAJobThatWasLeftIsNotTakenForOneOfLaterKeys: it was killed half way, keys were rotated since, and the same command is
+// given again. What it had done is under keys that are old by now.
+func TestAJobThatWasLeftIsNotTakenForOneOfLaterKeys(t *testing.T) {
+	for _, job := range []string{"rewrap", "reseal"} {
+		for _, again := range []string{"root", "tenants"} {
+			if job == "reseal" && again == "root" {
+				continue // which it has nothing to do with
+			}
+			t.Run(job+", "+again, func(t *testing.T) {
+				l := newLane(t, job)
+				all := l.run()
+				l.begin()
+				if !l.process(all / 2) {
+					t.Fatal("it was not killed")
+				}
+				l.expire(rand.New(rand.NewPCG(1, 1)))
+				if again == "root" {
+					l.rotateRoot()
+					_, err := rotate.RewrapKeys(t.Context(), rotate.KeysConfig{Keyring: l.ring})
+					must(t, err)
+				} else {
+					l.rotateTenants()
+				}
+				l.process(-1)
+				l.ring.Forget()
+				l.checkRows()
+				crashJobs[job].check(l)
+			})
+		}
+	}
+}
