@@ -36,6 +36,9 @@ func (k *Keyring) NewRewrapper(ctx context.Context) (*Rewrapper, error) {
 	return w, nil
 }
 
+// Current returns the version of each root key that was current when w was made, in the order of Config.Roots.
+func (w *Rewrapper) Current() []string { return slices.Clone(w.current) }
+
 // Due reports whether r is not wrapped by exactly the current root keys.
 // Tombstones and keys that a store key wraps are never due.
 func (w *Rewrapper) Due(r Record) bool {

@@ -1,15 +1,18 @@
 package rotate
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/keyring"
 )
 
 // staleForm says in what a value's header is not what the policy has values sealed with now; "" where it is.
@@ -125,9 +128,34 @@ func withPolicy(job *Job, columns []*field.Column) {
 		fmt.Fprintf(h, "%q %q %v %d %v %d %v %v %q %q\n", c.Field(), c.Name(), c.Type(), c.Suite(), c.Mode(), c.Pad(), c.Flags(),
 			c.Scope(), c.Domain(), t.RowID())
 	}
+	identify(job, "policy", hex.EncodeToString(h.Sum(nil)[:8]))
+}
+
+// withKeys makes the keys that are current part of the job's identity. What an open job did before keys were rotated
+// is under keys that are old now: whoever joined it would leave these rows out. Rotations are told by the tenants' keys
+// that are not a first one, so that new tenants change nothing; root is the root key that wraps row keys, "" where none does.
+func withKeys(ctx context.Context, cfg *Config, job *Job, columns []*field.Column, root string) error {
+	rotations := 0
+	if slices.ContainsFunc(columns, func(c *field.Column) bool { return c.Mode() != envelope.ModeKMS }) {
+		err := cfg.Keyring.Each(ctx, keyring.Filter{Purpose: keyring.PurposeTenant, Tenant: job.Tenant}, func(r keyring.Record) error {
+			if r.Version > 1 {
+				rotations++
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("rotate: reading the key store: %w", err)
+		}
+	}
+	identify(job, "keys", strings.TrimSpace(fmt.Sprintf("%d %s", rotations, root)))
+	return nil
+}
+
+// identify gives the job an option of ours. The caller's map stays as it is.
+func identify(job *Job, name, value string) {
 	job.Options = maps.Clone(job.Options)
 	if job.Options == nil {
 		job.Options = map[string]string{}
 	}
-	job.Options["policy"] = hex.EncodeToString(h.Sum(nil)[:8])
+	job.Options[name] = value
 }

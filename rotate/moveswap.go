@@ -3,6 +3,7 @@ package rotate
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 )
 
@@ -214,7 +215,11 @@ func (m *Move) newRest(ctx context.Context, q querier, kind Kind) (*remainder, e
 	if kind == Unseal {
 		r.from, r.to = r.to, r.from
 	}
-	return r, db.describe(ctx, q, &r.target)
+	err = db.describe(ctx, q, &r.target)
+	if errors.Is(err, ErrNoColumn) { // it was there a moment ago
+		err = fmt.Errorf("%w: %w", errOvertaken, err)
+	}
+	return r, err
 }
 
 // fill deals with the rows that are left. More than a page are too many.

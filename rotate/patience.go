@@ -58,6 +58,19 @@ func networkFault(err error) fault {
 	return fatal
 }
 
+// inTime calls do, whose statements have so long to be answered: where the other end is gone without a word, as after
+// a failover, a connection says nothing for a quarter of an hour.
+func (r *run) inTime(ctx context.Context, do func(context.Context) error) error {
+	limit := max(2*r.cfg.Lease, r.cfg.Patience/5)
+	short, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := do(short)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("no answer for %v: %w", limit, short.Err())
+	}
+	return err
+}
+
 // patiently calls do until it succeeds, as long as its errors are ones that pass, up to Config.Patience. It tells
 // meanwhile why it waits.
 func (w *worker) patiently(ctx context.Context, do func() error) error {

@@ -54,6 +54,9 @@ func newReseal(ctx context.Context, cfg *Config, job *Job) (work, error) {
 		return nil, err
 	}
 	withPolicy(job, columns)
+	if err := withKeys(ctx, cfg, job, columns, ""); err != nil {
+		return nil, err
+	}
 	tenantAt, err := tenantColumn(job)
 	if err != nil {
 		return nil, err

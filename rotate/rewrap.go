@@ -47,6 +47,13 @@ func newRewrap(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rotate: asking for the current root keys: %w", err)
 	}
+	root := ""
+	if slices.ContainsFunc(w.columns, func(c *field.Column) bool { return c.Mode() == envelope.ModeKMS }) {
+		root = r.Current()[0]
+	}
+	if err := withKeys(ctx, cfg, job, w.columns, root); err != nil {
+		return nil, err
+	}
 	w.refs, err = newReferences(r, cfg.Concurrency)
 	return w, err
 }

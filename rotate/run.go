@@ -52,7 +52,7 @@ func (r *run) through(ctx context.Context) (Result, error) {
 		return Result{Counts: map[string]int64{}}, r.wrap(ctx, err)
 	}
 	err := r.work(ctx)
-	s, readErr := r.last()
+	s, readErr := r.final()
 	result, failed := s.Result()
 	result.ID, result.Joined = r.id, r.joined
 	switch {
@@ -78,6 +78,7 @@ type run struct {
 	orders   orders
 	pace     rate
 	busy     atomic.Int32 // workers with a range
+	last     Status       // as the journal was last read
 
 	mu   sync.Mutex
 	held map[int]string // why workers wait, by their number
@@ -177,8 +178,10 @@ func (r *run) work(ctx context.Context) error {
 	if err == nil {
 		w := worker{run: r}
 		err = w.patiently(ctx, func() error {
-			_, err := r.journal.finish(ctx, r.id)
-			return err
+			return r.inTime(ctx, func(ctx context.Context) error {
+				_, err := r.journal.finish(ctx, r.id)
+				return err
+			})
 		})
 	}
 	close(stop)
@@ -221,8 +224,8 @@ func (r *run) worker(ctx context.Context, no int) error {
 	}
 }
 
-// last reads what the journal has, also where ctx has ended.
-func (r *run) last() (Status, error) {
+// final reads what the journal has, also where ctx has ended.
+func (r *run) final() (Status, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	s, err := r.journal.read(ctx, r.id)

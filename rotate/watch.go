@@ -74,20 +74,28 @@ func (r *run) watch(ctx context.Context, stop <-chan struct{}, cancel context.Ca
 			return
 		case <-tick.C:
 		}
-		// Workers notice a server that is away, and say so.
-		if err := r.look(ctx); errors.Is(err, ErrCanceled) {
+		err := r.look(ctx)
+		if errors.Is(err, ErrCanceled) {
 			cancel(err)
 			return
+		}
+		if err != nil && ctx.Err() == nil { // workers notice a server that is away, and say so
+			r.report(r.last)
 		}
 	}
 }
 
 // look reads the job once.
 func (r *run) look(ctx context.Context) error {
-	s, err := r.journal.status(ctx, r.id)
+	var s Status
+	err := r.inTime(ctx, func(ctx context.Context) (err error) {
+		s, err = r.journal.status(ctx, r.id)
+		return err
+	})
 	if err != nil {
 		return err
 	}
+	r.last = s
 	if s.State == StateCanceled {
 		return ErrCanceled
 	}

@@ -49,12 +49,13 @@ func (w *worker) connect(ctx context.Context) error {
 	if w.conn != nil {
 		return nil
 	}
-	conn, release, err := w.open(ctx)
-	if err != nil {
+	return w.inTime(ctx, func(ctx context.Context) error {
+		conn, release, err := w.open(ctx)
+		if err == nil {
+			w.conn, w.release = conn, release
+		}
 		return err
-	}
-	w.conn, w.release = conn, release
-	return nil
+	})
 }
 
 // close gives the connection back.
@@ -80,12 +81,14 @@ func (w *worker) hold(reason string) {
 // claim takes the next range; nil where none is to be had now, and then how many are not done.
 func (w *worker) claim(ctx context.Context) (c *claim, left int, err error) {
 	err = w.patiently(ctx, func() error {
-		one, ok, n, err := w.journal.claim(ctx, w.id, w.cfg.Owner, w.cfg.Lease)
-		if ok {
-			c = &one
-		}
-		left = n
-		return err
+		return w.inTime(ctx, func(ctx context.Context) error {
+			one, ok, n, err := w.journal.claim(ctx, w.id, w.cfg.Owner, w.cfg.Lease)
+			if ok {
+				c = &one
+			}
+			left = n
+			return err
+		})
 	})
 	return c, left, err
 }
@@ -134,7 +137,11 @@ func (w *worker) step(ctx context.Context, c *claim, limit int) (err error) {
 		return err
 	}
 	start := time.Now()
-	read, err := w.pageOf(ctx, c, limit)
+	var read []row
+	err = w.inTime(ctx, func(ctx context.Context) (err error) {
+		read, err = w.pageOf(ctx, c, limit)
+		return err
+	})
 	if err == nil {
 		err = w.settle(ctx, c, read, limit)
 	}
@@ -143,7 +150,7 @@ func (w *worker) step(ctx context.Context, c *claim, limit int) (err error) {
 			return err
 		}
 		w.close()
-		now, lookErr := w.journal.renew(ctx, *c, w.cfg.Lease, "")
+		now, lookErr := w.renew(ctx, *c, "")
 		if errors.Is(lookErr, ErrFenced) {
 			return lookErr
 		}
@@ -193,7 +200,7 @@ func (w *worker) settle(ctx context.Context, c *claim, read []row, limit int) er
 	if err != nil {
 		return err
 	}
-	if err := p.commit(ctx, c, verdicts); err != nil {
+	if err := w.inTime(ctx, func(ctx context.Context) error { return p.commit(ctx, c, verdicts) }); err != nil {
 		return err
 	}
 	c.cursor, c.done = p.at.cursor, p.at.done
@@ -362,7 +369,7 @@ func (w *worker) beat(ctx context.Context, c claim) (stop func()) {
 			if fresh && why == "" {
 				continue
 			}
-			if _, err := w.journal.renew(ctx, c, w.cfg.Lease, why); errors.Is(err, ErrFenced) {
+			if _, err := w.renew(ctx, c, why); errors.Is(err, ErrFenced) {
 				w.mu.Lock()
 				w.lost = true
 				w.mu.Unlock()
@@ -375,6 +382,15 @@ func (w *worker) beat(ctx context.Context, c claim) (stop func()) {
 		cancel()
 		<-done
 	}
+}
+
+// renew extends the lease.
+func (w *worker) renew(ctx context.Context, c claim, held string) (now claim, err error) {
+	err = w.inTime(ctx, func(ctx context.Context) (err error) {
+		now, err = w.journal.renew(ctx, c, w.cfg.Lease, held)
+		return err
+	})
+	return now, err
 }
 
 func (w *worker) isLost() bool {
