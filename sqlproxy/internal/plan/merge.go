@@ -39,8 +39,10 @@ func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) ([]column, bool) {
 	}
 	in.unpin()
 	// For the server the source comes first.
-	result := &scope{parent: sc, oldest: in.oldest, rels: append(slices.Clone(source.rels), in.rels[0]),
-		visible: append(slices.Clone(source.visible), in.visible[:len(w.rel.cols)]...)}
+	result := &scope{
+		parent: sc, oldest: in.oldest, rels: append(slices.Clone(source.rels), in.rels[0]),
+		visible: append(slices.Clone(source.visible), in.visible[:len(w.rel.cols)]...),
+	}
 	return a.targetList(result, s.ReturningList, nil)
 }
 
