@@ -98,7 +98,11 @@ func (m *Move) do(ctx context.Context, conn *sql.Conn, a action) error {
 	if a.locks {
 		return m.locked(ctx, conn, body)
 	}
-	return m.explain(m.within(ctx, conn, 0, body))
+	err := m.within(ctx, conn, 0, body)
+	if stateOf(err) == "40P01" { // with another operator's step: its transaction is over, this one did nothing
+		return fmt.Errorf("%w: %w", errOvertaken, err)
+	}
+	return m.explain(err)
 }
 
 // indexPatience is how many lock timeouts a statement waits that holds nobody off: an index that is built beside writers

@@ -60,9 +60,7 @@ func newRewrap(ctx context.Context, cfg *Config, job *Job) (work, error) {
 
 // fork shares the references: a wrapped key that values of several ranges carry costs one KMS call.
 func (w *rewrap) fork() work {
-	other := *w
-	other.parsed, other.counts = nil, nil
-	return &other
+	return &rewrap{columns: w.columns, refs: w.refs, tenant: w.tenant, tenantAt: w.tenantAt}
 }
 
 func (w *rewrap) reads() reads {
