@@ -186,9 +186,15 @@ func (v *Value) kmsRef() (root, tenant, wrapped []byte) {
 		return nil, nil, nil
 	}
 	ref := v.raw[v.keyRef:v.nonceOff:v.nonceOff]
-	root, ref = ref[1:1+ref[0]], ref[1+ref[0]:]
-	tenant, ref = ref[1:1+ref[0]], ref[1+ref[0]:]
+	root, ref = counted(ref)
+	tenant, ref = counted(ref)
 	return root, tenant, ref[2:]
+}
+
+// counted takes off what stands behind its length of one byte. The length is an int before 1 is added to it: 255+1 is no byte.
+func counted(ref []byte) (part, rest []byte) {
+	end := 1 + int(ref[0])
+	return ref[1:end], ref[end:]
 }
 
 // BoundHeader returns the header bytes that the value's associated data ends

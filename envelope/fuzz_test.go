@@ -11,6 +11,8 @@ func FuzzParse(f *testing.F) {
 	for _, v := range loadVectors(f) {
 		f.Add([]byte(v.Value))
 	}
+	long, _, _ := longNames(f)
+	f.Add(long)
 	f.Add([]byte{Magic})
 	f.Add(append([]byte{Magic, 1, 2, 3, 4, 1, 1, 0x44, 0, 0, 0xff, 0xff}, make([]byte, 64)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
