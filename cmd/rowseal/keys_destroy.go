@@ -63,7 +63,7 @@ func (e *endKeys) destroyVerified(c *cobra.Command, s *session, r *keyring.Recor
 	}
 	var evidence []keyring.Evidence
 	if !now.Before(keyring.ReadyToDestroy(*r)) && r.Purpose != keyring.PurposeStore {
-		use, err := openKeyUse(c, &e.place, s)
+		use, err := openKeyUse(c, s)
 		if err != nil {
 			return err
 		}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -49,16 +49,13 @@ func (e *endKeys) flags(c *cobra.Command) {
 	c.Flags().StringVar(&e.id, "id", "", "the key's id, 16 hex digits, as keys list shows it")
 }
 
-func (e *endKeys) run(c *cobra.Command, do func(*cobra.Command, *session) error) (err error) {
-	s, err := e.open(c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if s.store == nil {
-		return fmt.Errorf("%s names no key store, so there are no keys to manage; write keys: {store: postgres}", e.config)
-	}
-	return do(c, s)
+func (e *endKeys) run(c *cobra.Command, do func(*cobra.Command, *session) error) error {
+	return e.withKeys(c, func(s *session) error {
+		if s.store == nil {
+			return fmt.Errorf("%s names no key store, so there are no keys to manage; write keys: {store: postgres}", e.config)
+		}
+		return do(c, s)
+	})
 }
 
 func parseKeyID(c *cobra.Command, text string) (id envelope.KeyID, err error) {
@@ -75,7 +72,7 @@ func (e *endKeys) retire(c *cobra.Command, s *session) error {
 		return err
 	}
 	if len(ids) > 0 && !e.force {
-		use, err := openKeyUse(c, &e.place, s)
+		use, err := openKeyUse(c, s)
 		if err != nil {
 			return err
 		}
@@ -103,21 +100,11 @@ func (e *endKeys) toRetire(c *cobra.Command, s *session) ([]envelope.KeyID, erro
 		id, err := parseKeyID(c, e.id)
 		return []envelope.KeyID{id}, err
 	}
-	var active []keyring.Record
-	known := false
-	err := s.ring.Each(c.Context(), keyring.Filter{Tenant: e.tenant, Purpose: keyring.PurposeTenant}, func(r keyring.Record) error {
-		known = true
-		if r.State == keyring.Active {
-			active = append(active, r)
-		}
-		return nil
-	})
-	if err == nil && !known {
-		err = fmt.Errorf("tenant %q has no key; \"rowseal keys list\" shows those that do", e.tenant)
-	}
+	active, err := recordsOf(c.Context(), s.ring, e.tenant, keyring.PurposeTenant)
 	if err != nil {
 		return nil, err
 	}
+	active = slices.DeleteFunc(active, func(r keyring.Record) bool { return r.State != keyring.Active })
 	newest := uint32(0)
 	for _, r := range active {
 		newest = max(newest, r.Version)
