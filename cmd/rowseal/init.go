@@ -33,8 +33,8 @@ stay in use meanwhile. A table or column that does not exist is named and
 passed over. The tables that keep the progress of jobs over rows are made there
 too.
 
-It may be run again at any time. --print shows the statements and runs none;
-with --dsn only those that are missing.`,
+It may be run again at any time. --print shows the statements and runs none; for
+the policy's tables and the jobs, with --dsn, only those that are missing.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			file, err := p.load(c)

@@ -26,7 +26,7 @@ hour. To end a tenant, use "rowseal rotate shred".`,
 			if e.id == "" {
 				return misused(c, "say which key: --id KEY")
 			}
-			return e.run(c, e.destroy)
+			return e.withStore(c, func(s *session) error { return e.destroy(c, s) })
 		},
 	}
 	e.flags(c)

@@ -30,7 +30,7 @@ That the copy was taken, by whom, when and where to, is kept in the key store:
 "rowseal rotate shred" lists the copies that still hold a tenant's keys.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return e.withKeys(c, func(s *session) error { return e.run(c, s) })
+			return e.withStore(c, func(s *session) error { return e.run(c, s) })
 		},
 	}
 	e.flags(c)

@@ -34,7 +34,7 @@ run again.`,
 				return err
 			}
 			defer f.Close() // only read
-			return p.withKeys(c, func(s *session) error { return importKeys(c, s, f, check) })
+			return p.withStore(c, func(s *session) error { return importKeys(c, s, f, check) })
 		},
 	}
 	p.flags(c)

@@ -30,7 +30,7 @@ version. Root keys in a service are rotated there.`,
 			case root:
 				return rotateRoots(c, &p)
 			}
-			return p.withKeys(c, func(s *session) error { return rotateTenant(c, s, tenant, reason) })
+			return p.withStore(c, func(s *session) error { return rotateTenant(c, s, tenant, reason) })
 		},
 	}
 	p.flags(c)

@@ -65,6 +65,9 @@ func (r *runner) run(job rotate.Job, names ...string) (rotate.Result, error) {
 	start := time.Now()
 	result, err := r.runSomewhere(cfg, job)
 	m.finish()
+	if err != nil && result.ID == 0 {
+		return result, err // it did not begin, so that nothing was counted
+	}
 	printCounts(r.c.OutOrStdout(), job.Table.Name(), result, time.Since(start), names...)
 	return result, err
 }

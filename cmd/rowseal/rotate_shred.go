@@ -28,7 +28,7 @@ type shredJob struct {
 func newRotateShred() *cobra.Command {
 	var j shredJob
 	c := &cobra.Command{
-		Use:   "shred -c FILE [--dsn DSN] --tenant TENANT --reason REASON --yes",
+		Use:   "shred -c FILE [--dsn DSN] --tenant TENANT --reason REASON [--yes]",
 		Short: "Destroy all keys of a tenant, so that its values never open again",
 		Long: `Destroy all keys of a tenant, so that its values never open again, and leave
 tombstones that say who, when and why and that block new keys for the tenant.
@@ -41,7 +41,8 @@ with keys that it holds until its cache's TTL is over, an hour at most; what it
 seals meanwhile is lost with the rest. With --wait 1h all processes have been refused
 before anything is destroyed.
 
-Without --yes it only shows what it would destroy. It may be run again.`,
+Without --yes it only shows what it would destroy, and exits with 1. It may be run
+again.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := j.misused(c); err != nil {

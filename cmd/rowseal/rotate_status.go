@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -76,6 +77,9 @@ func showJobs(c *cobra.Command, db *database, all, asJSON bool) error {
 
 func showJob(c *cobra.Command, db *database, id int64, asJSON bool) error {
 	s, err := rotate.JobByID(c.Context(), db.DB, db.dialect, id)
+	if errors.Is(err, rotate.ErrNoJob) {
+		return fmt.Errorf("%w; \"rowseal rotate status --all\" lists those there are", err)
+	}
 	if err != nil {
 		return err
 	}

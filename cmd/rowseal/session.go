@@ -86,6 +86,16 @@ func (p *place) withKeys(c *cobra.Command, do func(*session) error) (err error) 
 	return do(s)
 }
 
+// withStore is withKeys for commands about the records of the key store.
+func (p *place) withStore(c *cobra.Command, do func(*session) error) error {
+	return p.withKeys(c, func(s *session) error {
+		if s.store == nil {
+			return fmt.Errorf("%s names no key store, so there are no keys to manage; write keys: {store: postgres}", p.config)
+		}
+		return do(s)
+	})
+}
+
 // open opens the keys of the place. The store, if any, is there and has its
 // table.
 func (p *place) open(c *cobra.Command) (*session, error) {
