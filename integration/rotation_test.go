@@ -141,7 +141,7 @@ func sealPeople(t *testing.T, db *sql.DB, bytea string, ring *keyring.Keyring, t
 func refuseEarlyDestruction(t *testing.T, ring *keyring.Keyring) {
 	t.Helper()
 	must(t, ring.Each(t.Context(), keyring.Filter{}, func(r keyring.Record) error {
-		if err := ring.Destroy(t.Context(), r.ID, "test", "too early"); !errors.Is(err, keyring.ErrConflict) {
+		if err := ring.Destroy(t.Context(), r.ID, "test", "too early"); !errors.Is(err, keyring.ErrInUse) {
 			return fmt.Errorf("destroying %v gave %w", &r, err)
 		}
 		return nil

@@ -25,7 +25,7 @@ var (
 	ErrIndexKey = errors.New("index keys are not rotated")
 	// ErrLast: the key is the last one that its owner seals with.
 	ErrLast = errors.New("key is the last active one of its tenant")
-	// ErrInUse: values are, or may be, sealed under the key.
+	// ErrInUse: values are, or may be, sealed under the key, or writers may hold it.
 	ErrInUse = errors.New("key may still be in use")
 	// ErrConflict: the record was changed by somebody else meanwhile.
 	ErrConflict = errors.New("key was changed meanwhile; read it again")

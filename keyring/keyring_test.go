@@ -613,7 +613,7 @@ func TestRotateThenRewrapThenDestroy(t *testing.T) {
 	if v, _ := envelope.Parse(moved); v.KeyID() == old.KeyID() || !bytes.Equal(v.Bytes()[len(moved)-34:], sealed[len(sealed)-34:]) {
 		t.Error("the key reference did not move, or more than it did")
 	}
-	if err := k.Destroy(t.Context(), old.KeyID(), "ops", "rotated"); !errors.Is(err, keyring.ErrConflict) {
+	if err := k.Destroy(t.Context(), old.KeyID(), "ops", "rotated"); !errors.Is(err, keyring.ErrInUse) {
 		t.Errorf("destroyed at once: %v", err)
 	}
 	now = now.Add(time.Hour + time.Second)

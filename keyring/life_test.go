@@ -120,7 +120,7 @@ func TestDestroyNeedsEvidence(t *testing.T) {
 		want     error
 		says     string
 	}{
-		{"too early", time.Hour - 1, []keyring.Evidence{good}, keyring.ErrConflict, "retired less than"},
+		{"too early", time.Hour - 1, []keyring.Evidence{good}, keyring.ErrInUse, "retired less than"},
 		{"none", time.Hour, nil, keyring.ErrInUse, "rotate verify"},
 		{"a verify that began too early", 3 * time.Hour, []keyring.Evidence{{Table: "people", Began: ready.Add(-1)}}, keyring.ErrInUse, "table people began"},
 		{"a verify of long ago, before a good one", 3 * time.Hour, []keyring.Evidence{{Table: "old"}, good}, keyring.ErrInUse, "table old began"},
@@ -137,7 +137,7 @@ func TestDestroyNeedsEvidence(t *testing.T) {
 			}
 		})
 	}
-	if err := b.DestroyUnverified(t.Context(), b.keys(t, keyring.PurposeTenant, "acme")[1].ID, "", ""); !errors.Is(err, keyring.ErrConflict) {
+	if err := b.DestroyUnverified(t.Context(), b.keys(t, keyring.PurposeTenant, "acme")[1].ID, "", ""); !errors.Is(err, keyring.ErrInUse) {
 		t.Errorf("an active key, forced: %v", err)
 	}
 	now = start.Add(time.Hour)

@@ -85,10 +85,10 @@ type Evidence struct {
 // it sealed never opens again. evidence is needed of every table with columns
 // that the key may have sealed; which those are is for the caller to know.
 //
-// It is refused with [ErrConflict] unless the key has been retired for
+// It is refused with [ErrInUse] unless the key has been retired for
 // dekcache.MaxTTL by the store's clock, so that no writer holds it any more,
-// and with [ErrInUse] unless a verify of each table began after that and found
-// no value under it. A store key is looked up instead: it must wrap no key.
+// and a verify of each table began after that and found no value under it. A
+// store key is looked up instead: it must wrap no key.
 func (k *Keyring) Destroy(ctx context.Context, id envelope.KeyID, by, reason string, evidence ...Evidence) error {
 	return k.destroy(ctx, id, by, reason, func(r *Record, ready time.Time) error {
 		return r.proven(ready, evidence)
@@ -109,7 +109,7 @@ func (k *Keyring) destroy(ctx context.Context, id envelope.KeyID, by, reason str
 	case r.State == Destroyed:
 		return nil
 	case r.State == Active:
-		return r.fail(ErrConflict, "an active key is not destroyed; rotate it first")
+		return r.fail(ErrInUse, "an active key is not destroyed; rotate it first")
 	}
 	now, err := a.Now(ctx)
 	if err != nil {
@@ -117,7 +117,7 @@ func (k *Keyring) destroy(ctx context.Context, id envelope.KeyID, by, reason str
 	}
 	ready := ReadyToDestroy(*r)
 	if now.Before(ready) {
-		return r.fail(ErrConflict, fmt.Sprintf("it was retired less than %v ago, and writers may still hold it; try again after %s",
+		return r.fail(ErrInUse, fmt.Sprintf("it was retired less than %v ago, and writers may still hold it; try again after %s",
 			dekcache.MaxTTL, ready.UTC().Format(time.RFC3339)))
 	}
 	if r.Purpose == PurposeStore { // no value names it, and losing it would lose every key under it

@@ -85,9 +85,9 @@ func (d Dialect) open() (database, error) {
 	case PostgreSQL:
 		return &postgres{}, nil
 	case SQLite:
-		return &sqlite{}, nil
+		return &sqlite{&sqliteSQL}, nil
 	case MySQL:
-		return &mysql{}, nil
+		return &mysql{&mysqlSQL}, nil
 	}
 	return nil, fmt.Errorf("rotate: %v; use PostgreSQL, SQLite or MySQL", d)
 }

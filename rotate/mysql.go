@@ -12,7 +12,7 @@ import (
 )
 
 // mysql walks a table of MySQL or MariaDB.
-type mysql struct{}
+type mysql struct{ *plainSQL }
 
 var _ database = (*mysql)(nil)
 
@@ -146,17 +146,13 @@ func (m *mysql) describeKey(ctx context.Context, q querier, t *target, types [][
 	return nil
 }
 
-func (m *mysql) count(ctx context.Context, q querier, t *target) (n int64, err error) {
-	return n, q.QueryRowContext(ctx, "SELECT count(*) FROM "+mysqlSQL.table(t)).Scan(&n)
-}
-
 // sample reads the key's index from end to end: there are no cheaper quantiles.
 func (m *mysql) sample(ctx context.Context, q querier, t *target, total int64, n int) ([][]any, error) {
 	names := list(len(t.key), func(i int) string { return "t." + t.key[i].expr })
 	keys := list(len(t.key), func(i int) string { return mysqlKey(t.key[i]) })
 	query := fmt.Sprintf("SELECT %s FROM (SELECT %s, row_number() OVER (ORDER BY %s) AS rowseal_place FROM %s AS t) AS t WHERE rowseal_place %% %d = 0 ORDER BY rowseal_place",
-		keys, names, names, mysqlSQL.table(t), max(1, total/int64(n)))
-	rows, err := mysqlSQL.rows(ctx, q, &target{key: t.key}, query, nil)
+		keys, names, names, m.table(t), max(1, total/int64(n)))
+	rows, err := m.rows(ctx, q, &target{key: t.key}, query, nil)
 	bounds := make([][]any, 0, len(rows))
 	for _, r := range rows {
 		if len(bounds) < n-1 {
@@ -164,18 +160,6 @@ func (m *mysql) sample(ctx context.Context, q querier, t *target, total int64, n
 		}
 	}
 	return bounds, err
-}
-
-func (m *mysql) page(ctx context.Context, b beginner, t *target, r keys, limit int) ([]row, error) {
-	return mysqlSQL.page(ctx, b, t, r, limit)
-}
-
-func (m *mysql) again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error) {
-	return mysqlSQL.again(ctx, tx, t, rows)
-}
-
-func (m *mysql) write(ctx context.Context, tx *sql.Tx, t *target, changes []change) ([]int, error) {
-	return mysqlSQL.write(ctx, tx, t, changes)
 }
 
 // begin asks for READ COMMITTED: in the default level a row that is read again would be the old one, and locks

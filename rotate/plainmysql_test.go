@@ -14,11 +14,8 @@ func TestPlainValuesOfMySQLComeAndGo(t *testing.T) {
 	db, err := sql.Open("mysql", testmysql.DSN(t))
 	check(t, err)
 	defer db.Close()
-	exec := func(query string) {
-		t.Helper()
-		_, err := db.Exec(query)
-		check(t, err)
-	}
+	walk, err := MySQL.open()
+	check(t, err)
 	for _, c := range []struct{ typ, value, logical string }{
 		{"varchar(20)", `'ü "x", {}'`, "text"},
 		{"longtext", "'A'", "text"},
@@ -32,48 +29,17 @@ func TestPlainValuesOfMySQLComeAndGo(t *testing.T) {
 		{"mediumblob", "x'00ff'", "bytea"},
 	} {
 		t.Run(c.typ, func(t *testing.T) {
-			defer exec("DROP TABLE plain")
-			exec("CREATE TABLE plain (id int PRIMARY KEY, sealed mediumblob, c " + c.typ + ", who int)")
-			exec("INSERT INTO plain VALUES (1, NULL, " + c.value + ", 5), (2, NULL, NULL, NULL)")
-			logical, err := codec.ParseType(c.logical)
-			check(t, err)
-			m := &mysql{}
-			tg := &target{name: "plain", reads: reads{
-				sealed: []string{"sealed"}, plain: []plainColumn{{"c", logical}}, beside: []string{"who"}, writes: true,
-			}}
-			check(t, m.describe(t.Context(), db, tg))
-			rows, err := m.page(t.Context(), db, tg, keys{}, 10)
-			check(t, err)
-			if len(rows) != 2 || rows[1].plain[0] != nil || rows[1].beside[0] != nil || *rows[0].beside[0] != "5" {
-				t.Fatalf("got %+v", rows)
+			p := plainTrip{
+				db: db, walk: walk, bytes: "mediumblob", typ: c.typ, value: c.value, logical: c.logical,
+				same: "c <=> CAST(" + c.value + " AS " + castOf(c.typ) + ")",
+				binary: func(t *testing.T, logical codec.Type, read any) []byte {
+					binary, _, err := logical.Encode(nil, read)
+					check(t, err)
+					return binary
+				},
 			}
-			binary, _, err := logical.Encode(nil, rows[0].plain[0])
-			check(t, err)
-			toNull := change{row: rows[0], fresh: [][]byte{[]byte("sealed")}, plainTo: []plainEdit{{set: true}}}
-			if missed := writeOne(t, db, m, tg, toNull); len(missed) != 0 {
-				t.Fatal("the row was not written")
-			}
-			if missed := writeOne(t, db, m, tg, toNull); len(missed) != 1 {
-				t.Fatal("a row that had changed was written")
-			}
-			emptied, err := m.page(t.Context(), db, tg, keys{}, 1)
-			check(t, err)
-			if emptied[0].plain[0] != nil || string(emptied[0].values[0]) != "sealed" {
-				t.Fatalf("got %+v", emptied)
-			}
-			back := change{row: emptied[0], fresh: [][]byte{nil}, plainTo: []plainEdit{{set: true, value: binary}}}
-			if missed := writeOne(t, db, m, tg, back); len(missed) != 0 {
-				t.Fatal("the row was not written back")
-			}
-			var same bool
-			check(t, db.QueryRow("SELECT c <=> CAST("+c.value+" AS "+castOf(c.typ)+") FROM plain WHERE id = 1").Scan(&same))
-			if !same {
-				t.Fatal("the value did not come back as it was")
-			}
-			exec("UPDATE plain SET who = 6 WHERE id = 1")
-			if missed := writeOne(t, db, m, tg, change{row: emptied[0], fresh: [][]byte{[]byte("x")}}); len(missed) != 1 {
-				t.Fatal("a row whose tenant had changed was written")
-			}
+			defer p.exec(t, "DROP TABLE plain")
+			p.run(t)
 		})
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// plainSQL is a walk's SQL for databases whose parameters are question marks and whose rows are written
-// one by one.
+// plainSQL is what walks have in common on databases whose parameters are question marks and whose rows are
+// written one by one, and the SQL in which they differ.
 type plainSQL struct {
 	quote  func(name string) string
 	key    func(k keyColumn) string      // a column of the key, as it is read
@@ -89,7 +89,11 @@ func (p *plainSQL) beyond(t *target, sign, last string, key []any) (string, []an
 	return "(" + strings.Join(either, " OR ") + ")", args
 }
 
-func (p *plainSQL) page(ctx context.Context, q querier, t *target, r keys, limit int) ([]row, error) {
+func (p *plainSQL) count(ctx context.Context, q querier, t *target) (n int64, err error) {
+	return n, q.QueryRowContext(ctx, "SELECT count(*) FROM "+p.table(t)).Scan(&n)
+}
+
+func (p *plainSQL) page(ctx context.Context, b beginner, t *target, r keys, limit int) ([]row, error) {
 	where := []string{"1 = 1"}
 	var args []any
 	add := func(condition string, more []any) {
@@ -106,7 +110,7 @@ func (p *plainSQL) page(ctx context.Context, q querier, t *target, r keys, limit
 	}
 	query := fmt.Sprintf("SELECT %s FROM %s AS t WHERE %s ORDER BY %s LIMIT %d", p.selects(t), p.table(t), strings.Join(where, " AND "),
 		list(len(t.key), func(i int) string { return "t." + t.key[i].expr }), limit)
-	return p.rows(ctx, q, t, query, args)
+	return p.rows(ctx, b, t, query, args)
 }
 
 func (p *plainSQL) rows(ctx context.Context, q querier, t *target, query string, args []any) ([]row, error) {

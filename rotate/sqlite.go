@@ -11,7 +11,7 @@ import (
 )
 
 // sqlite walks a table of SQLite.
-type sqlite struct{}
+type sqlite struct{ *plainSQL }
 
 var _ database = (*sqlite)(nil)
 
@@ -108,10 +108,6 @@ func (s *sqlite) hasRowID(ctx context.Context, q querier, table, name string) bo
 	return rows.Close() == nil && rows.Err() == nil && kind == "integer"
 }
 
-func (s *sqlite) count(ctx context.Context, q querier, t *target) (n int64, err error) {
-	return n, q.QueryRowContext(ctx, "SELECT count(*) FROM "+quoteName(t.name)).Scan(&n)
-}
-
 // sample: SQLite has one writer, and so one range.
 func (s *sqlite) sample(context.Context, querier, *target, int64, int) ([][]any, error) {
 	return nil, nil
@@ -128,18 +124,6 @@ var sqliteSQL = plainSQL{
 	equal:  func(expr, _ string) string { return expr + " COLLATE BINARY IS ?" },
 	value:  func(keyColumn) string { return "?" },
 	native: func(*target, *row) {},
-}
-
-func (s *sqlite) page(ctx context.Context, b beginner, t *target, r keys, limit int) ([]row, error) {
-	return sqliteSQL.page(ctx, b, t, r, limit)
-}
-
-func (s *sqlite) again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error) {
-	return sqliteSQL.again(ctx, tx, t, rows)
-}
-
-func (s *sqlite) write(ctx context.Context, tx *sql.Tx, t *target, changes []change) ([]int, error) {
-	return sqliteSQL.write(ctx, tx, t, changes)
 }
 
 func (s *sqlite) begin(ctx context.Context, b beginner, _ *target) (*sql.Tx, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/kms"
 	"github.com/rowseal/rowseal/kms/kmsopen"
+	"github.com/rowseal/rowseal/rotate"
 )
 
 // checkJob collects differences.
@@ -58,9 +59,10 @@ func (j *checkJob) run(c *cobra.Command) error {
 		j.add(t.Findings()...)
 		return nil
 	})
-	if err == nil {
-		err = j.movesLeft(c.Context(), file)
+	if err != nil {
+		return err
 	}
+	err = withDatabase(c.Context(), j.dsn, func(db *database) error { return j.movesLeft(c.Context(), db, file) })
 	if err != nil {
 		return err
 	}
@@ -125,6 +127,30 @@ func (j *checkJob) store(c *cobra.Command, file *field.File) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	if err := store.Check(c.Context()); err != nil {
 		j.add(pgtable.Finding{About: "keys.store", What: err.Error(), Mend: "run rowseal init, or let the role read and write the key table"})
+	}
+	return nil
+}
+
+// movesLeft says of each column in transition how far it is, how many rows are left, and what is next.
+func (j *checkJob) movesLeft(ctx context.Context, db *database, file *field.File) error {
+	for _, t := range file.Policy.Tables() {
+		for _, c := range t.Columns() {
+			if c.Transition().Plain == "" {
+				continue
+			}
+			move, err := rotate.NewMove(rotate.Config{DB: db.DB, Dialect: db.dialect}, t, c.Name(), rotate.MoveOptions{})
+			if err != nil {
+				return err
+			}
+			what, err := whatIsNext(ctx, move)
+			if errors.Is(err, rotate.ErrNoTable) || errors.Is(err, rotate.ErrNoColumn) {
+				continue // it is named already
+			}
+			if err != nil {
+				return err
+			}
+			j.note(c.String(), what)
+		}
 	}
 	return nil
 }

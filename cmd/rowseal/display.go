@@ -17,10 +17,16 @@ type meterOptions struct {
 	metrics string
 }
 
-// meterFlags adds them to a command.
-func meterFlags(c *cobra.Command) *meterOptions {
+// logFlag adds --log to a command.
+func logFlag(c *cobra.Command) *meterOptions {
 	o := &meterOptions{}
 	c.Flags().StringVar(&o.log, "log", logText, "how to say how far it is: text, or json for lines of JSON on the error stream")
+	return o
+}
+
+// meterFlags adds --log and --metrics.
+func meterFlags(c *cobra.Command) *meterOptions {
+	o := logFlag(c)
 	c.Flags().StringVar(&o.metrics, "metrics", "", "address, 127.0.0.1:9187, that answers GET /metrics in Prometheus' form while the command runs")
 	return o
 }
@@ -37,6 +43,9 @@ type screen struct {
 }
 
 func (s *screen) flags(c *cobra.Command) { s.options = meterFlags(c) }
+
+// logFlag is for a command whose jobs are others', so that it has no metrics of them.
+func (s *screen) logFlag(c *cobra.Command) { s.options = logFlag(c) }
 
 // display answers --metrics from the first call on until the command's context ends.
 func (s *screen) display(c *cobra.Command) (*display, error) {

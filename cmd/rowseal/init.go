@@ -33,8 +33,8 @@ stay in use meanwhile. A table or column that does not exist is named and
 passed over. The tables that keep the progress of jobs over rows are made there
 too.
 
-It may be run again at any time. --print shows the statements and runs none;
-with --dsn only those that are missing.`,
+It may be run again at any time. --print shows the statements and runs none; for
+the policy's tables and the jobs, with --dsn, only those that are missing.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			file, err := p.load(c)
@@ -59,7 +59,7 @@ with --dsn only those that are missing.`,
 			if p.dsn == "" {
 				return nil
 			}
-			return p.initJournal(c)
+			return p.initJournal(c.Context())
 		},
 	}
 	p.flags(c)
@@ -81,13 +81,8 @@ func (p *place) initStore(c *cobra.Command, file *field.File) (err error) {
 }
 
 // initJournal makes the tables that keep the progress of jobs over rows.
-func (p *place) initJournal(c *cobra.Command) (err error) {
-	db, err := openDatabase(c.Context(), p.dsn)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return rotate.InitJournal(c.Context(), db.DB, db.dialect)
+func (p *place) initJournal(ctx context.Context) error {
+	return withDatabase(ctx, p.dsn, func(db *database) error { return rotate.InitJournal(ctx, db.DB, db.dialect) })
 }
 
 // printSchema prints the key table's statements and, where the data is in a
@@ -134,15 +129,13 @@ func (p *place) printSchema(c *cobra.Command, file *field.File) error {
 }
 
 func (p *place) printJournal(ctx context.Context, out io.Writer) error {
-	d, err := openDatabase(ctx, p.dsn)
-	if err != nil {
+	return withDatabase(ctx, p.dsn, func(db *database) error {
+		statements, err := rotate.JournalSchema(ctx, db.DB, db.dialect)
+		for _, s := range statements {
+			err = errors.Join(err, printSQL(out, s))
+		}
 		return err
-	}
-	statements, err := rotate.JournalSchema(ctx, d.DB, d.dialect)
-	for _, s := range statements {
-		err = errors.Join(err, printSQL(out, s))
-	}
-	return errors.Join(err, d.Close())
+	})
 }
 
 func storeDialect(store string) sqlstore.Dialect {
@@ -188,18 +181,20 @@ func (p *place) initTables(c *cobra.Command, file *field.File) error {
 	})
 }
 
-// eachTable gives each table of the policy as the database has it.
-func (p *place) eachTable(ctx context.Context, file *field.File, do func(*sql.Conn, *pgtable.Table) error) (err error) {
-	db, err := openDatabase(ctx, p.dsn)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
+// eachTable gives each table of the policy as the database has it. The pool is its own: what its session is set
+// to is for nothing else.
+func (p *place) eachTable(ctx context.Context, file *field.File, do func(*sql.Conn, *pgtable.Table) error) error {
+	return withDatabase(ctx, p.dsn, func(db *database) error {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return eachTable(ctx, conn, file, do)
+	})
+}
+
+func eachTable(ctx context.Context, conn *sql.Conn, file *field.File, do func(*sql.Conn, *pgtable.Table) error) error {
 	// The statements name their tables' schemas; functions are PostgreSQL's own, whatever the role's settings.
 	if _, err := conn.ExecContext(ctx, "SET search_path = pg_catalog; SET standard_conforming_strings = on"); err != nil {
 		return err

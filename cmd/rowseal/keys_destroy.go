@@ -26,7 +26,7 @@ hour. To end a tenant, use "rowseal rotate shred".`,
 			if e.id == "" {
 				return misused(c, "say which key: --id KEY")
 			}
-			return e.run(c, e.destroy)
+			return e.withStore(c, func(s *session) error { return e.destroy(c, s) })
 		},
 	}
 	e.flags(c)
@@ -63,7 +63,7 @@ func (e *endKeys) destroyVerified(c *cobra.Command, s *session, r *keyring.Recor
 	}
 	var evidence []keyring.Evidence
 	if !now.Before(keyring.ReadyToDestroy(*r)) && r.Purpose != keyring.PurposeStore {
-		use, err := openKeyUse(c, &e.place, s)
+		use, err := openKeyUse(c, s)
 		if err != nil {
 			return err
 		}

@@ -29,13 +29,8 @@ the root key can open what the keys sealed.
 That the copy was taken, by whom, when and where to, is kept in the key store:
 "rowseal rotate shred" lists the copies that still hold a tenant's keys.`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) (err error) {
-			s, err := e.open(c)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			return e.run(c, s)
+		RunE: func(c *cobra.Command, _ []string) error {
+			return e.withStore(c, func(s *session) error { return e.run(c, s) })
 		},
 	}
 	e.flags(c)

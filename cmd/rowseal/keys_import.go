@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -29,18 +28,13 @@ run again.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) (err error) {
+		RunE: func(c *cobra.Command, args []string) error {
 			f, err := os.Open(args[0])
 			if err != nil {
 				return err
 			}
 			defer f.Close() // only read
-			s, err := p.open(c)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			return importKeys(c, s, f, check)
+			return p.withStore(c, func(s *session) error { return importKeys(c, s, f, check) })
 		},
 	}
 	p.flags(c)

@@ -19,14 +19,11 @@ func newKeysList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list -c FILE [--dsn DSN] [--tenant TENANT]",
 		Short: "List the keys of the key store; nothing shown is secret",
-		Args:  noArgs,
-		RunE: func(c *cobra.Command, _ []string) (err error) {
-			s, err := p.open(c)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			return listKeys(c, s, keyring.Filter{Tenant: tenant})
+		Long: `List the keys of the key store: their tenants, versions and states, and what wraps
+them. Nothing shown is secret.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.withStore(c, func(s *session) error { return listKeys(c, s, keyring.Filter{Tenant: tenant}) })
 		},
 	}
 	p.flags(c)

@@ -2,8 +2,9 @@ package main
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +35,7 @@ another with "rowseal keys rotate", which retires those before by itself.`,
 			if (e.id == "") == (e.tenant == "") {
 				return misused(c, "say which key: either --id KEY or --tenant TENANT")
 			}
-			return e.run(c, e.retire)
+			return e.withStore(c, func(s *session) error { return e.retire(c, s) })
 		},
 	}
 	e.flags(c)
@@ -47,18 +48,6 @@ another with "rowseal keys rotate", which retires those before by itself.`,
 func (e *endKeys) flags(c *cobra.Command) {
 	e.place.flags(c)
 	c.Flags().StringVar(&e.id, "id", "", "the key's id, 16 hex digits, as keys list shows it")
-}
-
-func (e *endKeys) run(c *cobra.Command, do func(*cobra.Command, *session) error) (err error) {
-	s, err := e.open(c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if s.store == nil {
-		return fmt.Errorf("%s names no key store, so there are no keys to manage; write keys: {store: postgres}", e.config)
-	}
-	return do(c, s)
 }
 
 func parseKeyID(c *cobra.Command, text string) (id envelope.KeyID, err error) {
@@ -75,7 +64,7 @@ func (e *endKeys) retire(c *cobra.Command, s *session) error {
 		return err
 	}
 	if len(ids) > 0 && !e.force {
-		use, err := openKeyUse(c, &e.place, s)
+		use, err := openKeyUse(c, s)
 		if err != nil {
 			return err
 		}
@@ -91,33 +80,36 @@ func (e *endKeys) retire(c *cobra.Command, s *session) error {
 		}
 		fmt.Fprintf(c.OutOrStdout(), "Key %v is retired: it opens, and seals nothing any more.\n", id)
 	}
-	if len(ids) == 0 {
+	if len(ids) == 0 && e.id == "" {
 		fmt.Fprintf(c.OutOrStdout(), "Tenant %s has no key to retire: only its newest is active.\n", printable(e.tenant))
 	}
 	return nil
 }
 
-// toRetire are the keys that were asked for, the oldest first.
-func (e *endKeys) toRetire(c *cobra.Command, s *session) ([]envelope.KeyID, error) {
-	if e.id != "" {
-		id, err := parseKeyID(c, e.id)
-		return []envelope.KeyID{id}, err
-	}
-	var active []keyring.Record
-	known := false
-	err := s.ring.Each(c.Context(), keyring.Filter{Tenant: e.tenant, Purpose: keyring.PurposeTenant}, func(r keyring.Record) error {
-		known = true
-		if r.State == keyring.Active {
-			active = append(active, r)
-		}
-		return nil
-	})
-	if err == nil && !known {
-		err = fmt.Errorf("tenant %q has no key; \"rowseal keys list\" shows those that do", e.tenant)
-	}
+// named is the key of --id, unless it is retired already.
+func (e *endKeys) named(c *cobra.Command, s *session) ([]envelope.KeyID, error) {
+	id, err := parseKeyID(c, e.id)
 	if err != nil {
 		return nil, err
 	}
+	r, err := findKey(c, s, id)
+	if err != nil || r.State != keyring.Retired {
+		return []envelope.KeyID{id}, err
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "Key %v is retired already, since %s.\n", id, r.ChangedAt.UTC().Format(time.DateTime))
+	return nil, err
+}
+
+// toRetire are the keys that were asked for, the oldest first.
+func (e *endKeys) toRetire(c *cobra.Command, s *session) ([]envelope.KeyID, error) {
+	if e.id != "" {
+		return e.named(c, s)
+	}
+	active, err := recordsOf(c.Context(), s.ring, e.tenant, keyring.PurposeTenant)
+	if err != nil {
+		return nil, err
+	}
+	active = slices.DeleteFunc(active, func(r keyring.Record) bool { return r.State != keyring.Active })
 	newest := uint32(0)
 	for _, r := range active {
 		newest = max(newest, r.Version)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/user"
 
@@ -31,7 +30,7 @@ version. Root keys in a service are rotated there.`,
 			case root:
 				return rotateRoots(c, &p)
 			}
-			return rotateTenant(c, &p, tenant, reason)
+			return p.withStore(c, func(s *session) error { return rotateTenant(c, s, tenant, reason) })
 		},
 	}
 	p.flags(c)
@@ -75,22 +74,9 @@ func rotateRoots(c *cobra.Command, p *place) error {
 	return err
 }
 
-func rotateTenant(c *cobra.Command, p *place, tenant, reason string) (err error) {
-	s, err := p.open(c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	known := false
-	err = s.ring.Each(c.Context(), keyring.Filter{Tenant: tenant, Purpose: keyring.PurposeTenant}, func(keyring.Record) error {
-		known = true
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if !known { // a mistyped name must not make a key for a tenant that is none
-		return fmt.Errorf("tenant %q has no key; \"rowseal keys list\" shows those that do", tenant)
+func rotateTenant(c *cobra.Command, s *session, tenant, reason string) error {
+	if _, err := recordsOf(c.Context(), s.ring, tenant, keyring.PurposeTenant); err != nil {
+		return err // a mistyped name must not make a key for a tenant that is none
 	}
 	r, err := s.ring.Rotate(c.Context(), keyring.PurposeTenant, tenant, operator(), reason)
 	if err != nil {

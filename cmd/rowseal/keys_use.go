@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -21,7 +20,7 @@ type keyUse struct {
 }
 
 // openKeyUse reads the journal. The database is asked once.
-func openKeyUse(c *cobra.Command, p *place, s *session) (*keyUse, error) {
+func openKeyUse(c *cobra.Command, s *session) (*keyUse, error) {
 	u := &keyUse{}
 	for _, t := range s.file.Policy.Tables() {
 		for _, col := range t.Columns() {
@@ -34,14 +33,13 @@ func openKeyUse(c *cobra.Command, p *place, s *session) (*keyUse, error) {
 	if len(u.tables) == 0 {
 		return u, nil
 	}
-	if err := p.needDSN(c, "what verifies found is kept in the database with the data, and --dsn names none"); err != nil {
+	if err := needDSN(c, s.dsn, "what verifies found is kept in the database with the data"); err != nil {
 		return nil, err
 	}
-	db, err := openDatabase(c.Context(), p.dsn)
+	db, err := s.database(c.Context())
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
 	if u.jobs, err = rotate.Jobs(c.Context(), db.DB, db.dialect, true); err != nil {
 		return nil, fmt.Errorf("reading what jobs there were: %w", err)
 	}
@@ -53,20 +51,6 @@ func openKeyUse(c *cobra.Command, p *place, s *session) (*keyUse, error) {
 	now, err := db.now(c.Context())
 	u.ahead = there.Sub(now)
 	return u, err
-}
-
-// now is the database's clock.
-func (d *database) now(ctx context.Context) (time.Time, error) {
-	query := "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-	switch d.dialect {
-	case rotate.SQLite:
-		return time.Now(), nil // it has no clock of its own
-	case rotate.MySQL:
-		query = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
-	}
-	var micros int64
-	err := d.QueryRowContext(ctx, query).Scan(&micros)
-	return time.UnixMicro(micros), err
 }
 
 // found refuses while the last verify of a table found values under a key, or where there is none.

@@ -10,7 +10,6 @@ import (
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/kms"
-	"github.com/rowseal/rowseal/rotate"
 )
 
 // dueJob is what `rotate due` was asked to do, and what it found.
@@ -41,13 +40,11 @@ where the service does so by itself, nothing is due.
 It exits with 0 where nothing is due any more, else with 1. With a key file that has
 copies on other machines, use --no-rewrap and bring them the new file first.`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) (err error) {
-			s, err := j.open(c)
-			if err != nil {
+		RunE: func(c *cobra.Command, _ []string) error {
+			if _, err := j.display(c); err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			return j.run(c, s)
+			return j.withKeys(c, func(s *session) error { return j.run(c, s) })
 		},
 	}
 	j.place.flags(c)
@@ -209,14 +206,14 @@ func (j *dueJob) rotate(c *cobra.Command, s *session) error {
 		}
 		fmt.Fprintf(out, "Tenant %s now seals with key %v, version %d.\n", printable(r.Tenant), r.ID, r.Version)
 	}
-	if err := j.rewrapStore(c, s); err != nil {
+	if err := j.rewrapKeys(c, s); err != nil {
 		return err
 	}
 	j.remains(c, s)
 	return nil
 }
 
-func (j *dueJob) rewrapStore(c *cobra.Command, s *session) error {
+func (j *dueJob) rewrapKeys(c *cobra.Command, s *session) error {
 	if s.store == nil || len(j.roots) == 0 && j.rewrap == 0 {
 		return nil
 	}
@@ -225,15 +222,7 @@ func (j *dueJob) rewrapStore(c *cobra.Command, s *session) error {
 		_, err := fmt.Fprintln(c.OutOrStdout(), `The key store is wrapped as before. Bring the key file to all machines, then run "rowseal rotate due --apply" again.`)
 		return err
 	}
-	d, err := j.display(c)
-	if err != nil {
-		return err
-	}
-	m := d.meter("rewrap", "key store")
-	result, err := rotate.RewrapKeys(c.Context(), rotate.KeysConfig{Keyring: s.ring, Progress: m.update})
-	m.finish()
-	fmt.Fprintf(c.OutOrStdout(), "key store: %d keys, %d rewrapped, %d were current, %d failed\n", result.Checked, result.Rewrapped, result.Current, result.Failed)
-	return err
+	return rewrapStore(c, s, &j.screen, 0)
 }
 
 // remains says what is left to do in tables, where values keep the keys that they have.

@@ -23,12 +23,12 @@ the application: a row that is changed meanwhile is read again and never
 overwritten. Values that do not open stay as they are and are listed.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return j.run(c, func(cfg rotate.Config, _ *session, t *field.Table) error {
+			return j.run(c, func(r *runner, t *field.Table) error {
 				job := rotate.Job{Kind: rotate.Reseal, Table: t, Columns: j.columns, Tenant: j.tenant}
 				if all {
 					job.Options = map[string]string{"all": "true"}
 				}
-				_, err := j.runJob(c, cfg, job, "rows", "values", "resealed", "current", "destroyed", "failed")
+				_, err := r.run(job, "rows", "values", "resealed", "current", "destroyed", "failed")
 				return err
 			})
 		},

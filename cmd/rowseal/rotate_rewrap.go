@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,82 +43,64 @@ key store is left as it is.`,
 	return c
 }
 
-func (j *rewrapJob) run(c *cobra.Command) (err error) {
+func (j *rewrapJob) run(c *cobra.Command) error {
 	if j.keysOnly && len(j.tables) > 0 {
 		return misused(c, "--keys-only and --table exclude each other")
 	}
-	if _, err := j.display(c); err != nil {
+	if err := j.misused(c); err != nil {
 		return err
 	}
-	s, err := j.open(c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	tables, err := j.chosen(s.file)
-	if err != nil {
-		return err
-	}
-	var db *database
-	if len(tables) > 0 { // before anything is written
-		if db, err = j.database(c); err != nil {
+	return j.withKeys(c, func(s *session) error {
+		tables, err := j.withRowKeys(s.file)
+		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, db.Close()) }()
-	}
-	return j.rewrap(c, s, db, tables)
+		var r *runner
+		if len(tables) > 0 { // before anything is written
+			if r, err = j.openRows(c, s); err != nil {
+				return err
+			}
+		}
+		return j.rewrap(c, s, r, tables)
+	})
 }
 
-func (j *rewrapJob) database(c *cobra.Command) (*database, error) {
-	if err := j.needDSN(c, "tables have row keys to rewrap, and --dsn names no database"); err != nil {
+func (j *rewrapJob) openRows(c *cobra.Command, s *session) (*runner, error) {
+	if err := j.needDSN(c, "the row keys to rewrap are in the tables of a database"); err != nil {
 		return nil, err
 	}
-	return openDatabase(c.Context(), j.dsn)
+	return j.runner(c, s)
 }
 
 // rewrap goes on past single keys that fail.
-func (j *rewrapJob) rewrap(c *cobra.Command, s *session, db *database, tables []*field.Table) error {
+func (j *rewrapJob) rewrap(c *cobra.Command, s *session, r *runner, tables []*field.Table) error {
 	var failed error
 	if len(j.tables) == 0 && j.tenant == "" && s.store != nil {
-		failed = j.rewrapKeys(c, s)
+		failed = rewrapStore(c, s, &j.screen, j.concurrency)
 		if failed != nil && !errors.Is(failed, rotate.ErrIncomplete) {
 			return failed
 		}
 	}
-	for _, t := range tables {
-		err := j.rewrapRows(c, s, db, t)
-		failed = errors.Join(failed, err)
-		if err != nil && !errors.Is(err, rotate.ErrIncomplete) {
-			return failed
-		}
-	}
-	return failed
+	return errors.Join(failed, eachOf(tables, func(t *field.Table) error {
+		job := rotate.Job{Kind: rotate.Rewrap, Table: t, Tenant: j.tenant}
+		_, err := r.run(job, "rows", "values", "rewrapped", "current", "destroyed", "failed")
+		return err
+	}))
 }
 
-// chosen are the tables whose row keys are rewrapped.
-func (j *rewrapJob) chosen(file *field.File) ([]*field.Table, error) {
+// withRowKeys are the tables whose row keys are rewrapped. One that was named and has none is a mistake.
+func (j *rewrapJob) withRowKeys(file *field.File) ([]*field.Table, error) {
 	if j.keysOnly {
 		return nil, nil
 	}
-	if len(j.tables) == 0 {
-		var tables []*field.Table
-		for _, t := range file.Policy.Tables() {
-			if hasRowKeys(t) {
-				tables = append(tables, t)
-			}
-		}
-		return tables, nil
+	tables, err := j.chosen(file, j.tables)
+	if err != nil || len(j.tables) == 0 {
+		return slices.DeleteFunc(tables, func(t *field.Table) bool { return !hasRowKeys(t) }), err
 	}
-	tables := make([]*field.Table, 0, len(j.tables))
-	for _, name := range j.tables {
-		t := file.Policy.Table(name)
-		switch {
-		case t == nil:
-			return nil, fmt.Errorf("%s has no table %q", j.place.config, name)
-		case !hasRowKeys(t):
-			return nil, fmt.Errorf("table %s has no column with \"key: row\"; its values carry no wrapped keys, so there is nothing to rewrap in it", name)
+	for _, t := range tables {
+		if !hasRowKeys(t) {
+			return nil, fmt.Errorf("table %s has no column with \"key: row\"; its values carry no wrapped keys, so there is nothing to rewrap in it", t.Name())
 		}
-		tables = append(tables, t)
 	}
 	return tables, nil
 }
@@ -131,23 +114,18 @@ func hasRowKeys(t *field.Table) bool {
 	return false
 }
 
-func (j *rewrapJob) rewrapKeys(c *cobra.Command, s *session) error {
-	d, err := j.display(c)
+// rewrapStore brings the key store to the current root keys.
+func rewrapStore(c *cobra.Command, s *session, on *screen, concurrency int) error {
+	d, err := on.display(c)
 	if err != nil {
 		return err
 	}
 	m := d.meter("rewrap", "key store")
 	start := time.Now()
-	result, err := rotate.RewrapKeys(c.Context(), rotate.KeysConfig{Keyring: s.ring, Concurrency: j.concurrency, Progress: m.update})
+	result, err := rotate.RewrapKeys(c.Context(), rotate.KeysConfig{Keyring: s.ring, Concurrency: concurrency, Progress: m.update})
 	m.finish()
 	fmt.Fprintf(c.OutOrStdout(), "key store: %d keys, %d rewrapped, %d were current, %d failed, in %s\n",
 		result.Checked, result.Rewrapped, result.Current, result.Failed, seconds(time.Since(start)))
-	return err
-}
-
-func (j *rewrapJob) rewrapRows(c *cobra.Command, s *session, db *database, t *field.Table) error {
-	job := rotate.Job{Kind: rotate.Rewrap, Table: t, Tenant: j.tenant}
-	_, err := j.runJob(c, j.runConfig(s, db), job, "rows", "values", "rewrapped", "current", "destroyed", "failed")
 	return err
 }
 

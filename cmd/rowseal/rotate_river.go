@@ -3,14 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/rotate"
 	"github.com/rowseal/rowseal/rotate/riverjob"
 )
@@ -61,29 +59,27 @@ func (r *riverFlags) flags(c *cobra.Command) {
 	f.BoolVar(&r.migrate, "migrate", false, "make River's tables, or bring them up to date, first")
 }
 
-// withRunner gives do a part in the jobs of River's in db.
-func (r *riverFlags) withRunner(c *cobra.Command, cfg rotate.Config, db *database, policy *field.Policy, do func(*riverjob.Runner) error) (err error) {
-	if db.dialect != rotate.PostgreSQL {
-		return misused(c, "several machines work on tables in PostgreSQL; these are in %v, where --workers takes a number", db.dialect)
+// withRiver gives do a part in the jobs that River has in the database.
+func (r *runner) withRiver(cfg rotate.Config, do func(*riverjob.Runner) error) error {
+	if cfg.Dialect != rotate.PostgreSQL {
+		return misused(r.c, "several machines work on tables in PostgreSQL; these are in %v, where --workers takes a number", cfg.Dialect)
 	}
-	pool, err := pgxpool.New(c.Context(), db.dsn)
+	ctx, flags := r.c.Context(), &r.flags.river
+	pool, err := pgxpool.New(ctx, r.session.dsn)
 	if err != nil { // it may hold the password
 		return errors.New("--dsn is not a connection string of a pool of PostgreSQL's")
 	}
 	defer pool.Close()
-	if r.migrate {
-		if err := riverjob.Migrate(c.Context(), pool, r.schema); err != nil {
+	if flags.migrate {
+		if err := riverjob.Migrate(ctx, pool, flags.schema); err != nil {
 			return err
 		}
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	}
-	runner, err := riverjob.New(c.Context(), riverjob.Config{Rotate: cfg, Pool: pool, Schema: r.schema, Policy: policy, By: operator()})
+	river, err := riverjob.New(ctx, riverjob.Config{Rotate: cfg, Pool: pool, Schema: flags.schema, Policy: r.session.file.Policy, By: operator()})
 	if err != nil {
 		return err
 	}
-	return do(runner)
+	return do(river)
 }
 
 func newRotateWork() *cobra.Command {
@@ -98,31 +94,29 @@ interrupted. The policy file and the keys are the same on all machines.
 "rowseal rotate status" shows the jobs; pause, resume, speed and cancel reach all
 machines within about two seconds.`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) (err error) {
-			if err := p.needDSN(c, "jobs are kept in the database with the tables, and --dsn names none"); err != nil {
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.needDSN(c, jobsAreIn); err != nil {
 				return err
 			}
-			s, err := p.open(c)
-			if err != nil {
+			if _, err := j.display(c); err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			db, err := openDatabase(c.Context(), p.dsn)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, db.Close()) }()
-			cfg := j.runConfig(s, db)
-			if cfg.Cipher, err = field.New(field.Config{Keyring: s.ring}); err != nil {
-				return err
-			}
-			return j.river.withRunner(c, cfg, db, s.file.Policy, func(r *riverjob.Runner) error {
-				fmt.Fprintln(c.OutOrStdout(), "Working on what is in the queue; interrupt to end.")
-				return r.Work(c.Context())
-			})
+			return p.withKeys(c, func(s *session) error { return j.work(c, s) })
 		},
 	}
 	p.flags(c)
 	j.runFlags(c)
+	j.logFlag(c)
 	return c
+}
+
+func (j *jobFlags) work(c *cobra.Command, s *session) error {
+	r, err := j.runner(c, s)
+	if err != nil {
+		return err
+	}
+	return r.withRiver(r.cfg, func(river *riverjob.Runner) error {
+		fmt.Fprintln(c.OutOrStdout(), "Working on what is in the queue; interrupt to end.")
+		return river.Work(c.Context())
+	})
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -29,7 +28,7 @@ type shredJob struct {
 func newRotateShred() *cobra.Command {
 	var j shredJob
 	c := &cobra.Command{
-		Use:   "shred -c FILE [--dsn DSN] --tenant TENANT --reason REASON --yes",
+		Use:   "shred -c FILE [--dsn DSN] --tenant TENANT --reason REASON [--yes]",
 		Short: "Destroy all keys of a tenant, so that its values never open again",
 		Long: `Destroy all keys of a tenant, so that its values never open again, and leave
 tombstones that say who, when and why and that block new keys for the tenant.
@@ -42,21 +41,17 @@ with keys that it holds until its cache's TTL is over, an hour at most; what it
 seals meanwhile is lost with the rest. With --wait 1h all processes have been refused
 before anything is destroyed.
 
-Without --yes it only shows what it would destroy. It may be run again.`,
+Without --yes it only shows what it would destroy, and exits with 1. It may be run
+again.`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) (err error) {
+		RunE: func(c *cobra.Command, _ []string) error {
 			if err := j.misused(c); err != nil {
 				return err
 			}
 			if _, err := j.display(c); err != nil {
 				return err
 			}
-			s, err := j.open(c)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			return j.run(c, s)
+			return j.withKeys(c, func(s *session) error { return j.run(c, s) })
 		},
 	}
 	j.place.flags(c)
@@ -84,16 +79,13 @@ func (j *shredJob) run(c *cobra.Command, s *session) error {
 	if s.store == nil {
 		return fmt.Errorf("%s names no key store: the row keys in values are wrapped by the root key alone, and only destroying that ends them", j.config)
 	}
-	keys, err := tenantKeys(c.Context(), s.ring, j.tenant)
+	keys, err := recordsOf(c.Context(), s.ring, j.tenant, keyring.PurposeTenant, keyring.PurposeIndex)
 	if err != nil {
 		return err
 	}
-	if len(keys) == 0 { // a mistyped name must not pass for a shredded tenant
-		return fmt.Errorf("tenant %q has no key; \"rowseal keys list\" shows those that do", j.tenant)
-	}
 	rest := remnants(s.file)
 	if len(rest) > 0 {
-		if err := j.needDSN(c, "what outlives the keys in "+strings.Join(names(rest), ", ")+" is to be overwritten, and --dsn names no database"); err != nil {
+		if err := j.needDSN(c, "what outlives the keys in "+strings.Join(names(rest), ", ")+" is to be overwritten in the database"); err != nil {
 			return err
 		}
 	}
@@ -169,40 +161,27 @@ func (j *shredJob) left(c *cobra.Command, s *session, done *keyring.Shredded) er
 }
 
 // overwrite replaces what outlives the tenant's keys.
-func (j *shredJob) overwrite(c *cobra.Command, s *session, tables []remnant) (err error) {
+func (j *shredJob) overwrite(c *cobra.Command, s *session, tables []remnant) error {
 	if len(tables) == 0 {
 		return nil
 	}
-	db, err := openDatabase(c.Context(), j.dsn)
+	flags := jobFlags{workers: workersFlag{n: 1}, screen: j.screen}
+	run, err := flags.runner(c, s)
 	if err != nil {
 		return fmt.Errorf("the keys are destroyed, and what outlives them was not overwritten; run it again: %w", err)
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	cfg := rotate.Config{DB: db.DB, Dialect: db.dialect, Keyring: s.ring}
 	for _, r := range tables {
 		name := r.table.Name()
 		if r.table.Tenant().Column == "" {
 			fmt.Fprintf(c.OutOrStdout(), "%s has no tenant column by which the tenant's rows could be told: delete them.\n", name)
 			continue
 		}
-		flags := jobFlags{screen: j.screen}
 		job := rotate.Job{Kind: rotate.Overwrite, Table: r.table, Tenant: j.tenant, Options: map[string]string{"all": strconv.FormatBool(r.all)}}
-		if _, err := flags.runJob(c, cfg, job, "rows", "values", "overwritten"); err != nil {
+		if _, err := run.run(job, "rows", "values", "overwritten"); err != nil {
 			return fmt.Errorf("the keys are destroyed, and what outlives them in %s was not all overwritten; run it again: %w", name, err)
 		}
 	}
 	return nil
-}
-
-// tenantKeys are a tenant's keys, not those of another purpose's owner of its name.
-func tenantKeys(ctx context.Context, ring *keyring.Keyring, tenant string) (keys []keyring.Record, err error) {
-	err = ring.Each(ctx, keyring.Filter{Tenant: tenant}, func(r keyring.Record) error {
-		if r.Purpose == keyring.PurposeTenant || r.Purpose == keyring.PurposeIndex {
-			keys = append(keys, r)
-		}
-		return nil
-	})
-	return keys, err
 }
 
 // remnant is a table in which something outlives the tenant's keys.

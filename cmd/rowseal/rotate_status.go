@@ -17,54 +17,43 @@ import (
 	"github.com/rowseal/rowseal/rotate"
 )
 
-// jobPlace is a database whose jobs are asked about.
-type jobPlace struct{ dsn string }
+// jobsAreIn is why commands about jobs want --dsn.
+const jobsAreIn = "jobs are kept in the database with the tables"
 
-func (p *jobPlace) flags(c *cobra.Command) {
-	c.Flags().StringVar(&p.dsn, "dsn", "", "the database with the tables: postgres://…, host=… dbname=…, mysql://…, or sqlite:///path")
-}
-
-func (p *jobPlace) open(c *cobra.Command) (*database, error) {
-	if p.dsn == "" {
-		return nil, misused(c, "jobs are kept in the database with the tables, and --dsn names none; give --dsn postgres://…")
+// withJobs connects to the database whose jobs do asks about.
+func withJobs(c *cobra.Command, dsn string, do func(*database) error) error {
+	if err := needDSN(c, dsn, jobsAreIn); err != nil {
+		return err
 	}
-	return openDatabase(c.Context(), p.dsn)
+	return withDatabase(c.Context(), dsn, do)
 }
 
 func newRotateStatus() *cobra.Command {
-	var p jobPlace
+	var dsn string
 	var all, asJSON bool
 	c := &cobra.Command{
 		Use:   "status --dsn DSN [ID]",
 		Short: "Show jobs over rows: how far, by whom, why one waits",
 		Long: `Show the jobs over the database's rows that are not over, or one with the values
 that failed. A job without a worker goes on when its command is run again.`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) (err error) {
-			db, err := p.open(c)
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return misused(c, "rotate status takes one job's number, or none for all jobs")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return withJobs(c, dsn, func(db *database) error { return showJobs(c, db, all, asJSON) })
+			}
+			id, err := jobID(c, args[0])
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, db.Close()) }()
-			if len(args) == 1 {
-				id, err := jobID(c, args[0])
-				if err != nil {
-					return err
-				}
-				s, err := rotate.JobByID(c.Context(), db.DB, db.dialect, id)
-				if err != nil {
-					return err
-				}
-				return printJob(c.OutOrStdout(), s, asJSON)
-			}
-			jobs, err := rotate.Jobs(c.Context(), db.DB, db.dialect, all)
-			if err != nil {
-				return err
-			}
-			return printJobs(c.OutOrStdout(), jobs, asJSON)
+			return withJobs(c, dsn, func(db *database) error { return showJob(c, db, id, asJSON) })
 		},
 	}
-	p.flags(c)
+	dsnFlag(c, &dsn)
 	c.Flags().BoolVar(&all, "all", false, "also those that are over")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
@@ -76,6 +65,25 @@ func jobID(c *cobra.Command, text string) (int64, error) {
 		return 0, misused(c, "%q is no job's number; rowseal rotate status lists them", text)
 	}
 	return id, nil
+}
+
+func showJobs(c *cobra.Command, db *database, all, asJSON bool) error {
+	jobs, err := rotate.Jobs(c.Context(), db.DB, db.dialect, all)
+	if err != nil {
+		return err
+	}
+	return printJobs(c.OutOrStdout(), jobs, asJSON)
+}
+
+func showJob(c *cobra.Command, db *database, id int64, asJSON bool) error {
+	s, err := rotate.JobByID(c.Context(), db.DB, db.dialect, id)
+	if errors.Is(err, rotate.ErrNoJob) {
+		return fmt.Errorf("%w; \"rowseal rotate status --all\" lists those there are", err)
+	}
+	if err != nil {
+		return err
+	}
+	return printJob(c.OutOrStdout(), s, asJSON)
 }
 
 func printJSON(out io.Writer, v any) error {

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rowseal/rowseal/field"
-	"github.com/rowseal/rowseal/rotate"
 )
 
 // valuesJob is a job that opens the values of tables.
@@ -27,56 +25,49 @@ func (j *valuesJob) flags(c *cobra.Command) {
 
 // run opens keys and database and calls do for each table. It goes on past tables that have findings or single
 // values that fail.
-func (j *valuesJob) run(c *cobra.Command, do func(rotate.Config, *session, *field.Table) error) (err error) {
+func (j *valuesJob) run(c *cobra.Command, do func(*runner, *field.Table) error) error {
 	if len(j.columns) > 0 && len(j.tables) != 1 {
 		return misused(c, "--column is about one table; name it by --table")
 	}
-	if err := j.needDSN(c, "the values are in a database, and --dsn names none"); err != nil {
+	if err := j.needDSN(c, "the values are in a database"); err != nil {
 		return err
 	}
-	if _, err := j.display(c); err != nil {
+	if err := j.misused(c); err != nil {
 		return err
 	}
-	s, err := j.open(c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	tables, err := j.chosen(s.file)
-	if err != nil {
-		return err
-	}
-	db, err := openDatabase(c.Context(), j.dsn)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	cfg := j.runConfig(s, db)
-	if cfg.Cipher, err = field.New(field.Config{Keyring: s.ring}); err != nil {
-		return err
-	}
-	var failed error
-	for _, t := range tables {
-		err := do(cfg, s, t)
-		failed = errors.Join(failed, err)
-		if err != nil && !errors.Is(err, rotate.ErrIncomplete) && !errors.Is(err, rotate.ErrFindings) {
-			return failed
+	return j.withKeys(c, func(s *session) error {
+		tables, err := j.chosen(s.file, j.tables)
+		if err != nil {
+			return err
 		}
-	}
-	return failed
+		r, err := j.runner(c, s)
+		if err != nil {
+			return err
+		}
+		return eachOf(tables, func(t *field.Table) error { return do(r, t) })
+	})
 }
 
-func (j *valuesJob) chosen(file *field.File) ([]*field.Table, error) {
-	if len(j.tables) == 0 {
+// chosen are the tables of these names; without a name, all.
+func (p *place) chosen(file *field.File, names []string) ([]*field.Table, error) {
+	if len(names) == 0 {
 		return file.Policy.Tables(), nil
 	}
-	tables := make([]*field.Table, 0, len(j.tables))
-	for _, name := range j.tables {
-		t := file.Policy.Table(name)
-		if t == nil {
-			return nil, fmt.Errorf("%s has no table %q", j.place.config, name)
+	tables := make([]*field.Table, 0, len(names))
+	for _, name := range names {
+		t, err := p.policyTable(file, name)
+		if err != nil {
+			return nil, err
 		}
 		tables = append(tables, t)
 	}
 	return tables, nil
+}
+
+func (p *place) policyTable(file *field.File, name string) (*field.Table, error) {
+	t := file.Policy.Table(name)
+	if t == nil {
+		return nil, fmt.Errorf("%s has no table %q", p.config, name)
+	}
+	return t, nil
 }

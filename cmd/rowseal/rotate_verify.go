@@ -56,27 +56,18 @@ func (j *verifyJob) run(c *cobra.Command) error {
 		}
 	}
 	var keys []keyring.Record
-	failed := j.valuesJob.run(c, func(cfg rotate.Config, s *session, t *field.Table) (err error) {
-		if keys == nil && s.store != nil && len(j.reports) > 0 {
-			if keys, err = records(c, s.ring); err != nil {
+	failed := j.valuesJob.run(c, func(r *runner, t *field.Table) (err error) {
+		if keys == nil && r.session.store != nil && len(j.reports) > 0 {
+			if keys, err = records(c.Context(), r.session.ring, keyring.Filter{Purpose: keyring.PurposeTenant}); err != nil {
 				return err
 			}
 		}
-		return j.verify(c, cfg, t)
+		return j.verify(r, t)
 	})
 	return errors.Join(failed, j.write(c, keys))
 }
 
-// records lists the keys that values may name.
-func records(c *cobra.Command, ring *keyring.Keyring) (list []keyring.Record, err error) {
-	err = ring.Each(c.Context(), keyring.Filter{Purpose: keyring.PurposeTenant}, func(r keyring.Record) error {
-		list = append(list, r)
-		return nil
-	})
-	return list, err
-}
-
-func (j *verifyJob) verify(c *cobra.Command, cfg rotate.Config, t *field.Table) error {
+func (j *verifyJob) verify(r *runner, t *field.Table) error {
 	job := rotate.Job{Kind: rotate.Verify, Table: t, Columns: j.columns, Tenant: j.tenant, Options: map[string]string{}}
 	if j.sample < 1 {
 		job.Options["sample"] = strconv.FormatFloat(j.sample, 'g', -1, 64)
@@ -84,9 +75,9 @@ func (j *verifyJob) verify(c *cobra.Command, cfg rotate.Config, t *field.Table) 
 	if j.destroyed {
 		job.Options["destroyed"] = "true"
 	}
-	result, err := j.runJob(c, cfg, job, "rows", "values", "opened", "destroyed", "failed")
+	result, err := r.run(job, "rows", "values", "opened", "destroyed", "failed")
 	for _, f := range result.Findings {
-		fmt.Fprintf(c.OutOrStdout(), "  %s: %s\n", f.Kind, f)
+		fmt.Fprintf(r.c.OutOrStdout(), "  %s: %s\n", f.Kind, f)
 	}
 	if result.ID != 0 {
 		j.verified = append(j.verified, report.Verified{Job: job, Result: result})

@@ -2,19 +2,12 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/url"
-	"strings"
 
-	_ "github.com/glebarez/go-sqlite" // database/sql driver "sqlite"
-	"github.com/go-sql-driver/mysql"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/spf13/cobra"
 
 	"github.com/rowseal/rowseal/field"
@@ -22,7 +15,6 @@ import (
 	"github.com/rowseal/rowseal/keyring/sqlstore"
 	"github.com/rowseal/rowseal/kms"
 	"github.com/rowseal/rowseal/kms/kmsopen"
-	"github.com/rowseal/rowseal/rotate"
 )
 
 // place is where a command works: a policy file and a database.
@@ -34,7 +26,7 @@ type place struct {
 
 func (p *place) flags(c *cobra.Command) {
 	c.Flags().StringVarP(&p.config, "config", "c", "", "the policy file, rowseal.yaml")
-	c.Flags().StringVar(&p.dsn, "dsn", "", "the database: postgres://…, host=… dbname=…, or sqlite:///path")
+	dsnFlag(c, &p.dsn)
 }
 
 // load reads the policy file.
@@ -49,13 +41,8 @@ func (p *place) load(c *cobra.Command) (*field.File, error) {
 	return file, err
 }
 
-// needDSN says that the command cannot do without a database.
-func (p *place) needDSN(c *cobra.Command, what string) error {
-	if p.dsn == "" {
-		return misused(c, "%s; give --dsn postgres://… or --dsn sqlite:///path", what)
-	}
-	return nil
-}
+// needDSN says that the command cannot do without a database: what is in it.
+func (p *place) needDSN(c *cobra.Command, what string) error { return needDSN(c, p.dsn, what) }
 
 // sameDatabase is the word of `keys.store` for the database with the data.
 const sameDatabase = "postgres"
@@ -67,7 +54,7 @@ func (p *place) openStore(c *cobra.Command, file *field.File) (*sqlstore.Store, 
 	case "":
 		return nil, nil
 	case sameDatabase:
-		if err := p.needDSN(c, "the key store is in the database, as keys.store says, and --dsn names none"); err != nil {
+		if err := p.needDSN(c, "the key store is in the database, as keys.store says"); err != nil {
 			return nil, err
 		}
 		at = p.dsn
@@ -75,16 +62,38 @@ func (p *place) openStore(c *cobra.Command, file *field.File) (*sqlstore.Store, 
 	return sqlstore.Open(c.Context(), at)
 }
 
-// session is an open place.
+// session is an open place: the policy, the keys and, once it was asked for, the database. One close ends it all.
 type session struct {
 	file  *field.File
+	dsn   string
 	roots []kms.KMS
 	store *sqlstore.Store // nil where there is none
 	ring  *keyring.Keyring
+	data  *database // nil until database is called
 	// verifiers is the proxy's connection for an authentication query; nil where there is none.
 	verifiers io.Closer
 	// unwatch ends the watch over the key store; nil where there is none.
 	unwatch func()
+}
+
+// withKeys opens the keys of the place for do.
+func (p *place) withKeys(c *cobra.Command, do func(*session) error) (err error) {
+	s, err := p.open(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return do(s)
+}
+
+// withStore is withKeys for commands about the records of the key store.
+func (p *place) withStore(c *cobra.Command, do func(*session) error) error {
+	return p.withKeys(c, func(s *session) error {
+		if s.store == nil {
+			return fmt.Errorf("%s names no key store, so there are no keys to manage; write keys: {store: postgres}", p.config)
+		}
+		return do(s)
+	})
 }
 
 // open opens the keys of the place. The store, if any, is there and has its
@@ -99,7 +108,7 @@ func (p *place) open(c *cobra.Command) (*session, error) {
 
 // openKeys opens the keys that a policy file names.
 func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err error) {
-	s = &session{file: file}
+	s = &session{file: file, dsn: p.dsn}
 	if s.roots, err = openRoots(c.Context(), p.config, file); err != nil {
 		return nil, err
 	}
@@ -122,6 +131,14 @@ func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err er
 	return s, nil
 }
 
+// database connects to the database with the data when it is first asked for.
+func (s *session) database(ctx context.Context) (_ *database, err error) {
+	if s.data == nil {
+		s.data, err = openDatabase(ctx, s.dsn)
+	}
+	return s.data, err
+}
+
 func (s *session) close() error {
 	var errs []error
 	if s.unwatch != nil {
@@ -129,6 +146,9 @@ func (s *session) close() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.data != nil {
+		errs = append(errs, s.data.Close())
 	}
 	if s.verifiers != nil {
 		errs = append(errs, s.verifiers.Close())
@@ -149,83 +169,4 @@ func openRoots(ctx context.Context, config string, file *field.File) ([]kms.KMS,
 		roots = append(roots, root)
 	}
 	return roots, nil
-}
-
-// database is the pool of the database with the data.
-type database struct {
-	*sql.DB
-	dialect rotate.Dialect
-	dsn     string
-}
-
-// openDatabase connects to dsn. No error holds a password.
-func openDatabase(ctx context.Context, dsn string) (*database, error) {
-	d, name, err := dialDatabase(dsn)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s does not answer: %w; check --dsn and that the server runs and lets you in", name, err), d.Close())
-	}
-	return d, nil
-}
-
-// isPostgres says whether dsn is of a PostgreSQL, in URL or keyword form.
-func isPostgres(dsn string) bool {
-	scheme, _, _ := strings.Cut(dsn, ":")
-	return scheme == "postgres" || scheme == "postgresql" || scheme != "sqlite" && !strings.Contains(dsn, "://") && strings.Contains(dsn, "=")
-}
-
-func dialDatabase(dsn string) (d *database, name string, err error) {
-	scheme, _, _ := strings.Cut(dsn, ":")
-	switch {
-	case scheme == "sqlite":
-		return dialSQLite(dsn)
-	case scheme == "mysql":
-		return dialMySQL(dsn)
-	case isPostgres(dsn):
-		config, err := pgx.ParseConfig(dsn)
-		if err != nil { // pgx's own error may hold what it could not parse
-			return nil, "", errors.New("--dsn is not a connection string of PostgreSQL; write postgres://user:password@host:5432/database, special characters in the password escaped (%2F for /)")
-		}
-		config.RuntimeParams["application_name"] = "rowseal"
-		name := fmt.Sprintf("PostgreSQL at %s:%d", config.Host, config.Port)
-		return &database{stdlib.OpenDB(*config), rotate.PostgreSQL, dsn}, name, nil
-	}
-	return nil, "", errors.New("--dsn names no database that this command knows; write postgres://…, host=… dbname=…, mysql://…, or sqlite:///path")
-}
-
-func dialMySQL(dsn string) (*database, string, error) {
-	config, err := sqlstore.MySQLConfig(dsn)
-	if err != nil {
-		return nil, "", fmt.Errorf("--dsn: %w; write mysql://user:password@host:3306/database, special characters escaped (%%2F for /)", err)
-	}
-	connector, err := mysql.NewConnector(config)
-	if err != nil {
-		return nil, "", errors.New("--dsn: the driver refuses the parameters")
-	}
-	return &database{sql.OpenDB(connector), rotate.MySQL, dsn}, fmt.Sprintf("MySQL %s, database %s", config.Addr, config.DBName), nil
-}
-
-// dialSQLite opens a file that exists: to make one would hide a mistyped path.
-func dialSQLite(dsn string) (*database, string, error) {
-	u, err := url.Parse(dsn)
-	if err != nil || u.Host != "" || u.Path == "" && u.Opaque == "" {
-		return nil, "", errors.New("--dsn names no file of SQLite; write sqlite:///absolute/path or sqlite:relative/path")
-	}
-	path := u.Path
-	if u.Opaque != "" {
-		if path, err = url.PathUnescape(u.Opaque); err != nil {
-			return nil, "", errors.New("--dsn: the path is not escaped as in a URL")
-		}
-	}
-	uri := (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "mode=rw&_pragma=busy_timeout(10000)"}).String()
-	if !strings.HasPrefix(path, "/") {
-		uri = "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw&_pragma=busy_timeout(10000)"
-	}
-	db, err := sql.Open("sqlite", uri)
-	if err != nil {
-		return nil, "", err
-	}
-	return &database{db, rotate.SQLite, dsn}, "SQLite file " + path, nil
 }
