@@ -5,13 +5,16 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
+	_ "github.com/glebarez/go-sqlite"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/testmysql"
 	"github.com/rowseal/rowseal/internal/testpg"
 )
 
@@ -91,11 +94,24 @@ func FuzzDecodeKey(f *testing.F) {
 	})
 }
 
-func TestAnOwnerThatIsFencedCanNeitherMoveNorRenewItsRange(t *testing.T) {
-	db, err := sql.Open("pgx", testpg.DSN(t))
-	check(t, err)
-	defer db.Close()
-	j, err := newJournal(PostgreSQL, db)
+func TestAnOwnerThatIsFencedCanNeitherMoveNorRenewNorReleaseItsRange(t *testing.T) {
+	for dialect, open := range map[Dialect]func() (driver, dsn string){
+		PostgreSQL: func() (string, string) { return "pgx", testpg.DSN(t) },
+		SQLite:     func() (string, string) { return "sqlite", filepath.Join(t.TempDir(), "test.db") },
+		MySQL:      func() (string, string) { return "mysql", testmysql.DSN(t) },
+	} {
+		t.Run(dialect.String(), func(t *testing.T) {
+			db, err := sql.Open(open())
+			check(t, err)
+			defer db.Close()
+			checkFencing(t, dialect, db)
+		})
+	}
+}
+
+func checkFencing(t *testing.T, dialect Dialect, db *sql.DB) {
+	t.Helper()
+	j, err := newJournal(dialect, db)
 	check(t, err)
 	check(t, j.install(t.Context()))
 	split := func(context.Context) (int64, []span, error) {
@@ -120,7 +136,7 @@ func TestAnOwnerThatIsFencedCanNeitherMoveNorRenewItsRange(t *testing.T) {
 	if _, ok, left, err := j.claim(t.Context(), id, "c", time.Minute); err != nil || ok || left != 2 {
 		t.Fatalf("a range that others hold was claimed: %v, %d left, %v", ok, left, err)
 	}
-	_, err = db.Exec("UPDATE rowseal.job_ranges SET until_at = 0 WHERE no = 0")
+	_, err = db.Exec(j.text("UPDATE {ranges} SET until_at = 0 WHERE no = 0"))
 	check(t, err)
 	c, ok, _, err := j.claim(t.Context(), id, "c", time.Minute)
 	if err != nil || !ok || c.no != 0 || c.fence <= a.fence {
@@ -129,14 +145,21 @@ func TestAnOwnerThatIsFencedCanNeitherMoveNorRenewItsRange(t *testing.T) {
 	move := func(who claim, to advance) error {
 		tx, err := db.Begin()
 		check(t, err)
-		err = j.advance(t.Context(), tx, who, to, time.Minute)
-		return errors.Join(err, tx.Commit())
+		if err := j.advance(t.Context(), tx, who, to, time.Minute); err != nil {
+			check(t, tx.Rollback())
+			return err
+		}
+		return tx.Commit()
 	}
 	if err := move(a, advance{cursor: []byte(`["i2"]`), counts: map[string]int64{"rows": 2}}); !errors.Is(err, ErrFenced) {
 		t.Fatalf("the fenced owner moved the cursor: %v", err)
 	}
 	if _, err := j.renew(t.Context(), a, time.Minute, ""); !errors.Is(err, ErrFenced) {
 		t.Fatalf("the fenced owner renewed: %v", err)
+	}
+	check(t, j.release(t.Context(), a))
+	if _, ok, _, err := j.claim(t.Context(), id, "d", time.Minute); err != nil || ok {
+		t.Fatalf("the fenced owner gave the range of the next one away: %v, %v", ok, err)
 	}
 	check(t, move(c, advance{cursor: []byte(`["i3"]`), counts: map[string]int64{"rows": 3}}))
 	check(t, move(c, advance{cursor: []byte(`["i5"]`), done: true, counts: map[string]int64{"rows": 2, "key/x": 1}}))

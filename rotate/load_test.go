@@ -57,7 +57,8 @@ func loadOf(db *sql.DB) (p *postgresLoad, pass func(time.Duration)) {
 // TestAReplicaHeldBackHoldsTheJob has a real replica that stops replaying, by both limits on lag.
 func TestAReplicaHeldBackHoldsTheJob(t *testing.T) {
 	primary := testpg.Start(t, nil)
-	replica := connect(t, testpg.Replica(t, primary).DSN("postgres"))
+	standby := testpg.Replica(t, primary)
+	replica := connect(t, standby.DSN("postgres"))
 	db := connect(t, primary.DSN("postgres"))
 	execOn(t, db, "CREATE TABLE t AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 2000)")
 	for name, l := range map[string]Limits{
@@ -73,7 +74,7 @@ func TestAReplicaHeldBackHoldsTheJob(t *testing.T) {
 			if _, err := th.wait(t.Context(), func(string) {}); err != nil {
 				t.Fatal(err) // whatever lag the CREATE left is gone in a moment
 			}
-			execOn(t, replica, "SELECT pg_wal_replay_pause()")
+			testpg.HoldBack(t, standby)
 			execOn(t, db, "UPDATE t SET x = x || 'y'") // some 2 MB
 			pass(askEvery)
 			if _, err := ask.ask(t.Context(), l.questions()); err != nil { // sees the WAL's growth

@@ -14,7 +14,8 @@ import (
 // it waits for it, and the job ends only behind that.
 func TestAReplicaThatIsHeldBackPausesAJobAndReleasesIt(t *testing.T) {
 	primary := testpg.Start(t, nil)
-	follows, err := sql.Open("pgx", testpg.Replica(t, primary).DSN("postgres"))
+	replica := testpg.Replica(t, primary)
+	follows, err := sql.Open("pgx", replica.DSN("postgres"))
 	must(t, err)
 	t.Cleanup(func() { must(t, follows.Close()) })
 	server, err := sql.Open("pgx", primary.DSN("postgres"))
@@ -25,8 +26,7 @@ func TestAReplicaThatIsHeldBackPausesAJobAndReleasesIt(t *testing.T) {
 	const n = 2000
 	people := w.people(t, d, n)
 	w.rotateRoot(t)
-	_, err = follows.ExecContext(t.Context(), "SELECT pg_wal_replay_pause()")
-	must(t, err)
+	testpg.HoldBack(t, replica)
 	d.exec(t, "CREATE TABLE ballast AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 5000)")
 
 	cfg := w.config(d)

@@ -99,7 +99,7 @@ func Start(t testing.TB, settings map[string]string) *localpg.Server {
 }
 
 // Replica runs a streaming replica of a server from Start, and stops it when the test ends. What the
-// primary commits arrives within milliseconds; SELECT pg_wal_replay_pause() on the replica holds that back.
+// primary commits arrives within milliseconds; [HoldBack] holds that back.
 func Replica(t testing.TB, primary *localpg.Server) *localpg.Server {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -117,6 +117,21 @@ func Replica(t testing.TB, primary *localpg.Server) *localpg.Server {
 		t.Fatalf("testpg: the replica does not stream: %v", err)
 	}
 	return replica
+}
+
+// HoldBack pauses the replay of a replica until SELECT pg_wal_replay_resume(), and returns when nothing is replayed
+// any more: pg_wal_replay_pause() alone only asks for it, and a busy replica goes on for a while.
+func HoldBack(t testing.TB, replica *localpg.Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	err := execute(replica.DSN("postgres"), "SELECT pg_wal_replay_pause()")
+	if err == nil {
+		err = awaitTrue(ctx, replica.DSN("postgres"), "SELECT pg_get_wal_replay_pause_state() = 'paused'")
+	}
+	if err != nil {
+		t.Fatalf("testpg: the replica goes on: %v", err)
+	}
 }
 
 // awaitStreaming waits until both sides know that they stream; a replica answers queries a moment earlier.

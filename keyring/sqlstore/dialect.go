@@ -82,6 +82,8 @@ type dialect struct {
 	watch func(ctx context.Context, s *Store, changed func([]envelope.KeyID), gap func(error)) error
 	// explain returns the remedy, and err without what must not be printed.
 	explain func(err error) (remedy string, cause error)
+	// oneWriter: one connection writes at a time, and those who wait try again in no order.
+	oneWriter bool
 	// transient says whether err was only a clash of concurrent statements.
 	transient func(err error) bool
 }

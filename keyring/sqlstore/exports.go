@@ -31,7 +31,7 @@ func (s *Store) SaveExport(ctx context.Context, e keyring.Export) error {
 			", " + p(4) + ", " + p(5) + ", " + p(6) + ")"
 		args = []any{e.ID.String(), e.By, e.To, e.Tenant, e.Keys, e.Digest}
 	}
-	return s.fail("export", s.again(ctx, func() error {
+	return s.fail("export", s.change(ctx, func() error {
 		_, err := s.db.ExecContext(ctx, statement, args...)
 		return err
 	}))

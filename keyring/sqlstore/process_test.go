@@ -33,7 +33,7 @@ const (
 // runJob is main of the other processes. It says that it is ready, waits for
 // its input to end, does its job, and prints what it saw.
 func runJob(job string) int {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	seen, err := doJob(ctx, job, os.Getenv(envConnection))
 	if err == nil {

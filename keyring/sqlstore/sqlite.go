@@ -96,6 +96,7 @@ func sqlite() dialect {
 		parameter: func(n int) string { return "?" + strconv.Itoa(n) },
 		init:      initSQLite,
 		explain:   explainSQLite,
+		oneWriter: true,
 		transient: func(error) bool { return false }, // busy_timeout has waited already
 	}
 }

@@ -54,6 +54,7 @@ type Store struct {
 	dialect dialect
 	name    string
 	closeDB bool
+	writes  chan struct{} // full while one writes; nil where the product orders writers itself
 }
 
 var (
@@ -74,7 +75,11 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: cfg.DB, dialect: d, name: cfg.Name, closeDB: cfg.CloseDB}, nil
+	s := &Store{db: cfg.DB, dialect: d, name: cfg.Name, closeDB: cfg.CloseDB}
+	if d.oneWriter {
+		s.writes = make(chan struct{}, 1)
+	}
+	return s, nil
 }
 
 // Name is what errors call the store.
@@ -118,6 +123,21 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 		return time.Time{}, s.fail("now", err)
 	}
 	return time.UnixMicro(micros).UTC(), nil
+}
+
+// change is again for what writes. Where the product has one writer at a time and lets luck choose the next, the
+// writers of a Store stand in a line: none of them waits for longer than the product bears, and of the pool they hold
+// one connection, so that readers find another.
+func (s *Store) change(ctx context.Context, do func() error) error {
+	if s.writes != nil {
+		select {
+		case s.writes <- struct{}{}:
+			defer func() { <-s.writes }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return s.again(ctx, do)
 }
 
 // again runs do, and runs it again while all that failed was its meeting

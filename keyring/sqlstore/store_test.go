@@ -69,7 +69,7 @@ func each(t *testing.T, test func(t *testing.T, s *Store)) {
 
 // soon is long enough for anything that is not blocked.
 func soon(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -48,7 +48,7 @@ func (s *Store) create(ctx context.Context, op string, records []keyring.Record,
 		return nil, s.fail(op, err)
 	}
 	var standing []keyring.Record
-	err = s.again(ctx, func() (err error) {
+	err = s.change(ctx, func() (err error) {
 		if _, err = s.db.ExecContext(ctx, s.dialect.create, string(text)); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (s *Store) Update(ctx context.Context, old, new keyring.Record) (bool, erro
 		return false, s.fail("update", err)
 	}
 	var done bool
-	err = s.again(ctx, func() (err error) {
+	err = s.change(ctx, func() (err error) {
 		args := []any{
 			old.ID.String(), before.State, before.Wraps,
 			after.State, after.Parent, after.Wraps, after.ChangedBy, after.Reason,
