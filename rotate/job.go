@@ -52,6 +52,8 @@ type Job struct {
 	Tenant string
 	// Options are the kind's own, by name; they belong to the job's identity.
 	Options map[string]string
+
+	part bool // Table is not all that the policy says of it
 }
 
 // Config says what jobs run with.

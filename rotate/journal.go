@@ -38,6 +38,8 @@ type journal interface {
 	renew(ctx context.Context, c claim, lease time.Duration, held string) (claim, error)
 	// release gives the range up, so that others need not wait for the lease to end.
 	release(ctx context.Context, c claim) error
+	// park is release that says why the range waits, to be shown for so long unless somebody walks it on.
+	park(ctx context.Context, c claim, held string, shown time.Duration) error
 	// advance notes in tx that the range was walked up to cursor, and adds counts and findings. ErrFenced
 	// where the range is somebody else's by now: the transaction must be rolled back then.
 	advance(ctx context.Context, tx *sql.Tx, c claim, a advance, lease time.Duration) error

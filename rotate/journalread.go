@@ -105,7 +105,8 @@ func (j *sqlJournal) fill(ctx context.Context, s *Status) error {
 	if err != nil {
 		return err
 	}
-	const ranges = "SELECT done, CASE WHEN done = 0 AND until_at >= {now} THEN owner ELSE '' END, held FROM {ranges} WHERE job = ? ORDER BY no"
+	const ranges = `SELECT done, CASE WHEN done = 0 AND until_at >= {now} THEN owner ELSE '' END,
+		CASE WHEN done = 0 AND until_at >= {now} THEN held ELSE '' END FROM {ranges} WHERE job = ? ORDER BY no`
 	return j.each(ctx, ranges, []any{s.ID}, func(rows *sql.Rows) error {
 		var done int
 		var owner, held string
@@ -119,7 +120,7 @@ func (j *sqlJournal) fill(ctx context.Context, s *Status) error {
 		if owner != "" && !slices.Contains(s.Owners, owner) {
 			s.Owners = append(s.Owners, owner)
 		}
-		if owner != "" && held != "" {
+		if held != "" {
 			s.Held = held
 		}
 		return nil

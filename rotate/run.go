@@ -75,6 +75,7 @@ type run struct {
 	first    work // the first worker's
 	id       int64
 	joined   bool
+	turns    bool // ranges are handed out by others: between turns the journal knows what holds them
 	orders   orders
 	pace     rate
 	busy     atomic.Int32 // workers with a range

@@ -138,7 +138,8 @@ func (j *sqlJournal) claim(ctx context.Context, id int64, owner string, lease ti
 
 // take claims a range that was seen to be free; ErrFenced where another was faster.
 func (j *sqlJournal) take(ctx context.Context, c claim, owner string, lease time.Duration) (claim, error) {
-	const take = `UPDATE {ranges} SET owner = ?, held = '', fence = fence + 1, until_at = {now} + ?
+	// What held a range that was parked holds it until a page says otherwise.
+	const take = `UPDATE {ranges} SET owner = ?, held = CASE WHEN until_at < {now} THEN '' ELSE held END, fence = fence + 1, until_at = {now} + ?
 		WHERE job = ? AND no = ? AND fence = ? AND done = 0 AND (owner = '' OR until_at < {now})`
 	n, err := j.exec(ctx, j.db, take, owner, lease.Microseconds(), c.job, c.no, c.fence)
 	if err != nil {
@@ -202,6 +203,12 @@ func (j *sqlJournal) renew(ctx context.Context, c claim, lease time.Duration, he
 
 func (j *sqlJournal) release(ctx context.Context, c claim) error {
 	_, err := j.exec(ctx, j.db, "UPDATE {ranges} SET owner = '', held = '' WHERE job = ? AND no = ? AND fence = ?", c.job, c.no, c.fence)
+	return err
+}
+
+func (j *sqlJournal) park(ctx context.Context, c claim, held string, shown time.Duration) error {
+	const park = "UPDATE {ranges} SET owner = '', held = ?, until_at = {now} + ? WHERE job = ? AND no = ? AND fence = ?"
+	_, err := j.exec(ctx, j.db, park, held, shown.Microseconds(), c.job, c.no, c.fence)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,8 @@ type Turn struct {
 	// Held says why the range was not walked on, although time was left: the job is paused, limits hold it, or another walker
 	// has the range. "" where nothing of the kind.
 	Held string
+
+	shown string // what the journal says of it
 }
 
 // Begin enters the job in the journal, with up to n ranges of about one size by a sample of the table's keys, or joins the open job
@@ -117,6 +120,7 @@ func newWalker(ctx context.Context, cfg Config, job Job) (*Walker, entry, error)
 	if r.journal, err = newJournal(cfg.Dialect, cfg.DB); err != nil {
 		return nil, entry{}, err
 	}
+	r.turns = true
 	e, err := job.entry(cfg.Owner)
 	return &Walker{r: r}, e, err
 }
@@ -195,15 +199,32 @@ func (w *Walker) turn(ctx context.Context, no int, until time.Time, check bool) 
 	if errors.Is(err, ErrFenced) {
 		return Turn{Held: "another process took the range over"}, nil
 	}
-	if !c.done { // the next one need not wait for the lease
-		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = w.r.journal.release(short, c) // the lease ends by itself
+	if !c.done {
+		w.giveUp(ctx, c, t, err)
 	}
 	if err != nil {
 		return t, w.r.wrap(ctx, err)
 	}
 	return t, nil
+}
+
+// parkedFor is how long the journal shows what held a range: until its next turn, and a little longer. What passes is tried
+// again after half a minute at the latest.
+const parkedFor = 40 * time.Second
+
+// giveUp lets go of a range, so that the next one need not wait for the lease, and leaves in the journal what held it: between
+// turns nobody has a range who would say so.
+func (w *Walker) giveUp(ctx context.Context, c claim, t Turn, err error) {
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err != nil && ctx.Err() == nil && w.r.faultOf(err) == away {
+		t.shown = heldAway + "the server or the KMS: " + err.Error()
+	}
+	if t.shown != "" {
+		_ = w.r.journal.park(short, c, t.shown, parkedFor) // it is shown, and nothing hangs on it
+		return
+	}
+	_ = w.r.journal.release(short, c) // the lease ends by itself
 }
 
 // mayWalk says what the job's state and its orders mean for a range.
@@ -224,9 +245,12 @@ func (w *Walker) mayWalk(ctx context.Context) (over bool, t Turn, err error) {
 
 func (w *Walker) walk(ctx context.Context, k *worker, c *claim, until time.Time) (Turn, error) {
 	for !c.done && time.Now().Before(until) {
-		limit, held, err := k.nextBefore(ctx, until)
-		if err != nil || held != "" {
-			return Turn{Held: held}, err
+		limit, why, err := k.nextBefore(ctx, until)
+		if err != nil {
+			return Turn{}, err
+		}
+		if limit == 0 {
+			return Turn{Held: cmp.Or(why, "limits"), shown: why}, nil
 		}
 		if err := k.stepThrough(ctx, c, limit); err != nil {
 			return Turn{}, err
@@ -235,11 +259,11 @@ func (w *Walker) walk(ctx context.Context, k *worker, c *claim, until time.Time)
 	return Turn{Done: c.done}, nil
 }
 
-// nextBefore is how many rows the next page may have, or what holds the worker beyond until.
-func (w *worker) nextBefore(ctx context.Context, until time.Time) (limit int, held string, err error) {
+// nextBefore is how many rows the next page may have; 0 where none may begin before until. why says then what holds the
+// worker, "" where it is its own speed.
+func (w *worker) nextBefore(ctx context.Context, until time.Time) (limit int, why string, err error) {
 	bounded, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	why := "limits"
 	limit, err = w.next(bounded, func(reason string) {
 		if reason != "" {
 			why = reason

@@ -122,12 +122,20 @@ func (r *run) report(s Status) {
 	rate := r.pace.now()
 	p := Progress{
 		Done: int(s.Counts["rows"]), Total: int(s.Total), Failed: int(s.Counts["failed"]),
-		Rate: rate, Held: r.why(), Lag: r.throttle.lag(), Counts: s.Counts,
+		Rate: rate, Held: r.whyHeld(s), Lag: r.throttle.lag(), Counts: s.Counts,
 	}
 	if left := p.Total - p.Done; rate > 0 && left > 0 {
 		p.Left = time.Duration(float64(left) / rate * float64(time.Second))
 	}
 	report(r.cfg.Progress, p)
+}
+
+// whyHeld is what is shown of why the job waits.
+func (r *run) whyHeld(s Status) string {
+	if why := r.why(); why != "" || !r.turns {
+		return why
+	}
+	return s.Held
 }
 
 // why says why workers wait, if any does.

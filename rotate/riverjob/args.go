@@ -40,12 +40,14 @@ func (s *spec) job(table *field.Table) rotate.Job {
 	return rotate.Job{Kind: s.Kind, Table: table, Columns: s.Columns, Tenant: s.Tenant, Options: options}
 }
 
-// passes is how often each range stands in the journal: jobs that write are checked.
+// passes is how often each range stands in the journal: jobs that bring values to other keys are checked. Behind a
+// backfill programs may go on writing in clear; Move.Left counts that, and the swap deals with it.
 func (s *spec) passes() int {
-	if s.Kind == rotate.Verify {
-		return 1
+	switch s.Kind {
+	case rotate.Rewrap, rotate.Reseal:
+		return 2
 	}
-	return 2
+	return 1
 }
 
 type planArgs struct {

@@ -19,11 +19,24 @@ import (
 const (
 	childDSN  = "RIVERJOB_TEST_DSN"
 	childRoot = "RIVERJOB_TEST_ROOT"
+	childDoes = "RIVERJOB_TEST_DOES"
 )
+
+// doings are what a machine can do.
+var doings = map[string]func(context.Context, *machine, riverjob.Config) error{
+	"rewrap": func(ctx context.Context, m *machine, cfg riverjob.Config) error {
+		r, err := riverjob.New(ctx, cfg)
+		if err == nil {
+			_, err = r.Run(ctx, m.rewrap())
+		}
+		return err
+	},
+	"seal": sealLetters,
+}
 
 func TestMain(m *testing.M) {
 	if dsn := os.Getenv(childDSN); dsn != "" {
-		if err := work(place{dsn, os.Getenv(childRoot)}); err != nil {
+		if err := work(place{dsn, os.Getenv(childRoot)}, doings[os.Getenv(childDoes)]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -32,8 +45,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// work runs the job as an operator's process does.
-func work(p place) error {
+// work does what an operator's process does.
+func work(p place, do func(context.Context, *machine, riverjob.Config) error) error {
 	ctx := context.Background()
 	m, err := p.open(ctx)
 	if err != nil {
@@ -42,19 +55,14 @@ func work(p place) error {
 	cfg := m.config()
 	cfg.Rotate.Limits.RowsPerSecond = 200
 	cfg.Rotate.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	r, err := riverjob.New(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	_, err = r.Run(ctx, m.rewrap())
-	return joined(err, m.close())
+	return joined(do(ctx, m, cfg), m.close())
 }
 
 // start runs the test binary as a machine.
-func start(t *testing.T, p place, output *bytes.Buffer) *exec.Cmd {
+func start(t *testing.T, p place, does string, output *bytes.Buffer) *exec.Cmd {
 	t.Helper()
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), childDSN+"="+p.dsn, childRoot+"="+p.root)
+	c.Env = append(os.Environ(), childDSN+"="+p.dsn, childRoot+"="+p.root, childDoes+"="+does)
 	c.Stderr = output
 	must(t, c.Start())
 	t.Cleanup(func() { _ = c.Process.Kill() })
@@ -71,7 +79,7 @@ func TestTwoMachinesOneKilled(t *testing.T) {
 	m := newMachine(t, n)
 	m.rotate(t)
 	var outputs [2]bytes.Buffer
-	killed, survivor := start(t, m.place, &outputs[0]), start(t, m.place, &outputs[1])
+	killed, survivor := start(t, m.place, "rewrap", &outputs[0]), start(t, m.place, "rewrap", &outputs[1])
 
 	memos := map[int]string{}
 	write := func(turn int) {

@@ -86,7 +86,7 @@ func (r *Runner) Run(ctx context.Context, job rotate.Job) (rotate.Result, error)
 		return none, errors.New("riverjob: Job.Table is not a table of the policy")
 	}
 	switch job.Kind {
-	case rotate.Rewrap, rotate.Reseal, rotate.Verify:
+	case rotate.Rewrap, rotate.Reseal, rotate.Verify, rotate.Seal, rotate.Unseal:
 	default:
 		return none, fmt.Errorf("riverjob: a %s is not for several machines; rotate.Run does it", job.Kind)
 	}
