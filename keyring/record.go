@@ -89,7 +89,8 @@ type Store interface {
 	Create(ctx context.Context, records []Record) ([]Record, error)
 }
 
-// Admin is what key management asks of a store beyond [Store].
+// Admin is what key management asks of a store beyond [Store]: [Keyring.Each], Rotate, Retire, Destroy, Bar, Shred,
+// Export and Import, and a [Rewrapper]. Where the store has it not, they fail with [ErrStore].
 type Admin interface {
 	// List returns up to limit records with an id above after, by ascending id.
 	List(ctx context.Context, f Filter, after envelope.KeyID, limit int) ([]Record, error)
@@ -111,7 +112,7 @@ type Watcher interface {
 	Watch(ctx context.Context, changed func(ids []envelope.KeyID), gap func(reason error)) error
 }
 
-// Restorer is a store that takes records back from an export.
+// Restorer is a store that takes records back from an export. [Keyring.Import] needs it.
 type Restorer interface {
 	// Restore is [Store.Create] of records that keep their CreatedAt and
 	// ChangedAt.
@@ -130,7 +131,7 @@ type Export struct {
 	Digest string         // the file's last line has it, in hex; "" like Keys
 }
 
-// Ledger is a store that remembers exports.
+// Ledger is a store that remembers exports. [Keyring.Export] and [Keyring.Exports] need it.
 type Ledger interface {
 	// SaveExport notes e, or where its ID is noted already, its Keys and Digest.
 	SaveExport(ctx context.Context, e Export) error

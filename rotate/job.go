@@ -22,19 +22,28 @@ type Kind string
 // The kinds of jobs.
 const (
 	// Rewrap brings the row keys that values carry to the keys that are current
-	// now. No value is opened.
+	// now. No value is opened. It counts "rewrapped" values.
 	Rewrap Kind = "rewrap"
 	// Reseal opens values and seals them again, under the keys, suite, terms and
-	// padding that the policy says now.
+	// padding that the policy says now. It counts "resealed" values. Option "all", "true" or
+	// "false", is for those too that are sealed so already.
 	Reseal Kind = "reseal"
-	// Seal fills sealed columns that are in transition from their plain columns.
+	// Seal fills sealed columns that are in transition from their plain columns. It counts
+	// "sealed", "resealed" and, where the policy writes the sealed column alone, "emptied".
 	Seal Kind = "seal"
-	// Unseal fills plain columns from the sealed columns that are in transition.
+	// Unseal fills plain columns from the sealed columns that are in transition. It counts "unsealed".
 	Unseal Kind = "unseal"
-	// Verify opens values and writes nothing.
+	// Verify opens values and writes nothing. It counts values by what their headers say,
+	// "opened" ones, and each finding: "column/NAME", "suite/N" and "mode/N" by the numbers of package
+	// envelope, "key/ID" by the id of the tenant key, or of the root key that wraps the row key, [OtherKeys],
+	// "finding/KIND". Option "sample" is the part of the rows whose values are opened, above "0" and up to
+	// "1", chosen by their keys; "seed" chooses others; "destroyed", "true" or "false", finds no fault
+	// with values of destroyed keys.
 	Verify Kind = "verify"
 	// Overwrite replaces what is left of a shredded tenant's values, terms
-	// included, by values that nothing opens.
+	// included, by values that nothing opens, in columns with `scope: global`, or with option "all",
+	// "true" or "false", in all. It needs Job.Tenant, and counts "overwritten" values. The error is
+	// ErrNotShredded while the tenant has keys.
 	Overwrite Kind = "overwrite"
 )
 
@@ -50,7 +59,7 @@ type Job struct {
 	Columns []string
 	// Tenant narrows the job to the rows of one tenant; "" means all rows.
 	Tenant string
-	// Options are the kind's own, by name; they belong to the job's identity.
+	// Options are the kind's own, by name, as the kinds say; they belong to the job's identity.
 	Options map[string]string
 
 	part bool // Table is not all that the policy says of it
@@ -186,7 +195,8 @@ type Result struct {
 	// Joined says that the job was there already, begun by another process or an
 	// earlier call.
 	Joined bool
-	// Counts are by name: "rows" read, "values" in them, and what the kind counts.
+	// Counts are by name: "rows" read, "values" in them, those that were "current" already, those of "destroyed"
+	// keys, those that "failed", and what the kind counts, as the kinds say. What is 0 may be missing.
 	Counts map[string]int64
 	// Findings are the first of the values that failed.
 	Findings []Finding

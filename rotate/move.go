@@ -77,7 +77,8 @@ type Move struct {
 }
 
 // NewMove returns the move of table's column, which is named by the sealed column, or by the plain one that it takes
-// over from. cfg is what jobs run with.
+// over from. cfg is what jobs run with. It connects to nothing; the error is ErrNoColumn where the policy has no
+// such column.
 func NewMove(cfg Config, table *field.Table, column string, opt MoveOptions) (*Move, error) {
 	m := &Move{cfg: cfg, opt: opt, table: table}
 	for _, c := range table.Columns() {

@@ -129,6 +129,7 @@ func newWalker(ctx context.Context, cfg Config, job Job) (*Walker, entry, error)
 func (w *Walker) ID() int64 { return w.r.id }
 
 // Look reads the job as the journal has it, without its findings, takes an operator's limits and tells Config.Progress.
+// Twice within half a second the journal is asked once. It returns ErrNoJob where there is no such job any more, and the database's errors.
 func (w *Walker) Look(ctx context.Context) (Status, error) {
 	w.seen.Lock()
 	defer w.seen.Unlock()
@@ -154,12 +155,12 @@ func (w *Walker) Walk(ctx context.Context, no int, until time.Time) (Turn, error
 }
 
 // Check is Walk without writing: it counts the rows that it reads as "checked", and as "due" those that Walk would still
-// write; with option "all" those that it would write without it.
+// write; with option "all" those that it would write without it. Its errors are those of Walk.
 func (w *Walker) Check(ctx context.Context, no int, until time.Time) (Turn, error) {
 	return w.turn(ctx, no, until, true)
 }
 
-// Finish marks the job done where all its ranges are, and reports whether it is.
+// Finish marks the job done where all its ranges are, and reports whether it is. Its errors are the database's.
 func (w *Walker) Finish(ctx context.Context) (bool, error) {
 	done, err := w.r.journal.finish(ctx, w.r.id)
 	if done {

@@ -2,13 +2,19 @@ package sqlproxy
 
 import "github.com/rowseal/rowseal/sqlproxy/internal/login"
 
-// Verifiers knows users' SCRAM verifiers.
+// Verifiers knows users' SCRAM verifiers. Its method Verifier(ctx, user) (string, error) gives a user's in the form of
+// pg_authid.rolpassword, or "" for none; its errors go to the log.
 type Verifiers = login.Verifiers
 
-// Credential is a user and a password.
+// Credential is a user and a password, which must be ASCII. Its fields are User and Password.
 type Credential = login.Credential
 
-// AuthQuery asks the server for verifiers; see NewAuthQuery.
+// AuthQuery asks the server for verifiers; see [NewAuthQuery].
+//
+//	Upstream    Upstream     the server
+//	Credential  Credential   whom to log in as; required
+//	Database    string       where to ask; "" is the one named like the user
+//	SQL         string       the user is $1, the verifier the only column of the only row; "" is DefaultAuthQuery
 type AuthQuery = login.AuthQuery
 
 // DefaultAuthQuery is what an AuthQuery asks where it is not told otherwise.

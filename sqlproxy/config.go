@@ -14,9 +14,23 @@ import (
 
 // Upstream is the server, and how the proxy reaches it. Its zero Mode verifies
 // the server's certificate and name.
+//
+//	Address       string              host and port, or the path of a Unix socket; required
+//	Mode          Mode                how the leg is encrypted; the zero value is VerifyFull
+//	Direct        bool                TLS from the first byte on, without a request (PostgreSQL 17 and newer)
+//	ServerName    string              the name that VerifyFull looks for; "" is the host of Address
+//	RootCAs       *x509.CertPool      whose signatures count; nil is the system's
+//	Certificates  []tls.Certificate   the proxy's own, for servers that ask for one
+//	Dial          func(ctx context.Context, network, address string) (net.Conn, error)   nil is the standard library's
 type Upstream = login.Upstream
 
 // Encryption is the leg between clients and proxy. Its zero value has none.
+//
+//	Certificates  []tls.Certificate   the proxy's own, with their keys; none refuses TLS
+//	ClientCAs     *x509.CertPool      if set, encrypted clients show a certificate that one of these signed
+//	Require       bool                refuses clients that do not encrypt
+//	ClientName    CertName            if set, whose certificate it is must be the user; needs ClientCAs
+//	ClientUsers   []CertUser          if not nil, the users that a name may be
 type Encryption = login.Encryption
 
 // CertName says which names of a client's certificate are its user's, for Encryption.ClientName.
@@ -29,11 +43,16 @@ const (
 	AlternativeName = login.AlternativeName
 )
 
-// CertUser lets certificates of a name log in as a user, for Encryption.ClientUsers.
+// CertUser lets certificates of a name log in as a user, for Encryption.ClientUsers. Its fields are Name and User.
 type CertUser = login.CertUser
 
 // Terminated has the proxy verify clients itself by SCRAM-SHA-256, which
 // channel binding needs where both legs are encrypted.
+//
+//	Verifiers       Verifiers     the users'; required
+//	Service         *Credential   if set, whom the proxy logs in as, whoever the client is
+//	MockSecret      []byte        makes the salts of users who do not exist; empty is a random one, else 16 bytes or more
+//	MockIterations  int           what such users are shown; 0 is 4096
 type Terminated = login.Terminated
 
 // Mode says how the leg between proxy and server is encrypted.

@@ -35,5 +35,7 @@
 //
 // 08P01 is for bytes that are not the protocol, 28000 and 28P01 for who is not let in, 53300 for connections above the
 // limit, 57P01 for sessions that Shutdown ends and 57P05 for idle ones, 57P03 for a server that does not
-// answer and for logins during Shutdown. What the server refuses is passed on as it is.
+// answer and for logins during Shutdown; 08004 for a pooler that shares server connections. Of statements, 0A000 is for
+// what cannot be done over sealed columns, 42501 for another tenant's rows, 54000 for what is too long, 57P03 for a
+// KMS or key store that is away and XX001 for values that do not open. What the server refuses is passed on as it is.
 package sqlproxy

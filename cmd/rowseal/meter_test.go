@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -323,7 +322,7 @@ func TestATerminalWithRoomGetsABar(t *testing.T) {
 }
 
 func TestABarShowsRateTimeLeftAndWhatHoldsTheJob(t *testing.T) {
-	var screen lockedBuffer
+	var screen safeBuffer
 	m := newMeter(io.Discard, io.Discard, "people")
 	refresh := make(chan any)
 	m.bars = mpb.New(mpb.WithOutput(&screen), mpb.WithManualRefresh(refresh), mpb.WithWidth(200))
@@ -350,22 +349,4 @@ func TestABarShowsRateTimeLeftAndWhatHoldsTheJob(t *testing.T) {
 	if got := screen.String(); !strings.HasSuffix(got, "0s\n") || !strings.Contains(got, "people 90001 / 90001 ") || !strings.Contains(got, "100 %") {
 		t.Errorf("ended with %q", got)
 	}
-}
-
-// lockedBuffer may be written while it is read.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -156,7 +156,7 @@ func (t *Table) Extent() string {
 // Shown are the bars that people are shown.
 func (g Group) Shown() []Bar { return g.Bars[:min(shownBars, len(g.Bars))] }
 
-// Hidden is how many are not.
+// Hidden is how many bars are not shown.
 func (g Group) Hidden() int { return len(g.Bars) - len(g.Shown()) }
 
 // Percent is the width of the bar.

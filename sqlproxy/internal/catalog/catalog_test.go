@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -58,15 +59,25 @@ func load(t testing.TB, conn *pgx.Conn, policy *field.Policy) *catalog.Snapshot 
 // policyOf declares tables, each with a sealed column ssn.
 func policyOf(t testing.TB, tables ...string) *field.Policy {
 	t.Helper()
-	var all []*field.Table
+	types := map[string]string{}
 	for _, name := range tables {
-		typ, err := codec.ParseType("text")
+		types[name] = "text"
+	}
+	return policyWith(t, types, field.ColumnConfig{Name: "ssn"})
+}
+
+// policyWith declares tables, each with a column of the table's type.
+func policyWith(t testing.TB, types map[string]string, column field.ColumnConfig) *field.Policy {
+	t.Helper()
+	var all []*field.Table
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		typ, err := codec.ParseType(types[name])
 		if err != nil {
 			t.Fatal(err)
 		}
+		column.Type = typ
 		table, err := field.NewTable(field.TableConfig{
-			Name: name, Tenant: field.TenantSource{Default: "t"},
-			Columns: []field.ColumnConfig{{Name: "ssn", Type: typ}},
+			Name: name, Tenant: field.TenantSource{Default: "t"}, Columns: []field.ColumnConfig{column},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/internal/testpg"
 )
@@ -12,26 +11,7 @@ import (
 // movingPolicy declares tables, each with a column "email_sealed" that takes over from "email".
 func movingPolicy(t *testing.T, types map[string]string, both bool) *field.Policy {
 	t.Helper()
-	var all []*field.Table
-	for name, typed := range types {
-		typ, err := codec.ParseType(typed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		table, err := field.NewTable(field.TableConfig{
-			Name: name, Tenant: field.TenantSource{Default: "t"},
-			Columns: []field.ColumnConfig{{Name: "email_sealed", ID: "email", Type: typ, Transition: field.Transition{Plain: "email", Both: both}}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, table)
-	}
-	policy, err := field.NewPolicy(all...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return policy
+	return policyWith(t, types, field.ColumnConfig{Name: "email_sealed", ID: "email", Transition: field.Transition{Plain: "email", Both: both}})
 }
 
 // TestTransitions finds out from the columns of a table how far a transition is.

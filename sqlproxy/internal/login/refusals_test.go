@@ -119,6 +119,27 @@ func TestServersThatAreNoGoodForTerminatedLogins(t *testing.T) {
 	}
 }
 
+// asked is the client's leg once it is encrypted and somebody has been asked to authenticate.
+func (l *leg) asked(t *testing.T, ca *testpki.CA) *leg {
+	t.Helper()
+	l.write(t, request(codeSSL, nil))
+	l.answerByte(t)
+	over, err := l.over(&tls.Config{ServerName: "proxy.example", RootCAs: ca.Pool()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	over.write(t, startupBytes(version30, "user", "a"))
+	over.expect(t, msgAuthentication)
+	return over
+}
+
+// sasl sends a client's first message of SCRAM.
+func (l *leg) sasl(t *testing.T, mechanism, first string) {
+	t.Helper()
+	body := binary.BigEndian.AppendUint32([]byte(mechanism+"\x00"), uint32(len(first)))
+	l.write(t, appendMessage(nil, msgPassword, append(body, first...)))
+}
+
 // TestFirstMessagesOfSCRAMAreChecked is about a client whose channel is encrypted, so that it is offered to bind it.
 func TestFirstMessagesOfSCRAMAreChecked(t *testing.T) {
 	ca := testpki.New(t, testpki.P256)
@@ -134,16 +155,8 @@ func TestFirstMessagesOfSCRAMAreChecked(t *testing.T) {
 				Upstream: unreachable(t), Terminated: &Terminated{Verifiers: known(t)},
 				Encryption: Encryption{Certificates: []tls.Certificate{own}},
 			}, loopback)
-			client.write(t, request(codeSSL, nil))
-			client.answerByte(t)
-			client, err := client.over(&tls.Config{ServerName: "proxy.example", RootCAs: ca.Pool()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			client.write(t, startupBytes(version30, "user", "a"))
-			client.expect(t, msgAuthentication)
-			body := binary.BigEndian.AppendUint32([]byte(tt.mechanism+"\x00"), uint32(len(tt.first)))
-			client.write(t, appendMessage(nil, msgPassword, append(body, tt.first...)))
+			client = client.asked(t, ca)
+			client.sasl(t, tt.mechanism, tt.first)
 			if tt.state == "" {
 				client.expect(t, msgError)
 			} else {
@@ -170,17 +183,8 @@ func TestABindingThatCannotPassIsToldOfAtOnce(t *testing.T) {
 		asked <- kind
 	})
 	client, done := beginOn(t, &Config{Upstream: up, Encryption: Encryption{Certificates: []tls.Certificate{own}}}, loopback)
-	client.write(t, request(codeSSL, nil))
-	client.answerByte(t)
-	client, err := client.over(&tls.Config{ServerName: "proxy.example", RootCAs: ca.Pool()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	client.write(t, startupBytes(version30, "user", "a"))
-	client.expect(t, msgAuthentication)
-	const first = "y,,n=,r=rOprNGfwEbeRWgbNEkqO"
-	body := binary.BigEndian.AppendUint32([]byte(mechanism+"\x00"), uint32(len(first)))
-	client.write(t, appendMessage(nil, msgPassword, append(body, first...)))
+	client = client.asked(t, ca)
+	client.sasl(t, mechanism, "y,,n=,r=rOprNGfwEbeRWgbNEkqO")
 	client.refused(t, "28000", "channel binding cannot pass")
 	<-done
 	if kind := <-asked; kind != 0 {

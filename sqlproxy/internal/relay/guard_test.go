@@ -111,14 +111,30 @@ const (
 	ins  = "INSERT INTO plain VALUES (9, 'x')"
 )
 
-// failures are messages of which one has a result that does not open. All of a script is sent at
-// once, so that nothing is right only because the client waited.
-var failures = []struct {
+// exchange is a script of messages with what the client hears of it, and what it leaves.
+type exchange struct {
 	name  string
 	steps []string
 	want  string
 	left  string // in the tables
-}{
+}
+
+func (e *exchange) play(t *testing.T, raw *pgx.Conn, through string) {
+	t.Run(e.name, func(t *testing.T) {
+		renew(t, raw, through)
+		words := play(t, hijack(t, through), script(t, e.steps))
+		if got := brief(words); got != e.want {
+			t.Errorf("answers are\n\t%s\nwant\n\t%s", got, e.want)
+		}
+		if got := stands(t, raw); got != e.left {
+			t.Errorf("the tables hold %q, want %q", got, e.left)
+		}
+	})
+}
+
+// failures are messages of which one has a result that does not open. All of a script is sent at
+// once, so that nothing is right only because the client waited.
+var failures = []exchange{
 	{"one query", []string{"Q " + one}, "E XX001, Z I", untouched},
 	{"one query and another", []string{"Q " + one, "Q " + ins}, "E XX001, Z I, C INSERT 0 1, Z I", "1 2 3 | 9"},
 	{"update", []string{"Q UPDATE patients SET name = 'n' WHERE id > 1 RETURNING id, ssn"}, "E XX001, Z I", untouched},
@@ -200,16 +216,7 @@ var failures = []struct {
 func TestWhatDoesNotOpenLeavesNothingBehind(t *testing.T) {
 	raw, through := spoiled(t)
 	for _, f := range failures {
-		t.Run(f.name, func(t *testing.T) {
-			renew(t, raw, through)
-			words := play(t, hijack(t, through), script(t, f.steps))
-			if got := brief(words); got != f.want {
-				t.Errorf("answers are\n\t%s\nwant\n\t%s", got, f.want)
-			}
-			if got := stands(t, raw); got != f.left {
-				t.Errorf("the tables hold %q, want %q", got, f.left)
-			}
-		})
+		f.play(t, raw, through)
 	}
 }
 
@@ -217,12 +224,7 @@ func TestWhatDoesNotOpenLeavesNothingBehind(t *testing.T) {
 func TestWhatIsGuardedIsCommittedAllTheSame(t *testing.T) {
 	raw, through := spoiled(t)
 	const del = "DELETE FROM patients WHERE id = 1 RETURNING ssn"
-	for _, f := range []struct {
-		name  string
-		steps []string
-		want  string
-		left  string
-	}{
+	for _, f := range []exchange{
 		{"query", []string{"Q " + del}, "C DELETE 1, Z I", "2 3 | "},
 		{"query of two", []string{"Q " + del + "; " + ins}, "C DELETE 1, C INSERT 0 1, Z I", "2 3 | 9"},
 		{"query of two, the first a read", []string{"Q " + good + "; " + ins}, "C SELECT 1, C INSERT 0 1, Z I", "1 2 3 | 9"},
@@ -245,16 +247,7 @@ func TestWhatIsGuardedIsCommittedAllTheSame(t *testing.T) {
 		{"data in the text", []string{"Q " + good + "; COPY plain FROM STDIN"}, "E 0A000, Z I", untouched},
 		{"query within a pipeline", []string{"SELECT 1", "Q " + del, "S"}, "C SELECT 1, E 0A000, Z I, Z I", untouched},
 	} {
-		t.Run(f.name, func(t *testing.T) {
-			renew(t, raw, through)
-			words := play(t, hijack(t, through), script(t, f.steps))
-			if got := brief(words); got != f.want {
-				t.Errorf("answers are\n\t%s\nwant\n\t%s", got, f.want)
-			}
-			if got := stands(t, raw); got != f.left {
-				t.Errorf("the tables hold %q, want %q", got, f.left)
-			}
-		})
+		f.play(t, raw, through)
 	}
 }
 
