@@ -58,6 +58,9 @@ func TestJobsGoOnAfterAKillAnywhere(t *testing.T) {
 						point, all, *crashSeed, "TestJobsGoOnAfterAKillAnywhere", *crashSeed, name, point)
 				}
 			}
+			if l.moving != nil {
+				t.Logf("programs tried %d statements again, as the columns had changed", l.moving.tried.Load())
+			}
 			t.Logf("%d of %d points, %d not reached, %d killed twice, %d beside another process, %d leases waited for; %d rows written, %d read again by jobs; %v",
 				len(chosen), all, l.missed, l.twice, l.together, l.waits, l.app.written.Load(), l.reread, time.Since(start).Round(time.Millisecond))
 			if l.missed > 1+len(chosen)/10 {

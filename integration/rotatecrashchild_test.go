@@ -84,6 +84,7 @@ func (o *crashOrder) do(ctx context.Context) (crashReport, error) {
 
 // hand is what a process has that does jobs: a pool, whose database has the key store too, and keys.
 type hand struct {
+	dsn   string
 	db    *sql.DB
 	root  *localkms.KMS
 	store *sqlstore.Store
@@ -99,7 +100,12 @@ func openHand(dsn, keyFile, policy string, wrap func(driver.Connector) driver.Co
 	if err != nil {
 		return nil, err
 	}
-	return newHand(wrap(stdlib.GetConnector(*config)), keyFile, policy, roots...)
+	h, err := newHand(wrap(stdlib.GetConnector(*config)), keyFile, policy, roots...)
+	if err != nil {
+		return nil, err
+	}
+	h.dsn = dsn
+	return h, nil
 }
 
 func newHand(connector driver.Connector, keyFile, policy string, roots ...kms.KMS) (h *hand, err error) {

@@ -22,7 +22,7 @@ type crashJob struct {
 	check func(l *lane)
 	// journaled jobs are kept in the database.
 	journaled bool
-	// alone: the application stands still in all rounds, and no other process does the same.
+	// alone: no other process does the same.
 	alone bool
 }
 
@@ -40,7 +40,7 @@ func init() {
 		"blank":    {overwriteDue, walks(2, rotate.Job{Kind: rotate.Overwrite, Options: map[string]string{"all": "true"}}), (*lane).blanked, true, false},
 		"rootkeys": {rewrapKeysDue, rewrapsKeys, (*lane).keysRewrapped, false, false},
 		"shred":    {shredDue, shreds, (*lane).shredded, false, false},
-		// The whole way, which an application goes through the proxy or by deployments between its steps.
+		// The whole way, with an application that goes along: through the proxy, and by deployments between the steps.
 		"seal":   {sealDue, seals, (*lane).sealedAway, true, true},
 		"unseal": {unsealDue, unseals, (*lane).inClear, true, true},
 		// The long part of it.

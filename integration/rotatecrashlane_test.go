@@ -126,7 +126,7 @@ func (l *lane) crash(point int, seed uint64) {
 	fmt.Fprint(h, seed, l.job, point)
 	r := rand.New(rand.NewPCG(h.Sum64(), 0))
 	l.begin()
-	quiet := r.IntN(5) == 0 || crashJobs[l.job].alone
+	quiet := r.IntN(5) == 0
 	if !quiet {
 		l.goOn(r.Uint64())
 	}
@@ -316,6 +316,10 @@ func (l *lane) checkJournal(inserted, deleted int64) {
 		if s.Table == "clients" {
 			rows, columns, inserted, deleted = clientRows, 1, 0, 0
 		}
+		least := columns * (c["rows"] - deleted)
+		if s.Kind == rotate.Unseal { // programs that write the plain column alone, before the last step, leave no sealed value
+			least = 0
+		}
 		became := c["sealed"] + c["unsealed"] + c["rewrapped"] + c["resealed"] + c["current"] + c["destroyed"] + c["overwritten"]
 		if s.Kind == rotate.Verify {
 			became = c["opened"]
@@ -325,7 +329,7 @@ func (l *lane) checkJournal(inserted, deleted int64) {
 			l.t.Errorf("job %d: %+v", s.ID, s)
 		case c["rows"] < rows-deleted || c["rows"] > rows+inserted:
 			l.t.Errorf("job %d counted %d rows; %d were there, %d came, %d went", s.ID, c["rows"], rows, inserted, deleted)
-		case c["values"] > columns*c["rows"] || c["values"] < columns*(c["rows"]-deleted) || became != c["values"]:
+		case c["values"] > columns*c["rows"] || c["values"] < least || became != c["values"]:
 			l.t.Errorf("job %d: %v; %d rows, %d went", s.ID, c, rows, deleted)
 		}
 	}

@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -17,6 +22,7 @@ import (
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/gormplugin"
 	"github.com/rowseal/rowseal/rotate"
+	"github.com/rowseal/rowseal/sqlproxy"
 )
 
 // client is a row of clients, whose email is moved from clear to sealed and back.
@@ -72,6 +78,9 @@ func (h *hand) toSealed(ctx context.Context) (report crashReport, err error) {
 		case rotate.StageClear, rotate.StagePreparing:
 			err = m.Prepare(ctx)
 		case rotate.StagePrepared:
+			if err = h.deploy(ctx, "both"); err != nil {
+				return report, err
+			}
 			if report, err = h.fill(ctx, rotate.Seal); err == nil {
 				err = m.Swap(ctx)
 			}
@@ -98,15 +107,49 @@ func (h *hand) toClear(ctx context.Context) (report crashReport, err error) {
 	if err != nil {
 		return report, err
 	}
-	if stage != rotate.StageClear {
+	switch stage {
+	case rotate.StageClear:
+	default:
+		// From here to the deployment behind it, a model of the sealed column would read a plain one that is empty.
+		if err := h.deploy(ctx, "none"); err != nil {
+			return report, err
+		}
+		fallthrough
+	case rotate.StagePreparing, rotate.StagePrepared:
 		if err := m.Reopen(ctx); err != nil {
+			return report, err
+		}
+		if err := h.deploy(ctx, "both"); err != nil {
 			return report, err
 		}
 		if report, err = h.fill(ctx, rotate.Unseal); err != nil {
 			return report, err
 		}
+		if err := h.deploy(ctx, "plain"); err != nil {
+			return report, err
+		}
 	}
 	return report, m.DropSealed(ctx)
+}
+
+// deploy has all programs of the application that are running brought to a version, and waits for it. It is not the
+// job's, and so goes past what kills that.
+func (h *hand) deploy(ctx context.Context, version string) error {
+	config, err := pgx.ParseConfig(h.dsn)
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, "UPDATE deployed SET wanted = $1, version = ''", version); err != nil {
+		return err
+	}
+	for left := 1; left > 0; {
+		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM deployed WHERE version <> wanted").Scan(&left); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func seals(ctx context.Context, h *hand, _ *crashOrder) (crashReport, error) { return h.toSealed(ctx) }
@@ -125,12 +168,14 @@ func (l *lane) withClients() {
 		return
 	}
 	l.exec("CREATE TABLE clients (id int PRIMARY KEY, tenant text NOT NULL, email text NOT NULL, UNIQUE (tenant, email))")
+	l.exec("CREATE TABLE deployed (program text PRIMARY KEY, version text NOT NULL, wanted text NOT NULL)")
 	l.moving = &movingApp{l: l}
 	for id := 1; id <= clientRows; id++ {
 		row := client{ID: id, Tenant: folkTenants[id%len(folkTenants)], Email: l.moving.fresh(id)}
 		l.exec("INSERT INTO clients VALUES ($1, $2, $3)", row.ID, row.Tenant, row.Email)
 		l.moving.rows = append(l.moving.rows, &keptClient{row: row})
 	}
+	l.moving.open()
 }
 
 // sealDue: the column is in clear.
@@ -150,12 +195,10 @@ func unsealDue(l *lane) {
 // backfillDue: the sealed column is there, and empty.
 func backfillDue(l *lane) {
 	l.withClients()
-	if l.moving.db == nil {
-		m, err := l.hand.move()
-		must(l.t, err)
-		must(l.t, m.Prepare(l.t.Context()))
-		l.moving.open()
-	}
+	l.moving.old = true
+	m, err := l.hand.move()
+	must(l.t, err)
+	must(l.t, m.Prepare(l.t.Context()))
 	l.exec("UPDATE clients SET email_sealed = NULL")
 }
 
@@ -246,13 +289,15 @@ type keptClient struct {
 	row client
 }
 
-// movingApp writes clients while they are moved: by GORM, which knows both columns, and by an old program, which knows
-// the plain one.
+// movingApp writes and reads clients while they are moved, through GORM and through the proxy, each with keys of its own.
 type movingApp struct {
 	l      *lane
 	rows   []*keptClient
 	serial atomic.Int64
-	db     *gorm.DB
+	tried  atomic.Int64        // again
+	models map[string]*gorm.DB // by movingGORM.model: programs that were deployed one after the other
+	proxy  string              // connection string
+	old    bool                // a third program is there that knows the plain column only
 	stop   chan struct{}
 	done   sync.WaitGroup
 }
@@ -263,40 +308,93 @@ func (a *movingApp) fresh(id int) string {
 
 func (a *movingApp) open() {
 	t := a.l.t
-	behind, err := openHand(a.l.dsn, a.l.keyFile, folkPolicy, bare)
+	behind, err := openHand(a.l.dsn, a.l.keyFile, clientsPolicy, bare)
 	must(t, err)
-	a.db, err = gorm.Open(postgres.Open(a.l.dsn), &gorm.Config{Logger: logger.Discard})
+	behindProxy, err := openHand(a.l.dsn, a.l.keyFile, clientsPolicy, bare)
 	must(t, err)
-	t.Cleanup(func() {
-		_ = behind.db.Close()
-		if conn, err := a.db.DB(); err == nil {
-			_ = conn.Close()
+	t.Cleanup(func() { _, _ = behind.db.Close(), behindProxy.db.Close() })
+	a.models = map[string]*gorm.DB{}
+	for name, model := range map[string]any{"plain": &plainClient{}, "both": &client{}, "moved": &movedClient{}} {
+		db, err := gorm.Open(postgres.Open(a.l.dsn), &gorm.Config{Logger: logger.Discard})
+		must(t, err)
+		t.Cleanup(func() {
+			if conn, err := db.DB(); err == nil {
+				_ = conn.Close()
+			}
+		})
+		if a.models[name] = db; name == "plain" {
+			continue
 		}
-	})
-	plugin := gormplugin.New(behind.cfg.Cipher)
-	plugin.Models = []any{&client{}}
-	must(t, a.db.Use(plugin))
+		plugin := gormplugin.New(behind.cfg.Cipher)
+		plugin.Models = []any{model}
+		must(t, db.Use(plugin))
+	}
+	a.proxy = withHost(t, a.l.dsn, startProxy(t, sqlproxy.Config{
+		Upstream: sqlproxy.Upstream{Address: hostOf(t, a.l.dsn), Mode: sqlproxy.Disable},
+		Policy:   behindProxy.file.Policy, Cipher: behindProxy.cfg.Cipher,
+	}))
 }
 
-// goOn lets both programs work until pause.
+// program is one of the application's.
+type program interface {
+	// deploy brings it to a version: "plain", which knows the plain column only, "both", or "none", in which it stands still.
+	deploy(ctx context.Context, version string) error
+	// use writes the row, if told so, and reads it.
+	use(ctx context.Context, row *client, write bool) (string, error)
+	// again says that an error is one after which it tries again, and readies it for that.
+	again(ctx context.Context, err error) bool
+	end()
+}
+
+// goOn lets all programs work until pause.
 func (a *movingApp) goOn(seed uint64) {
 	a.stop = make(chan struct{})
-	for i, program := range []func(*client, bool) (string, error){a.byGORM, a.byOldProgram} {
+	programs := map[string]program{"gorm": &movingGORM{app: a}, "proxy": &movingProxy{app: a}}
+	if a.old {
+		programs["old"] = oldProgram{a}
+	}
+	for name, p := range programs {
+		a.l.exec("INSERT INTO deployed VALUES ($1, '', 'both')", name)
 		a.done.Go(func() {
-			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			ctx := context.WithoutCancel(a.l.t.Context())
+			r := rand.New(rand.NewPCG(seed, uint64(name[0])))
+			defer func() {
+				p.end()
+				if _, err := a.l.db.ExecContext(ctx, "DELETE FROM deployed WHERE program = $1", name); err != nil {
+					a.l.t.Error(err)
+				}
+			}()
 			for {
 				select {
 				case <-a.stop:
 					return
 				default:
 				}
-				if err := a.turn(r, program); err != nil {
-					a.l.t.Errorf("program %d of clients: %v", i, err)
+				version, err := a.follow(ctx, name, p)
+				if err == nil && (version != "none" || name == "proxy") { // a proxy follows the columns by itself
+					err = a.turn(ctx, r, p)
+				}
+				if err != nil {
+					a.l.t.Errorf("%s, version %s, of clients: %v", name, version, err)
 					return
 				}
 			}
 		})
 	}
+}
+
+// follow brings a program to the version that is wanted.
+func (a *movingApp) follow(ctx context.Context, name string, p program) (version string, err error) {
+	var wanted string
+	err = a.l.db.QueryRowContext(ctx, "SELECT version, wanted FROM deployed WHERE program = $1", name).Scan(&version, &wanted)
+	if err != nil || wanted == version {
+		return version, err
+	}
+	if err := p.deploy(ctx, wanted); err != nil {
+		return version, fmt.Errorf("deploying %s: %w", wanted, err)
+	}
+	_, err = a.l.db.ExecContext(ctx, "UPDATE deployed SET version = $1 WHERE program = $2", wanted, name)
+	return wanted, err
 }
 
 func (a *movingApp) pause() {
@@ -305,40 +403,169 @@ func (a *movingApp) pause() {
 }
 
 // turn writes a row, or not, and reads it by the same program.
-func (a *movingApp) turn(r *rand.Rand, program func(row *client, write bool) (string, error)) error {
+func (a *movingApp) turn(ctx context.Context, r *rand.Rand, p program) error {
 	k := a.rows[r.IntN(len(a.rows))]
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	write := r.IntN(3) > 0
 	if write {
 		k.row.Email = a.fresh(k.row.ID)
+		a.l.app.written.Add(1)
 	}
-	got, err := program(&k.row, write)
+	got, err := p.use(ctx, &k.row, write)
+	for attempt := 0; err != nil && attempt < 20 && p.again(ctx, err); attempt++ {
+		a.tried.Add(1)
+		got, err = p.use(ctx, &k.row, write)
+	}
 	if err == nil && got != k.row.Email {
-		err = fmt.Errorf("row %d reads %q; its last writer gave %q", k.row.ID, got, k.row.Email)
+		err = fmt.Errorf("row %d reads %q; its last writer gave %q (written now: %v)", k.row.ID, got, k.row.Email, write)
 	}
 	return err
 }
 
-func (a *movingApp) byGORM(row *client, write bool) (string, error) {
-	db := a.db.WithContext(context.WithoutCancel(a.l.t.Context()))
-	if write {
-		if err := changedOne(db.Model(&client{ID: row.ID, Tenant: row.Tenant}).Updates(row)); err != nil {
-			return "", err
-		}
+// plainClient and movedClient are the model before and after the move.
+type (
+	plainClient struct {
+		ID     int `gorm:"primaryKey;autoIncrement:false"`
+		Tenant string
+		Email  string
 	}
-	var found client
-	err := db.First(&found, row.ID).Error
-	return found.Email, err
+	movedClient struct {
+		ID     int    `gorm:"primaryKey;autoIncrement:false"`
+		Tenant string `rowseal:"tenant"`
+		Email  string `gorm:"serializer:rowseal;type:bytes" rowseal:"search=equality"`
+	}
+)
+
+func (plainClient) TableName() string { return "clients" }
+
+func (movedClient) TableName() string { return "clients" }
+
+// movingGORM is a program whose model is that of the columns that are there, as if it were deployed at that moment.
+type movingGORM struct {
+	app   *movingApp
+	plain bool
+	model string
 }
 
-func (a *movingApp) byOldProgram(row *client, write bool) (email string, err error) {
-	ctx := context.WithoutCancel(a.l.t.Context())
+func (g *movingGORM) end() {}
+
+func (g *movingGORM) deploy(ctx context.Context, version string) error {
+	g.plain = version == "plain"
+	return g.look(ctx)
+}
+
+func (g *movingGORM) look(ctx context.Context) error {
+	const columns = `SELECT string_agg(attname || ' ' || atttypid::regtype, ',' ORDER BY attname) FROM pg_attribute
+		WHERE attrelid = 'clients'::regclass AND attname IN ('email', 'email_sealed') AND NOT attisdropped`
+	var found string
+	err := g.app.l.db.QueryRowContext(ctx, columns).Scan(&found)
+	g.model = map[string]string{"email text": "plain", "email bytea": "moved", "email text,email_sealed bytea": "both"}[found]
+	if g.model == "both" && g.plain {
+		g.model = "plain"
+	}
+	if err == nil && g.model == "" {
+		err = fmt.Errorf("the columns are %s", found)
+	}
+	return err
+}
+
+// again: a column is gone, or has another type.
+func (g *movingGORM) again(ctx context.Context, err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && slices.Contains([]string{"42703", "42804", "0A000"}, e.Code) && g.look(ctx) == nil
+}
+
+func (g *movingGORM) use(ctx context.Context, row *client, write bool) (string, error) {
+	db := g.app.models[g.model].WithContext(ctx)
+	switch g.model {
+	case "plain":
+		return useModel(db, plainClient(*row), write, func(c *plainClient) string { return c.Email })
+	case "moved":
+		return useModel(db, movedClient(*row), write, func(c *movedClient) string { return c.Email })
+	}
+	return useModel(db, *row, write, func(c *client) string { return c.Email })
+}
+
+func useModel[T any](db *gorm.DB, row T, write bool, email func(*T) string) (string, error) {
 	if write {
-		if _, err := a.l.db.ExecContext(ctx, "UPDATE clients SET email = $1 WHERE id = $2", row.Email, row.ID); err != nil {
+		if err := changedOne(db.Model(&row).Updates(&row)); err != nil {
 			return "", err
 		}
 	}
-	err = a.l.db.QueryRowContext(ctx, "SELECT email FROM clients WHERE id = $1", row.ID).Scan(&email)
+	var found T
+	err := db.Where(&row, "ID").First(&found).Error
+	return email(&found), err
+}
+
+// movingProxy is a program behind a proxy, which follows the columns by itself.
+type movingProxy struct {
+	app  *movingApp
+	conn *pgconn.PgConn
+}
+
+func (p *movingProxy) end() {
+	if p.conn != nil {
+		_ = p.conn.Close(context.Background())
+	}
+}
+
+// deploy has the proxy look at the catalog, as it does by itself within five seconds.
+func (p *movingProxy) deploy(ctx context.Context, _ string) (err error) {
+	if p.conn == nil {
+		if p.conn, err = pgconn.Connect(ctx, p.app.proxy); err != nil {
+			return err
+		}
+	}
+	for range 20 {
+		_, err = p.conn.Exec(ctx, "ALTER TABLE clients SET (fillfactor = 100)").ReadAll()
+		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "40P01" { // with the job's own changes
+			break
+		}
+	}
+	return err
+}
+
+func (p *movingProxy) again(_ context.Context, err error) bool { return again(err) }
+
+func (p *movingProxy) use(ctx context.Context, row *client, write bool) (string, error) {
+	w := proxyWriter{p.conn}
+	if write {
+		if err := w.exec(ctx, "UPDATE clients SET email = $3 WHERE id = $1 AND tenant = $2", fmt.Sprint(row.ID), row.Tenant, row.Email); err != nil {
+			return "", err
+		}
+	}
+	// Once by its key and once by its value.
+	r := w.query(ctx, "SELECT email FROM clients WHERE id = $1", fmt.Sprint(row.ID))
+	if r.Err != nil || len(r.Rows) != 1 {
+		return "", fmt.Errorf("%d rows: %w", len(r.Rows), r.Err)
+	}
+	found := w.query(ctx, "SELECT id FROM clients WHERE tenant = $1 AND email = $2", row.Tenant, row.Email)
+	if found.Err != nil {
+		return "", found.Err
+	}
+	if len(found.Rows) != 1 || string(found.Rows[0][0]) != fmt.Sprint(row.ID) {
+		return "", fmt.Errorf("row %d is found as %q", row.ID, found.Rows)
+	}
+	return string(r.Rows[0][0]), nil
+}
+
+// oldProgram knows the plain column.
+type oldProgram struct{ app *movingApp }
+
+func (oldProgram) deploy(context.Context, string) error { return nil }
+
+func (oldProgram) again(context.Context, error) bool { return false }
+
+func (oldProgram) end() {}
+
+func (p oldProgram) use(ctx context.Context, row *client, write bool) (email string, err error) {
+	db := p.app.l.db
+	if write {
+		if _, err := db.ExecContext(ctx, "UPDATE clients SET email = $1 WHERE id = $2", row.Email, row.ID); err != nil {
+			return "", err
+		}
+	}
+	err = db.QueryRowContext(ctx, "SELECT email FROM clients WHERE id = $1", row.ID).Scan(&email)
 	return email, err
 }

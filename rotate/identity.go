@@ -45,11 +45,7 @@ func newIdentity(ctx context.Context, cfg *Config, t *field.Table) (d identity, 
 	if cfg.Dialect == MySQL {
 		q = mysqlQuote
 	}
-	parts := strings.Split(t.Name(), ".")
-	for i := range parts {
-		parts[i] = q(parts[i])
-	}
-	rows, err := cfg.DB.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE 1 = 0", q(d.id.name), strings.Join(parts, ".")))
+	rows, err := cfg.DB.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE 1 = 0", q(d.id.name), quotedName(t.Name(), q)))
 	if err != nil {
 		return d, fmt.Errorf("rotate: asking for the type of %s.%s: %w", t.Name(), d.id.name, err)
 	}
@@ -59,6 +55,15 @@ func newIdentity(ctx context.Context, cfg *Config, t *field.Table) (d identity, 
 	}
 	d.id.kind = identityKindOf(types[0].DatabaseTypeName())
 	return d, nil
+}
+
+// quotedName is a table's name, each part quoted by itself.
+func quotedName(name string, q func(string) string) string {
+	parts := strings.Split(name, ".")
+	for i := range parts {
+		parts[i] = q(parts[i])
+	}
+	return strings.Join(parts, ".")
 }
 
 // identityKindOf reads a driver's name for a column's type.

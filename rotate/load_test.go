@@ -56,7 +56,7 @@ func loadOf(db *sql.DB) (p *postgresLoad, pass func(time.Duration)) {
 
 // TestAReplicaHeldBackHoldsTheJob has a real replica that stops replaying, by both limits on lag.
 func TestAReplicaHeldBackHoldsTheJob(t *testing.T) {
-	primary := testpg.Start(t, nil)
+	primary := testpg.Start(t, map[string]string{"synchronous_commit": "on"}) // else the WAL is written a moment later
 	standby := testpg.Replica(t, primary)
 	replica := connect(t, standby.DSN("postgres"))
 	db := connect(t, primary.DSN("postgres"))

@@ -208,6 +208,13 @@ func TestMoveThereAndBack(t *testing.T) {
 
 	must(t, m.move("both").Reopen(ctx))
 	m.stage(rotate.StagePrepared)
+	for _, output := range []string{"hex", "escape"} { // as who does not know of it would write
+		_, err = m.db.Exec(fmt.Sprintf("BEGIN; SET LOCAL bytea_output = %s; UPDATE people SET email = decode('%x', 'hex') WHERE id = 1; COMMIT", output, m.seal("tenant-1", "x")))
+		if err == nil || !strings.Contains(err.Error(), "23514") {
+			t.Errorf("a sealed value in the plain column: %v", err)
+		}
+		m.db.exec(t, "ROLLBACK")
+	}
 	counted(t, m.fill(rotate.Unseal, "both"), counts{"rows": 301, "values": 301, "unsealed": 301})
 	if got := m.text("SELECT count(email_sealed) FROM people"); got != "301" {
 		t.Errorf("%s sealed values are left, want all", got)

@@ -145,6 +145,9 @@ func (m *Move) DropSealed(ctx context.Context) error {
 // dropsOne are the statements that leave one of both columns.
 func (m *Move) dropsOne(c *catalog, drop, keep string) []string {
 	all := append(m.dropTrigger(c, "moving"), m.dropLeft(c)...)
+	if c.constraint(m.made("clear")) != nil {
+		all = append(all, c.alter()+"DROP CONSTRAINT "+quote(m.made("clear")))
+	}
 	return append(append(all, m.completes(c, keep)...), c.alter()+"DROP COLUMN "+quote(drop))
 }
 

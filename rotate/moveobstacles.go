@@ -145,7 +145,7 @@ func (m *Move) obstacles(ctx context.Context, q querier, c *catalog) ([]Obstacle
 
 // own says whether a dependent is of this move's making.
 func (m *Move) own(f []string) bool {
-	return f[2] == m.made("some") || f[2] == m.made("empty") || f[2] == m.trigger("moving")
+	return f[2] == m.made("some") || f[2] == m.made("empty") || f[2] == m.made("clear") || f[2] == m.trigger("moving")
 }
 
 // indexObstacle says of an index what becomes of it.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rowseal/rowseal/envelope"
 )
 
 // Reopen begins the way back from a sealed column to a plain one: the sealed column gets the name that it has in
@@ -54,6 +56,9 @@ func (m *Move) reopens(c *catalog) []string {
 			all = append(all, fmt.Sprintf("COMMENT ON COLUMN %s.%s IS %s", c.table(), quote(m.plain), literal(have.comment)))
 		}
 	}
+	if refuses := m.refusesSealed(); refuses != "" && c.constraint(m.made("clear")) == nil {
+		all = append(all, c.alter()+fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", quote(m.made("clear")), refuses))
+	}
 	if required {
 		drop := ""
 		if have.notNull {
@@ -63,6 +68,36 @@ func (m *Move) reopens(c *catalog) []string {
 			quote(m.made("some")), quote(m.plain), quote(m.sealed), drop))
 	}
 	return append(all, m.movingTrigger(c)...)
+}
+
+// refusesSealed is the condition that a plain column holds no sealed value of this column, "" where its type takes none.
+// Who has not heard of the way back yet goes on writing sealed values under the name, which PostgreSQL puts into a column
+// of text as the digits of their bytes, without an error.
+func (m *Move) refusesSealed() string {
+	id := m.column.Field().ID()
+	sealed := append([]byte{envelope.Magic}, id[:]...)
+	plain := quote(m.plain)
+	typ, _, _ := strings.Cut(m.column.Type().String(), "(")
+	switch strings.TrimSpace(typ) {
+	case "bytea":
+		return fmt.Sprintf("substr(%s, 1, %d) <> decode('%x', 'hex')", plain, len(sealed), sealed)
+	case "text", "varchar", "char":
+		// Both ways that bytea_output has, of which one writes what is printable as it is.
+		escaped := ""
+		for _, b := range sealed {
+			switch {
+			case b == '\\':
+				escaped += `\\`
+			case b < 0x20 || b > 0x7e:
+				escaped += fmt.Sprintf(`\%03o`, b)
+			default:
+				escaped += string(rune(b))
+			}
+		}
+		hex := fmt.Sprintf(`\x%x`, sealed)
+		return fmt.Sprintf("left(%[1]s, %[2]d) <> %[3]s AND left(%[1]s, %[4]d) <> %[5]s", plain, len(hex), literal(hex), len(escaped), literal(escaped))
+	}
+	return ""
 }
 
 // tooNarrow says that the plain column does not take all values of the logical type.

@@ -13,7 +13,7 @@ import (
 // TestAReplicaThatIsHeldBackPausesAJobAndReleasesIt: the replica is resumed only when the job says that
 // it waits for it, and the job ends only behind that.
 func TestAReplicaThatIsHeldBackPausesAJobAndReleasesIt(t *testing.T) {
-	primary := testpg.Start(t, nil)
+	primary := testpg.Start(t, map[string]string{"synchronous_commit": "on"}) // else the WAL is written a moment later
 	replica := testpg.Replica(t, primary)
 	follows, err := sql.Open("pgx", replica.DSN("postgres"))
 	must(t, err)

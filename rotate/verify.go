@@ -25,8 +25,9 @@ type verify struct {
 	sample    uint64 // rows whose hash is at most this are opened
 	destroyed bool   // values of destroyed keys are expected
 
+	copied []copies              // by column, where option copies asked for them; shared by all workers
 	tally  tally                 // of the page
-	copies map[[tagSize]byte]int // row keys' values of the page, by their tags, and their row
+	twins  map[[tagSize]byte]int // row keys' values of the page, by their tags, and their row
 	clear  []*field.Column       // of reads.plain
 	check  []byte                // a plaintext
 
@@ -38,13 +39,19 @@ const tagSize = 16
 
 // newVerify makes the work of a Verify. Option "sample" is the part of the rows that are opened, "0.01"; without
 // it all are. A row is in the sample or not by its key, so that the next run opens the same ones; option
-// "seed" chooses others. With option "destroyed" true, values whose key was destroyed are counted and not found.
+// "seed" chooses others. With option "destroyed" true, values whose key was destroyed are counted and not found. With
+// option "copies" true, each process that begins or joins the job has the database look for values with row keys that stand
+// in several rows, in one statement for each column.
 func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	sample, err := sampleOption(job)
 	if err != nil {
 		return nil, err
 	}
 	destroyed, err := boolOption(job, "destroyed")
+	if err != nil {
+		return nil, err
+	}
+	far, err := boolOption(job, "copies")
 	if err != nil {
 		return nil, err
 	}
@@ -69,13 +76,18 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 			v.clear = append(v.clear, c)
 		}
 	}
+	if far {
+		if v.copied, err = findCopies(ctx, cfg, job.Table, columns); err != nil {
+			return nil, err
+		}
+	}
 	return v.fork(), nil
 }
 
 // fork returns the same for another worker.
 func (v *verify) fork() work {
 	other := *v
-	other.sealedPage, other.tally, other.copies, other.check = v.sealedPage.fork(), newTally(v.columns), map[[tagSize]byte]int{}, nil
+	other.sealedPage, other.tally, other.twins, other.check = v.sealedPage.fork(), newTally(v.columns), map[[tagSize]byte]int{}, nil
 	other.verdicts = nil
 	return &other
 }
@@ -109,7 +121,7 @@ func (v *verify) plan(ctx context.Context, rows []row) ([]verdict, error) {
 	defer v.release()
 	v.parse(rows)
 	v.tally.reset()
-	clear(v.copies)
+	clear(v.twins)
 	n := len(v.columns)
 	for i := range rows {
 		opened := v.inSample(&rows[i])
@@ -173,7 +185,7 @@ func (v *verify) judge(all []verdict, i int) error {
 			continue
 		}
 		v.tally.values++
-		f, err := v.finding(&v.cells[i*len(v.columns)+j], col, all, i)
+		f, err := v.finding(&v.cells[i*len(v.columns)+j], j, all, i)
 		if err != nil {
 			return err
 		}
@@ -210,7 +222,8 @@ func (v *verify) leftover(col *field.Column, d *verdict) Finding {
 }
 
 // finding says what is wrong with a value that is not NULL; its Kind is "" for nothing.
-func (v *verify) finding(c *sealedCell, col *field.Column, all []verdict, row int) (Finding, error) {
+func (v *verify) finding(c *sealedCell, column int, all []verdict, row int) (Finding, error) {
+	col := v.columns[column]
 	if c.set && c.value.Type != col.Type().Code() {
 		c.err = field.ErrWrongType
 	}
@@ -227,8 +240,8 @@ func (v *verify) finding(c *sealedCell, col *field.Column, all []verdict, row in
 	if c.astray {
 		return Finding{Kind: FindingStaleTerms, Detail: "its search term is not that of its value, so that searches do not find it; reseal the column"}, nil
 	}
-	if twin, ok := v.twin(c, row); ok {
-		return Finding{Kind: FindingWrongRow, Detail: fmt.Sprintf("the same sealed value stands in the row with key %v too", all[twin].key)}, nil
+	if copied := v.copy(c, column, all, row); copied != "" {
+		return Finding{Kind: FindingWrongRow, Detail: copied}, nil
 	}
 	detail := staleForm(&c.value, col)
 	if detail == "" && c.plain != nil && stalePadding(&c.value, col, c.plain) {
@@ -240,19 +253,24 @@ func (v *verify) finding(c *sealedCell, col *field.Column, all []verdict, row in
 	return Finding{}, nil
 }
 
-// twin returns the row before, in the same page, in which this very value stands, which was sealed for one row.
-// Further apart, only tables with a row id tell: to remember all values would take memory by the size of the table.
-func (v *verify) twin(c *sealedCell, row int) (int, bool) {
+// copy says that this very value, which was sealed for one row, stands in another one too: one before it in the page, or
+// any that the database has found. To remember all values here would take memory by the size of the table.
+func (v *verify) copy(c *sealedCell, column int, all []verdict, row int) string {
 	if c.value.Mode() == envelope.ModeTenant {
-		return 0, false // copying a row is no mistake there
+		return "" // copying a row is no mistake there
 	}
 	b := c.value.Bytes()
 	tag := [tagSize]byte(b[len(b)-tagSize:])
-	if other, ok := v.copies[tag]; ok && other != row {
-		return other, true
+	if other, ok := v.twins[tag]; ok && other != row {
+		return fmt.Sprintf("the same sealed value stands in the row with key %v too", all[other].key)
 	}
-	v.copies[tag] = row
-	return 0, false
+	v.twins[tag] = row
+	if v.copied != nil {
+		if _, ok := v.copied[column][tag]; ok {
+			return "the same sealed value stood in another row too when this verify looked for copies"
+		}
+	}
+	return ""
 }
 
 func (v *verify) release() {

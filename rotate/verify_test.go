@@ -342,6 +342,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		{Kind: Verify, Options: map[string]string{"sample": "0"}},
 		{Kind: Verify, Options: map[string]string{"sample": "NaN"}},
 		{Kind: Verify, Options: map[string]string{"destroyed": "maybe"}},
+		{Kind: Verify, Options: map[string]string{"copies": "maybe"}},
 		{Kind: Verify, Columns: []string{"nobody"}},
 		{Kind: Reseal, Columns: []string{"nobody"}},
 		{Kind: Reseal, Options: map[string]string{"all": "perhaps"}},

@@ -22,6 +22,8 @@ const (
 	// Moving begins the names of constraints that are made for the time in which a column is sealed in place. They
 	// are no guards, so that they do not begin with Ours.
 	Moving = "moving_rowseal_"
+	// MovingClear begins the name of the one that keeps sealed values out of a column that becomes plain again.
+	MovingClear = Moving + "clear_"
 	// ShortestSealed is the length of the shortest sealed value: header, key
 	// id, salt, nonce and tag of an empty plaintext.
 	ShortestSealed = 56

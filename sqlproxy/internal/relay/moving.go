@@ -1,29 +1,46 @@
 package relay
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/rowseal/rowseal/internal/guard"
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
 )
 
-// outlived says in place of the server that a column's transition was finished since a statement was analysed, whose text
-// for the server names the hidden column. It reports whether that was so: the next statement is analysed anew then.
+// outlived says in place of the server that a column's transition was finished, or taken back, since a statement was
+// analysed. It reports whether that was so: the next statement is analysed anew then. It is analysed anew too where the
+// server takes a value for one of another type, which may be the statement's own fault.
 func (v *serverSide) outlived(e *expected, fields []wire.Field) bool {
 	p := e.planned()
-	if p == nil || wire.Find(fields, wire.FieldSQLState) != "42703" {
+	if p == nil {
 		return false
 	}
-	message, hidden := wire.Find(fields, wire.FieldMessage), false
-	for _, name := range p.Hidden {
-		hidden = hidden || strings.Contains(message, name)
-	}
-	if !hidden {
+	switch wire.Find(fields, wire.FieldSQLState) {
+	case "42703": // a column is gone, which the text for the server has
+		message, hidden := wire.Find(fields, wire.FieldMessage), false
+		for _, name := range p.Hidden {
+			hidden = hidden || strings.Contains(message, name)
+		}
+		if !hidden {
+			return false
+		}
+	case "23514": // a sealed value for what is a plain column again
+		if !strings.HasPrefix(wire.Find(fields, wire.FieldConstraint), guard.MovingClear) {
+			return false
+		}
+	case "42804", "42883":
+		if slices.ContainsFunc(p.Cells, func(c plan.Cell) bool { return c.Column != nil && c.Column.Transition().Plain != "" }) {
+			v.s.moved.Store(true)
+		}
+		return false
+	default:
 		return false
 	}
 	v.s.moved.Store(true)
 	// What was prepared is prepared again by drivers, and what was not is tried again by applications.
-	r := refusal("40001", "could not serialize access: a column's transition was finished meanwhile", "Try the transaction again.")
+	r := refusal("40001", "could not serialize access: a column's transition was finished or taken back meanwhile", "Try the transaction again.")
 	if e.kind == expectBind || e.kind == expectExecute {
 		r, _ = refusalOf(errMoved())
 	}
