@@ -241,6 +241,13 @@ type Column struct {
 	HasDefault bool
 	Generated  bool
 	Identity   bool
+	// Loose is set where the column's collation takes texts for equal that differ.
+	Loose bool
+	// Unfit says, of the column that holds a sealed table's tenant or bound id, why what is written to it need not be what it
+	// then holds; "" where it is. Chars is n where it is a varchar(n), -n where it is a char(n), else 0: other lengths are
+	// written otherwise than they are given.
+	Unfit string
+	Chars int
 	// Sealed is the policy's column, nil where it is plain.
 	Sealed *field.Column
 	// Moving is, of a plain column in transition, the policy's column that takes over its values

@@ -180,6 +180,7 @@ func (l *loader) loadColumns() error {
 		rel.Columns = append(rel.Columns, Column{
 			Name: name, Num: int16(r.integer(2, 16)), Type: r.oid(3), Typmod: int32(r.integer(4, 32)),
 			NotNull: r.yes(5), HasDefault: r.yes(6), Generated: r.yes(7), Identity: r.yes(8),
+			Loose: r.yes(9),
 		})
 	})
 }

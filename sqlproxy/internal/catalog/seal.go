@@ -60,6 +60,7 @@ func (l *loader) sealRelation(r *Relation, t *field.Table) {
 	case 'v', 'm', 'S':
 		r.Wrong = fmt.Sprintf("%v is no table; declare the table that it is made of in the policy instead", r)
 	}
+	l.checkOwners(r, t)
 	for _, sealed := range t.Columns() {
 		if sealed.Transition().Plain != "" {
 			l.sealMoving(r, sealed)

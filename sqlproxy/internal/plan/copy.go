@@ -98,6 +98,11 @@ func (a *analyzer) copyTable(s *pg.CopyStmt, out *Copy) (names []string) {
 func (a *analyzer) copyIn(w *writing, columns []int, at int, out *Copy) {
 	out.Table = w.table
 	out.TenantAt, out.RowIDAt = slices.Index(columns, w.tenantAt()), slices.Index(columns, w.rowIDAt())
+	for at, chars := range map[int]*int{w.tenantAt(): &out.TenantChars, w.rowIDAt(): &out.RowIDChars} {
+		if b := w.baseOrNil(at); b != nil {
+			*chars = b.Chars
+		}
+	}
 	sealed := false
 	for _, i := range columns {
 		o, typ := Output{TenantAt: -1, RowIDAt: -1}, uint32(0)
@@ -117,6 +122,13 @@ func (a *analyzer) copyIn(w *writing, columns []int, at int, out *Copy) {
 	}
 	if !sealed {
 		return
+	}
+	a.shownOnce(w)
+	for _, at := range []int{w.tenantAt(), w.rowIDAt()} {
+		if b := w.baseOrNil(at); b != nil && b.Unfit != "" {
+			own := owner{problem: b.Unfit}
+			a.refuseColumn(w.table.Columns()[0], -1, own.problem, own.remedy(""))
+		}
 	}
 	if out.TenantAt < 0 {
 		tenant := a.sessions(w.table)

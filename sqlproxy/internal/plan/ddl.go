@@ -193,6 +193,7 @@ func (a *analyzer) rename(s *pg.RenameStmt) {
 func (a *analyzer) createIndex(s *pg.IndexStmt) {
 	t := a.sealedTable(s.Relation)
 	if t == nil {
+		a.indexOfView(s)
 		return
 	}
 	open := a.indexList(s)
@@ -226,6 +227,17 @@ func (a *analyzer) createIndex(s *pg.IndexStmt) {
 	a.noColumn(t, s.WhereClause, "the condition of an index", s.Relation)
 }
 
+// indexOfView lets indexes over columns of a materialized view of sealed tables pass, and no expression.
+func (a *analyzer) indexOfView(s *pg.IndexStmt) {
+	r := a.lookup(s.Relation)
+	if r == nil || !r.Sensitive {
+		return
+	}
+	if s.WhereClause != nil || slices.ContainsFunc(s.IndexParams, func(n *pg.Node) bool { return n.GetIndexElem().GetExpr() != nil }) {
+		a.refuseDDL(r.Name, "an expression cannot look into sealed columns", "Index plain columns of the view, without a condition.", s.Relation)
+	}
+}
+
 // indexList returns the token that opens CREATE INDEX's list of columns.
 func (a *analyzer) indexList(s *pg.IndexStmt) int {
 	i := a.tree.At(int(s.Relation.Location)) + 1
@@ -241,11 +253,17 @@ func (a *analyzer) indexList(s *pg.IndexStmt) int {
 func (a *analyzer) createStatistics(s *pg.CreateStatsStmt) {
 	for _, n := range s.Relations {
 		r := a.lookup(n.GetRangeVar())
-		if r == nil || r.Table == nil {
+		if r == nil || !r.Sensitive {
 			continue
 		}
 		for _, e := range s.Exprs {
 			x := e.GetStatsElem()
+			if r.Table == nil {
+				if x.GetExpr() != nil {
+					a.refuseDDL(r.Name, "statistics of expressions cannot look into sealed columns", "Leave the expression out.", n.GetRangeVar())
+				}
+				continue
+			}
 			if r.Table.Column(x.GetName()) != nil || x.GetExpr() != nil && namesColumn(r.Table, x.GetExpr()) {
 				a.refuseDDL(r.Name, "statistics of sealed columns say nothing", "Leave the column out.", n.GetRangeVar())
 			}

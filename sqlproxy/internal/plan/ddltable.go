@@ -15,13 +15,14 @@ import (
 // createTable makes listed columns bytea, with their guards.
 func (a *analyzer) createTable(s *pg.CreateStmt) {
 	t := a.listed(s.Relation)
+	if t == nil {
+		a.createChild(s)
+	}
 	var guards []string
 	for _, n := range s.TableElts {
 		switch d := n.GetColumnDef(); {
 		case d != nil:
-			for _, k := range d.Constraints {
-				a.constraint(t, k.GetConstraint(), s.Relation)
-			}
+			a.columnConstraints(t, d, s.Relation)
 			if t == nil || t.Column(d.Colname) == nil {
 				continue
 			}
@@ -56,10 +57,15 @@ func (a *analyzer) createTable(s *pg.CreateStmt) {
 
 // sealedColumn makes a column's definition that of a sealed one, and reports whether it needs guards.
 func (a *analyzer) sealedColumn(c *field.Column, d *pg.ColumnDef) bool {
+	a.sealedConstraints(c, d)
+	return a.refusal == nil && a.sealedType(c, d.TypeName, int(d.Location))
+}
+
+// sealedConstraints refuses what a sealed column's definition cannot have.
+func (a *analyzer) sealedConstraints(c *field.Column, d *pg.ColumnDef) {
 	at := int(d.Location)
 	if d.CollClause != nil {
 		a.refuseColumn(c, at, "sealed values have no collation", "Leave COLLATE out.")
-		return false
 	}
 	for _, n := range d.Constraints {
 		switch k := n.GetConstraint(); k.GetContype() {
@@ -81,7 +87,6 @@ func (a *analyzer) sealedColumn(c *field.Column, d *pg.ColumnDef) bool {
 			a.refuseColumn(c, at, "a foreign key would compare sealed values", "Join over equality terms without a foreign key.")
 		}
 	}
-	return a.sealedType(c, d.TypeName, at)
 }
 
 func isNull(n *pg.Node) bool {
@@ -129,6 +134,7 @@ func (a *analyzer) constraint(t *field.Table, k *pg.Constraint, rv *pg.RangeVar)
 	if t == nil {
 		return
 	}
+	a.movesOwner(t, k, namesOf(k.FkAttrs), rv)
 	for _, keys := range [][]*pg.Node{k.Keys, k.FkAttrs, k.Including} {
 		if c := sealedOf(t, keys); c != nil {
 			a.refuseColumn(c, int(k.Location), "a constraint would compare sealed values, of which no two are equal",
@@ -138,10 +144,20 @@ func (a *analyzer) constraint(t *field.Table, k *pg.Constraint, rv *pg.RangeVar)
 	if k.RawExpr != nil && !onlyNullTests(t, k.RawExpr) {
 		a.refuseDDL(t.Name(), "an expression cannot look into sealed columns", "Check the value in the application.", rv)
 	}
+	a.noColumn(t, k.WhereClause, "the condition of EXCLUDE", rv)
 	for _, x := range k.Exclusions {
 		if namesColumn(t, x) || t.Column(x.GetList().GetItems()[0].GetIndexElem().GetName()) != nil {
 			a.refuseDDL(t.Name(), "EXCLUDE cannot compare sealed columns", "Leave them out.", rv)
 		}
+	}
+}
+
+// columnConstraints handles those that stand behind a column's name.
+func (a *analyzer) columnConstraints(t *field.Table, d *pg.ColumnDef, rv *pg.RangeVar) {
+	for _, n := range d.GetConstraints() {
+		k := n.GetConstraint()
+		a.constraint(t, k, rv)
+		a.movesOwner(t, k, []string{d.Colname}, rv)
 	}
 }
 
@@ -158,13 +174,12 @@ func (a *analyzer) alterTable(raw *pg.RawStmt, s *pg.AlterTableStmt) {
 			a.constraint(t, k, s.Relation)
 		}
 		d := cmd.GetDef().GetColumnDef()
-		for _, k := range d.GetConstraints() {
-			a.constraint(t, k.GetConstraint(), s.Relation)
-		}
+		a.columnConstraints(t, d, s.Relation)
 		if t == nil {
 			continue
 		}
 		a.leavesParent(t, cmd, s.Relation)
+		a.alterOwner(t, cmd, s.Relation)
 		if cmd.Def != nil && d == nil && cmd.GetDef().GetConstraint() == nil || d.GetRawDefault() != nil {
 			if !onlyNullTests(t, cmd.Def) {
 				a.refuseDDL(t.Name(), "an expression cannot look into sealed columns", "Compute the value in the application.", s.Relation)

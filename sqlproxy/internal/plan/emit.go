@@ -99,7 +99,7 @@ func (a *analyzer) typeOwners(c *Cell) {
 	}
 	for name, src := range map[string]*Source{t.Tenant().Column: &c.Tenant, t.RowID(): &c.RowID} {
 		if col := rel.Column(name); col != nil && !src.IsZero() {
-			src.As = a.c.Catalog.BaseOf(col.Type)
+			src.As, src.Chars = a.c.Catalog.BaseOf(col.Type), col.Chars
 		}
 	}
 }

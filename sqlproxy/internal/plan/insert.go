@@ -34,6 +34,7 @@ func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) ([]column, bool) {
 	if !a.insertColumns(ins, s.Cols) {
 		return nil, true
 	}
+	a.overriding(w, s.Override, int(s.Relation.Location))
 	a.omitted(ins, int(s.Relation.Location))
 	switch q := s.SelectStmt.GetSelectStmt(); {
 	case q == nil:
@@ -54,6 +55,20 @@ func (a *analyzer) insertStmt(sc *scope, s *pg.InsertStmt) ([]column, bool) {
 	return a.targetList(in, s.ReturningList, nil)
 }
 
+// overriding refuses to have the server put a number of its own into the row's tenant column or bound id.
+func (a *analyzer) overriding(w *writing, kind pg.OverridingKind, at int) {
+	if kind != pg.OverridingKind_OVERRIDING_USER_VALUE {
+		return
+	}
+	for _, i := range []int{w.tenantAt(), w.rowIDAt()} {
+		if b := w.baseOrNil(i); b != nil && b.Identity {
+			a.refuseColumn(w.table.Columns()[0], at, "OVERRIDING USER VALUE has the server give column \""+b.Name+"\", which says whose the values are",
+				"Leave it out, or write OVERRIDING SYSTEM VALUE.")
+			return
+		}
+	}
+}
+
 // insertColumns finds the columns of the list, or all where there is none.
 func (a *analyzer) insertColumns(ins *insertion, list []*pg.Node) bool {
 	for _, n := range list {
@@ -69,6 +84,7 @@ func (a *analyzer) insertColumns(ins *insertion, list []*pg.Node) bool {
 		}
 	}
 	a.writable(ins.writing, ins.columns, -1)
+	a.shownOnce(ins.writing)
 	return a.refusal == nil
 }
 
@@ -161,7 +177,7 @@ func (a *analyzer) rowOwners(sc *scope, ins *insertion, row []*pg.Node) (tenant,
 
 // ownerColumn reads what a row has in its tenant column or bound id as a column of VALUES or unnest.
 func (a *analyzer) ownerColumn(sc *scope, ins *insertion, at int, n *pg.Node) []givenPin {
-	if n == nil || at < 0 || ins.base(at) == nil {
+	if n == nil || at < 0 || ins.base(at) == nil || ins.base(at).Unfit != "" {
 		return nil
 	}
 	if p, ok := a.givenPinOf(sc, n, ins.base(at).Type); ok {
@@ -175,9 +191,12 @@ func (a *analyzer) tenantValue(w *writing, n *pg.Node) owner {
 	at := w.tenantAt()
 	if n == nil || n.GetSetToDefault() != nil {
 		if b := w.rel.table.Column(w.table.Tenant().Column); at < 0 || b != nil && (b.HasDefault || b.Generated || b.Identity) {
-			return owner{problem: "the server decides of which tenant the row is"}
+			return owner{problem: serverDecides}
 		}
 		return a.tenantless(w.table)
+	}
+	if unfit := w.base(at).Unfit; unfit != "" {
+		return owner{problem: unfit}
 	}
 	src, ok := a.sourceOf(n, w.base(at).Type)
 	if !ok {
@@ -188,6 +207,8 @@ func (a *analyzer) tenantValue(w *writing, n *pg.Node) owner {
 	}
 	return owner{src: src}
 }
+
+const serverDecides = "the server decides of which tenant the row is"
 
 // tenantless is the owner of a row whose tenant column is NULL: the table's default. The
 // session's tenant is none, since who reads the row learns its tenant from the column.
@@ -202,6 +223,9 @@ func (a *analyzer) rowIDValue(w *writing, n *pg.Node) owner {
 	at := w.rowIDAt()
 	if n == nil || n.GetSetToDefault() != nil || at < 0 {
 		return owner{problem: "values are bound to the row's id, which the server would give"}
+	}
+	if unfit := w.base(at).Unfit; unfit != "" {
+		return owner{problem: unfit}
 	}
 	src, ok := a.sourceOf(n, w.base(at).Type)
 	if !ok || src.Const != nil && src.Const.Null {

@@ -73,7 +73,7 @@ func (ins *insertion) anything() []want {
 // alongWith reads what the query gives the target's column at beside o as a column of the same row of VALUES or unnest.
 func (ins *insertion) alongWith(cols []column, o origin, at int) []givenPin {
 	j := slices.Index(ins.columns, at)
-	if at < 0 || j < 0 || j >= len(cols) || ins.base(at) == nil {
+	if at < 0 || j < 0 || j >= len(cols) || ins.base(at) == nil || ins.base(at).Unfit != "" {
 		return nil
 	}
 	if p, ok := cols[j].origin.pin(ins.base(at).Type); ok && p.of == o.rel {

@@ -81,6 +81,7 @@ func (a *analyzer) mergeWhen(in, source *scope, w *writing, s *pg.MergeStmt, whe
 		if !a.insertColumns(ins, when.TargetList) {
 			return
 		}
+		a.overriding(w, when.Override, at)
 		a.omitted(ins, at)
 		if len(when.Values) > 0 {
 			if len(when.TargetList) == 0 && len(w.rel.hidden) > 0 {

@@ -158,6 +158,8 @@ type Source struct {
 	// Array is set where the source is an array of tenants or row ids, of which each is
 	// that of the value at the same place of the array in From. Only with Seals.
 	Array bool
+	// Chars is that of the column that the tenant or row id belongs to; see catalog.Column.
+	Chars int
 	// Sought is set for a tenant or row id which a condition compares the column with: where it is
 	// NULL, there is no such row.
 	Sought bool
@@ -205,4 +207,6 @@ type Copy struct {
 	// TenantAt and RowIDAt say which column of the data holds the row's tenant
 	// and bound id; -1 where none does. For COPY FROM.
 	TenantAt, RowIDAt int
+	// TenantChars and RowIDChars are the Chars of these columns; see [catalog.Column].
+	TenantChars, RowIDChars int
 }

@@ -241,7 +241,7 @@ func (x *execution) fill(s *Source, c Cell) bool {
 			if logical := x.p.Logical[n]; oid == pgtype.UnknownOID && logical != 0 {
 				k.OID = logical
 			}
-			*s = Source{Const: &k, As: s.As, Array: s.Array, Sought: s.Sought}
+			*s = Source{Const: &k, As: s.As, Chars: s.Chars, Array: s.Array, Sought: s.Sought}
 			return true
 		}
 	}

@@ -178,7 +178,7 @@ func (a *analyzer) pinSides(sc *scope, x, y *pg.Node, only []*relation, set func
 }
 
 func (a *analyzer) pinValue(o origin, n *pg.Node, set func(*relation, Source)) {
-	if src, ok := a.sourceOf(n, o.col.Type); ok {
+	if src, ok := a.sourceOf(n, o.col.Type); ok && o.col.Unfit == "" {
 		set(o.rel, src)
 	}
 }

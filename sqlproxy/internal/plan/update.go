@@ -75,8 +75,8 @@ func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
 		return set
 	}
 	pins, rows := a.pins(sc, w, where)
-	set.pins, set.rows = pins, rows
 	set.tenant = a.sessions(w.table)
+	set.pins, set.rows = pins, rows
 	if a.c.Tenant == "" && w.table.Tenant().Column != "" {
 		set.tenant = owner{problem: "the tenant is not known"} // the default is for rows that name none
 	}
@@ -97,6 +97,11 @@ func (a *analyzer) settingOf(sc *scope, w *writing, where *pg.Node) *setting {
 		set.rowID = owner{src: src}
 	} else {
 		set.rowID.rows = rows[w.rowIDAt()]
+	}
+	for at, own := range map[int]*owner{w.tenantAt(): &set.tenant, w.rowIDAt(): &set.rowID} {
+		if b := w.baseOrNil(at); b != nil && b.Unfit != "" {
+			*own = owner{problem: b.Unfit}
+		}
 	}
 	set.several = "several rows may be changed, and each needs a value of its own"
 	if w.oneRow(pins) {
@@ -344,6 +349,7 @@ func (a *analyzer) severalAtOnce(sc *scope, set *setting, source *pg.Node, colum
 // has to seal all sealed columns of the row anew, and set says for whom.
 func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 	moved := false
+	a.shownOnce(set.writing)
 	for _, t := range todo {
 		var own *owner
 		switch t.i {
@@ -352,13 +358,17 @@ func (a *analyzer) moves(sc *scope, set *setting, todo []assignment) bool {
 		case set.rowIDAt():
 			own = &set.rowID
 		default:
+			if set.sealed(t.i) == nil && set.computesOwner() {
+				a.refuseOwner(set, t.at)
+				return true
+			}
 			continue
 		}
 		if a.ownColumn(sc, set.writing, t.val) == t.i || a.sameAsBefore(sc, set, t) {
 			continue
 		}
 		src, ok := Source{}, false
-		if b := set.base(t.i); b != nil {
+		if b := set.base(t.i); b != nil && b.Unfit == "" {
 			src, ok = a.sourceOf(t.val, b.Type)
 		}
 		if ok && own.problem == "" && sameSource(src, own.src) && set.guard == "" {

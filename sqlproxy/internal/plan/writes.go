@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -123,6 +124,40 @@ func (w *writing) baseAt(name string) int {
 	return -1
 }
 
+// baseOrNil is base of a column that may be none, -1.
+func (w *writing) baseOrNil(i int) *catalog.Column {
+	if i < 0 {
+		return nil
+	}
+	return w.base(i)
+}
+
+// computesOwner reports whether the server computes the row's tenant or bound id from other columns.
+func (w *writing) computesOwner() bool {
+	return slices.ContainsFunc([]int{w.tenantAt(), w.rowIDAt()}, func(i int) bool {
+		b := w.baseOrNil(i)
+		return b != nil && b.Generated
+	})
+}
+
+// shownOnce refuses writes through a view that shows the row's tenant or bound id twice: either may be written.
+func (a *analyzer) shownOnce(w *writing) {
+	if w.table == nil || !w.view() {
+		return
+	}
+	for _, first := range []int{w.tenantAt(), w.rowIDAt()} {
+		for i := first + 1; first >= 0 && i < len(w.rel.cols); i++ {
+			if b := w.base(i); b != nil && b.Name == w.base(first).Name {
+				a.refuse(&Refusal{
+					SQLState: "0A000", Position: -1, Table: w.rel.table.Name,
+					Message: fmt.Sprintf("view %q shows column %q twice, which says whose the values are", w.rel.table.Name, b.Name),
+					Hint:    "Write the table itself, or drop one of the two from the view.",
+				})
+			}
+		}
+	}
+}
+
 // column finds a column of the target by name; -1 after a refusal.
 func (a *analyzer) targetColumn(w *writing, t *pg.ResTarget) int {
 	for i, c := range w.rel.cols {
@@ -164,6 +199,17 @@ type owner struct {
 	rows []givenPin
 }
 
+// remedy is what a statement can do about the problem, or the table where a statement can do nothing.
+func (o owner) remedy(statement string) string {
+	switch {
+	case o.problem == serverDecides:
+		return "Name the tenant's column with a constant or parameter in the same statement."
+	case strings.HasPrefix(o.problem, "column "):
+		return "Make it a column of type text, varchar, integer, bigint or uuid, with a deterministic collation, that programs write."
+	}
+	return statement
+}
+
 // sessions is the owner where the row does not say: the session's tenant, or the table's default.
 func (a *analyzer) sessions(t *field.Table) owner {
 	if a.c.Tenant == "" && t.Tenant().Default == "" {
@@ -184,9 +230,9 @@ func (a *analyzer) written(mark, row, at int, tenant, rowID owner, several strin
 		}
 		switch bound := c.Column.Table().RowID() != ""; {
 		case tenant.problem != "":
-			a.refuseColumn(c.Column, at, tenant.problem, "Name the tenant's column with a constant or parameter in the same statement, or set rowseal.tenant.")
+			a.refuseColumn(c.Column, at, tenant.problem, tenant.remedy("Name the tenant's column with a constant or parameter in the same statement, or set rowseal.tenant."))
 		case bound && rowID.problem != "":
-			a.refuseColumn(c.Column, at, rowID.problem, "Name the row's id with a constant or parameter in the same statement.")
+			a.refuseColumn(c.Column, at, rowID.problem, rowID.remedy("Name the row's id with a constant or parameter in the same statement."))
 		case several != "" && (bound || c.Column.Mode() == envelope.ModeRow || c.Column.Mode() == envelope.ModeKMS):
 			a.refuseColumn(c.Column, at, several, "Write row by row: compare all columns of a unique index with constants or parameters.")
 		}

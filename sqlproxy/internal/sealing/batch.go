@@ -161,7 +161,10 @@ func idOf(v Value, from plan.Source) (any, error) {
 	if v.Data == nil && from.Sought {
 		return nil, errNobody
 	}
-	return identity(v, from.As)
+	if from.Sought && from.Chars > 0 { // what does not fit is in no row
+		return identity(v, from.As)
+	}
+	return fitting(v, from.As, from.Chars)
 }
 
 // tenant gives the cell's tenant; "" where only session and table say.

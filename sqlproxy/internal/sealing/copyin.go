@@ -267,7 +267,7 @@ func (c *CopyIn) read(col *field.Column, f *copyField) ([]byte, error) {
 func (c *CopyIn) identify() (r field.Row, err error) {
 	r.Tenant = c.s.Tenant
 	if at := c.copy.TenantAt; at >= 0 {
-		id, err := c.identity(at)
+		id, err := c.identity(at, c.copy.TenantChars)
 		if err != nil {
 			return r, err
 		}
@@ -279,12 +279,12 @@ func (c *CopyIn) identify() (r field.Row, err error) {
 		}
 	}
 	if at := c.copy.RowIDAt; at >= 0 {
-		r.ID, err = c.identity(at)
+		r.ID, err = c.identity(at, c.copy.RowIDChars)
 	}
 	return r, err
 }
 
-func (c *CopyIn) identity(at int) (any, error) {
+func (c *CopyIn) identity(at, chars int) (any, error) {
 	f := &c.split.fields[at]
 	if f.null {
 		return nil, nil
@@ -293,7 +293,7 @@ func (c *CopyIn) identity(at int) (any, error) {
 	if c.copy.Format == copyBinary {
 		v.Format = binaryFormat
 	}
-	return identity(v, 0)
+	return fitting(v, 0, chars)
 }
 
 // values gives room for a row's values, cut from pieces that are made for many rows.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -40,6 +41,30 @@ func identity(v Value, as uint32) (any, error) {
 		return uuidText(text)
 	}
 	return text, nil
+}
+
+// fitting is identity for a column with a length; see catalog.Column. A text of another length is not what the row then has: the server pads it, or
+// cuts blanks off.
+func fitting(v Value, as uint32, chars int) (any, error) {
+	id, err := identity(v, as)
+	text, ok := id.(string)
+	if err != nil || !ok || chars == 0 {
+		return id, err
+	}
+	n := utf8.RuneCountInString(text)
+	switch {
+	case chars > 0 && n <= chars, chars < 0 && n == -chars && !strings.HasSuffix(text, " "):
+		return id, nil
+	case chars > 0 && strings.HasSuffix(text, " "):
+		return nil, wrongLength("a tenant or row id ends with blanks that its column has no room for", "Leave them out.")
+	case chars > 0:
+		return nil, wrongLength("a tenant or row id is longer than its column", "Use what the column can hold.")
+	}
+	return nil, wrongLength("a tenant or row id is shorter than its column of type char(n), which the server fills up with blanks", "Make the column varchar or text.")
+}
+
+func wrongLength(message, hint string) error {
+	return &plan.Refusal{SQLState: stateNotSupported, Position: -1, Message: message, Hint: hint}
 }
 
 // binaryType is the type of a value in binary form which the client left open, so that
