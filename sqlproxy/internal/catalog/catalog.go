@@ -273,4 +273,7 @@ type Function struct {
 	Returns *Relation
 	// Set is set where it may return several rows, or none.
 	Set bool
+	// Query is the body of a function in SQL that returns a relation's rows and changes no setting, or where that is written
+	// in the SQL standard's form the statement that would make the function; "" for others.
+	Query string
 }

@@ -262,6 +262,9 @@ func (l *loader) loadFunctions() error {
 			l.names[f.Name] |= parse.NamesFunction
 			l.bodies[f] = r.text(5)
 			l.code |= codeOf(r.text(6), l.bodies[f])
+			if f.Returns != nil && r.text(6) == "sql" && r.yes(8) {
+				f.Query = l.bodies[f]
+			}
 		}
 	})
 }

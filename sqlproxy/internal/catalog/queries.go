@@ -56,7 +56,7 @@ WHERE NOT pg_catalog.pg_is_other_temp_schema(t.typnamespace)`
 const queryFunctions = `SELECT p.oid, n.nspname, p.proname, p.prorettype,
  p.prolang OPERATOR(pg_catalog.<>) 12::pg_catalog.oid AND p.prolang OPERATOR(pg_catalog.<>) 13::pg_catalog.oid,
  CASE WHEN p.prosrc OPERATOR(pg_catalog.=) ''::pg_catalog.text AND l.lanname OPERATOR(pg_catalog.=) 'sql'::pg_catalog.name
-  THEN pg_catalog.pg_get_functiondef(p.oid) ELSE p.prosrc END, l.lanname, p.proretset
+  THEN pg_catalog.pg_get_functiondef(p.oid) ELSE p.prosrc END, l.lanname, p.proretset, p.proconfig IS NULL
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
  JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
 WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid

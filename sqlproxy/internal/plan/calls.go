@@ -131,7 +131,7 @@ func (a *analyzer) sensitiveCall(f *pg.FuncCall, name string) bool {
 			a.refuse(&Refusal{
 				SQLState: notSupported, Position: int(f.Location),
 				Message: "function " + name + " works on sealed columns inside the server, where the proxy does not see them",
-				Hint:    "Write its query in the statement. A function without arguments that returns rows of the table can stand in FROM.",
+				Hint:    "Write its query in the statement. A function in SQL without arguments whose one query gives rows of the table can stand in FROM.",
 			})
 			return true
 		}

@@ -313,6 +313,9 @@ func (a *analyzer) checkPlain(w want, at int) {
 
 // cast reads a cast: of a constant, of a sealed column to its own type, or of something plain.
 func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
+	if a.castToRow(c) {
+		return origin{}
+	}
 	if castConstant(n) {
 		if w.kind == wantForbid || w.kind == wantOutput && w.target == nil {
 			a.inClear(n, w)
@@ -334,6 +337,26 @@ func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
 		return a.result(n, w)
 	}
 	return a.castGiven(a.expr(sc, c.Arg, forbid("a cast")), c)
+}
+
+// castToRow refuses rows of a sealed table that are made of something else: what stands in their sealed columns came from anywhere.
+func (a *analyzer) castToRow(c *pg.TypeCast) bool {
+	names := c.GetTypeName().GetNames()
+	rv := &pg.RangeVar{Relname: lastName(names), Location: c.Location}
+	if len(names) > 1 {
+		rv.Schemaname = names[len(names)-2].GetString_().GetSval()
+	}
+	const firstOfUsers = 16384 // a table may have the name of a type of PostgreSQL's own
+	r := a.lookup(rv)
+	if oid, ok := a.typeOID(c.TypeName); r == nil || r.Table == nil || c.TypeName.PctType || ok && oid < firstOfUsers {
+		return false
+	}
+	a.refuse(&Refusal{
+		SQLState: notSupported, Position: int(c.Location), Table: r.Name,
+		Message: "a cast to rows of table " + r.Name + ", which has sealed columns",
+		Hint:    "Name the columns one by one, as in json_to_record(…) AS r (id int, …).",
+	})
+	return true
 }
 
 func (a *analyzer) nullCast(n *pg.Node) bool {

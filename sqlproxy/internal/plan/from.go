@@ -224,7 +224,7 @@ func (a *analyzer) rowsOf(call *pg.FuncCall) *catalog.Relation {
 		schema = call.Funcname[0].GetString_().GetSval()
 	}
 	functions := a.c.Catalog.Functions(a.c.Path, schema, lastName(call.Funcname))
-	if len(functions) != 1 || functions[0].Returns == nil || functions[0].Returns.Table == nil {
+	if len(functions) != 1 || functions[0].Returns == nil || functions[0].Returns.Table == nil || !a.returnsRows(functions[0]) {
 		return nil
 	}
 	return functions[0].Returns

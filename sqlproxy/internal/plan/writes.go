@@ -200,11 +200,11 @@ type owner struct {
 }
 
 // remedy is what a statement can do about the problem, or the table where a statement can do nothing.
-func (o owner) remedy(statement string) string {
+func (own owner) remedy(statement string) string {
 	switch {
-	case o.problem == serverDecides:
+	case own.problem == serverDecides:
 		return "Name the tenant's column with a constant or parameter in the same statement."
-	case strings.HasPrefix(o.problem, "column "):
+	case strings.HasPrefix(own.problem, "column "):
 		return "Make it a column of type text, varchar, integer, bigint or uuid, with a deterministic collation, that programs write."
 	}
 	return statement
