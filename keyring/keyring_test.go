@@ -199,7 +199,7 @@ func TestConcurrentFirstSealsEndWithOneKey(t *testing.T) {
 
 func TestAColdPageAsksTheStoreOnceAndTheKMSSideBySide(t *testing.T) {
 	const tenants = 200
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := newBench(t)
 		var sealed [][]byte
 		for i := range tenants {
@@ -229,7 +229,7 @@ func TestAColdPageAsksTheStoreOnceAndTheKMSSideBySide(t *testing.T) {
 }
 
 func TestAWarmTenantDoesNotWaitForAColdOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := newBench(t)
 		warm, cold := mustSeal(t, b, "warm", "x"), mustSeal(t, b, "cold", "x")
 		k := b.reader(t)
@@ -255,7 +255,7 @@ func TestAWarmTenantDoesNotWaitForAColdOne(t *testing.T) {
 }
 
 func TestAKeyInUseIsRefreshedBeforeItExpires(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := newBench(t)
 		sealed := mustSeal(t, b, "acme", "x")
 		k := b.reader(t, func(c *keyring.Config) { c.TTL, c.Now = time.Minute, time.Now })
@@ -303,7 +303,7 @@ func TestACacheSmallerThanAPageStillServesThePage(t *testing.T) {
 
 func TestRevocationStopsEverythingWithinTheTTL(t *testing.T) {
 	const ttl = time.Minute
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		disabled := false
 		b := newBench(t)
 		b.kms.Fail = func(string) error {
@@ -351,7 +351,7 @@ func TestRevocationStopsEverythingWithinTheTTL(t *testing.T) {
 // writes again after everything has expired, and is never in its own way.
 func TestStoreKeysAreFoundBySealersAndReadersAlike(t *testing.T) {
 	for _, intermediate := range []bool{true, false} { // of the second process
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			b := newBench(t, func(c *keyring.Config) { c.Intermediate = true })
 			sealed := mustSeal(t, b, "acme", "x")
 			mustSeal(t, b, "other", "x")
@@ -391,7 +391,7 @@ func naming(t *testing.T, f *envelope.Field, id envelope.KeyID) []byte {
 }
 
 func TestAValueThatNamesAStoreKeyIsRefusedAndHoldsNobodyUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := newBench(t, func(c *keyring.Config) { c.Intermediate = true })
 		good := mustSeal(t, b, "acme", "x")
 		v, _ := envelope.Parse(good)
@@ -412,7 +412,7 @@ func TestAValueThatNamesAStoreKeyIsRefusedAndHoldsNobodyUp(t *testing.T) {
 }
 
 func TestKeysThatNameEachOtherAsParentsAreRefusedAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := newBench(t, func(c *keyring.Config) { c.Intermediate = true })
 		var values [2]envelope.Value
 		for i, tenant := range []string{"a", "b"} {

@@ -49,7 +49,7 @@ func watched(t *testing.T, k *keyring.Keyring, do func()) {
 
 func TestAnotherProcessDropsWhatIsDestroyedAtOnce(t *testing.T) {
 	for _, intermediate := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			b := newBench(t, func(c *keyring.Config) { c.Intermediate = intermediate })
 			other := b.reader(t)
 			gone, stays := warm(t, b, other, "acme"), warm(t, b, other, "zeta")
@@ -83,7 +83,7 @@ func TestAnotherProcessDropsWhatIsDestroyedAtOnce(t *testing.T) {
 }
 
 func TestAnotherProcessFollowsARotationAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := newBench(t)
 		other := b.reader(t)
 		watched(t, other, func() {
@@ -108,7 +108,7 @@ func TestAnotherProcessFollowsARotationAtOnce(t *testing.T) {
 }
 
 func TestAfterAGapEverythingIsDropped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		var log strings.Builder
 		b := newBench(t)
 		other := b.reader(t, func(c *keyring.Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
@@ -170,7 +170,7 @@ func (s *held) Latest(ctx context.Context, p keyring.Purpose, tenants []string) 
 func TestALoadUnderWayDoesNotBringADestroyedKeyBack(t *testing.T) {
 	for _, how := range []string{"ForgetKeys", "ForgetTenant", "Forget"} {
 		for _, reads := range []bool{true, false} {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				b := newBench(t)
 				sealed := mustSeal(t, b, "acme", "x")
 				store := &held{Store: b.store, hold: make(chan struct{}), on: true}
