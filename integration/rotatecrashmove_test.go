@@ -566,7 +566,11 @@ func (p *movingProxy) deploy(ctx context.Context, version string) (err error) {
 	return err
 }
 
-func (p *movingProxy) again(_ context.Context, err error) bool { return again(err) }
+// again: also where a comparison met the column that is plain again before the proxy knew it.
+func (p *movingProxy) again(_ context.Context, err error) bool {
+	var e *pgconn.PgError
+	return again(err) || errors.As(err, &e) && e.Code == "42883" && strings.Contains(e.Message, "bytea")
+}
 
 func (p *movingProxy) use(ctx context.Context, row *client, write bool) (string, error) {
 	w := proxyWriter{p.conn}
