@@ -42,6 +42,7 @@ func init() {
 		"shred":    {shredDue, shreds, (*lane).shredded, false, false},
 		// The whole way, with an application that goes along: through the proxy, and by deployments between the steps.
 		"seal":   {sealDue, seals, (*lane).sealedAway, true, true},
+		"empty":  {sealDue, empties, (*lane).sealedAway, true, true},
 		"unseal": {unsealDue, unseals, (*lane).inClear, true, true},
 		// The long part of it.
 		"backfill": {backfillDue, backfills, (*lane).backfilled, true, false},

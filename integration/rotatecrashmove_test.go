@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,9 +46,14 @@ tables:
 	clientRows = 110
 )
 
+// sealedPolicy is that of step 4: programs write the sealed column, and NULL to the plain one.
+var sealedPolicy = strings.Replace(clientsPolicy, "write: both", "write: sealed", 1)
+
 // clients is the table with the column in transition.
-func clients() *field.Table {
-	file, err := field.ParseFile("rowseal.yaml", []byte(clientsPolicy))
+func clients() *field.Table { return clientsOf(clientsPolicy) }
+
+func clientsOf(policy string) *field.Table {
+	file, err := field.ParseFile("rowseal.yaml", []byte(policy))
 	if err != nil {
 		panic(err)
 	}
@@ -62,12 +68,16 @@ func (h *hand) move() (*rotate.Move, error) {
 }
 
 func (h *hand) fill(ctx context.Context, kind rotate.Kind) (crashReport, error) {
-	r, err := rotate.Run(ctx, h.cfg, rotate.Job{Kind: kind, Table: clients()})
+	return h.fillBy(ctx, kind, clientsPolicy)
+}
+
+func (h *hand) fillBy(ctx context.Context, kind rotate.Kind, policy string) (crashReport, error) {
+	r, err := rotate.Run(ctx, h.cfg, rotate.Job{Kind: kind, Table: clientsOf(policy)})
 	return crashReport{Counts: r.Counts, Joined: r.Joined}, err
 }
 
-// toSealed takes the column the whole way, from wherever it is.
-func (h *hand) toSealed(ctx context.Context) (report crashReport, err error) {
+// toSealed takes the column the whole way, from wherever it is, with or without emptying the plain one before the swap.
+func (h *hand) toSealed(ctx context.Context, emptied bool) (report crashReport, err error) {
 	m, err := h.move()
 	if err != nil {
 		return report, err
@@ -81,7 +91,13 @@ func (h *hand) toSealed(ctx context.Context) (report crashReport, err error) {
 			if err = h.deploy(ctx, "both"); err != nil {
 				return report, err
 			}
-			if report, err = h.fill(ctx, rotate.Seal); err == nil {
+			report, err = h.fill(ctx, rotate.Seal)
+			if err == nil && emptied {
+				if err = h.deploy(ctx, "sealed"); err == nil {
+					report, err = h.fillBy(ctx, rotate.Seal, sealedPolicy)
+				}
+			}
+			if err == nil {
 				err = m.Swap(ctx)
 			}
 		case rotate.StageSwapped:
@@ -152,7 +168,13 @@ func (h *hand) deploy(ctx context.Context, version string) error {
 	return nil
 }
 
-func seals(ctx context.Context, h *hand, _ *crashOrder) (crashReport, error) { return h.toSealed(ctx) }
+func seals(ctx context.Context, h *hand, _ *crashOrder) (crashReport, error) {
+	return h.toSealed(ctx, false)
+}
+
+func empties(ctx context.Context, h *hand, _ *crashOrder) (crashReport, error) {
+	return h.toSealed(ctx, true)
+}
 
 func unseals(ctx context.Context, h *hand, _ *crashOrder) (crashReport, error) { return h.toClear(ctx) }
 
@@ -188,7 +210,7 @@ func sealDue(l *lane) {
 // unsealDue: it is sealed.
 func unsealDue(l *lane) {
 	l.withClients()
-	_, err := l.toSealed(l.t.Context())
+	_, err := l.toSealed(l.t.Context(), false)
 	must(l.t, err)
 }
 
@@ -296,7 +318,7 @@ type movingApp struct {
 	serial atomic.Int64
 	tried  atomic.Int64        // again
 	models map[string]*gorm.DB // by movingGORM.model: programs that were deployed one after the other
-	proxy  string              // connection string
+	proxy  map[string]string   // connection strings, by how the proxy's policy has programs write
 	old    bool                // a third program is there that knows the plain column only
 	stop   chan struct{}
 	done   sync.WaitGroup
@@ -310,11 +332,9 @@ func (a *movingApp) open() {
 	t := a.l.t
 	behind, err := openHand(a.l.dsn, a.l.keyFile, clientsPolicy, bare)
 	must(t, err)
-	behindProxy, err := openHand(a.l.dsn, a.l.keyFile, clientsPolicy, bare)
-	must(t, err)
-	t.Cleanup(func() { _, _ = behind.db.Close(), behindProxy.db.Close() })
+	t.Cleanup(func() { _ = behind.db.Close() })
 	a.models = map[string]*gorm.DB{}
-	for name, model := range map[string]any{"plain": &plainClient{}, "both": &client{}, "moved": &movedClient{}} {
+	for name, model := range map[string]any{"plain": &plainClient{}, "both": &client{}, "sealed": &sealedClient{}, "moved": &movedClient{}} {
 		db, err := gorm.Open(postgres.Open(a.l.dsn), &gorm.Config{Logger: logger.Discard})
 		must(t, err)
 		t.Cleanup(func() {
@@ -329,15 +349,22 @@ func (a *movingApp) open() {
 		plugin.Models = []any{model}
 		must(t, db.Use(plugin))
 	}
-	a.proxy = withHost(t, a.l.dsn, startProxy(t, sqlproxy.Config{
-		Upstream: sqlproxy.Upstream{Address: hostOf(t, a.l.dsn), Mode: sqlproxy.Disable},
-		Policy:   behindProxy.file.Policy, Cipher: behindProxy.cfg.Cipher,
-	}))
+	a.proxy = map[string]string{}
+	for name, policy := range map[string]string{"both": clientsPolicy, "sealed": sealedPolicy} {
+		behind, err := openHand(a.l.dsn, a.l.keyFile, policy, bare)
+		must(t, err)
+		t.Cleanup(func() { _ = behind.db.Close() })
+		a.proxy[name] = withHost(t, a.l.dsn, startProxy(t, sqlproxy.Config{
+			Upstream: sqlproxy.Upstream{Address: hostOf(t, a.l.dsn), Mode: sqlproxy.Disable},
+			Policy:   behind.file.Policy, Cipher: behind.cfg.Cipher,
+		}))
+	}
 }
 
 // program is one of the application's.
 type program interface {
-	// deploy brings it to a version: "plain", which knows the plain column only, "both", or "none", in which it stands still.
+	// deploy brings it to a version: "plain", which knows the plain column only, "both", "sealed", which writes
+	// the sealed one, or "none", in which it stands still.
 	deploy(ctx context.Context, version string) error
 	// use writes the row, if told so, and reads it.
 	use(ctx context.Context, row *client, write bool) (string, error)
@@ -423,8 +450,13 @@ func (a *movingApp) turn(ctx context.Context, r *rand.Rand, p program) error {
 	return err
 }
 
-// plainClient and movedClient are the model before and after the move.
+// plainClient, sealedClient and movedClient are the model before the move, at its fourth step, and behind it.
 type (
+	sealedClient struct {
+		ID     int    `gorm:"primaryKey;autoIncrement:false"`
+		Tenant string `rowseal:"tenant"`
+		Email  string `gorm:"column:email_sealed;serializer:rowseal;type:bytes" rowseal:"id=email,search=equality,transition=email"`
+	}
 	plainClient struct {
 		ID     int `gorm:"primaryKey;autoIncrement:false"`
 		Tenant string
@@ -439,19 +471,21 @@ type (
 
 func (plainClient) TableName() string { return "clients" }
 
+func (sealedClient) TableName() string { return "clients" }
+
 func (movedClient) TableName() string { return "clients" }
 
 // movingGORM is a program whose model is that of the columns that are there, as if it were deployed at that moment.
 type movingGORM struct {
-	app   *movingApp
-	plain bool
-	model string
+	app     *movingApp
+	version string
+	model   string
 }
 
 func (g *movingGORM) end() {}
 
 func (g *movingGORM) deploy(ctx context.Context, version string) error {
-	g.plain = version == "plain"
+	g.version = version
 	return g.look(ctx)
 }
 
@@ -461,8 +495,8 @@ func (g *movingGORM) look(ctx context.Context) error {
 	var found string
 	err := g.app.l.db.QueryRowContext(ctx, columns).Scan(&found)
 	g.model = map[string]string{"email text": "plain", "email bytea": "moved", "email text,email_sealed bytea": "both"}[found]
-	if g.model == "both" && g.plain {
-		g.model = "plain"
+	if g.model == "both" && (g.version == "plain" || g.version == "sealed") {
+		g.model = g.version
 	}
 	if err == nil && g.model == "" {
 		err = fmt.Errorf("the columns are %s", found)
@@ -481,6 +515,8 @@ func (g *movingGORM) use(ctx context.Context, row *client, write bool) (string, 
 	switch g.model {
 	case "plain":
 		return useModel(db, plainClient(*row), write, func(c *plainClient) string { return c.Email })
+	case "sealed":
+		return useModel(db, sealedClient(*row), write, func(c *sealedClient) string { return c.Email })
 	case "moved":
 		return useModel(db, movedClient(*row), write, func(c *movedClient) string { return c.Email })
 	}
@@ -510,12 +546,16 @@ func (p *movingProxy) end() {
 	}
 }
 
-// deploy has the proxy look at the catalog, as it does by itself within five seconds.
-func (p *movingProxy) deploy(ctx context.Context, _ string) (err error) {
-	if p.conn == nil {
-		if p.conn, err = pgconn.Connect(ctx, p.app.proxy); err != nil {
-			return err
-		}
+// deploy connects to the proxy with the version's policy, and has it look at the catalog, as it does by itself within five
+// seconds.
+func (p *movingProxy) deploy(ctx context.Context, version string) (err error) {
+	p.end()
+	to := p.app.proxy["both"]
+	if version == "sealed" {
+		to = p.app.proxy[version]
+	}
+	if p.conn, err = pgconn.Connect(ctx, to); err != nil {
+		return err
 	}
 	for range 20 {
 		_, err = p.conn.Exec(ctx, "ALTER TABLE clients SET (fillfactor = 100)").ReadAll()
@@ -526,7 +566,11 @@ func (p *movingProxy) deploy(ctx context.Context, _ string) (err error) {
 	return err
 }
 
-func (p *movingProxy) again(_ context.Context, err error) bool { return again(err) }
+// again: also where a comparison met the column that is plain again before the proxy knew it.
+func (p *movingProxy) again(_ context.Context, err error) bool {
+	var e *pgconn.PgError
+	return again(err) || errors.As(err, &e) && e.Code == "42883" && strings.Contains(e.Message, "bytea")
+}
 
 func (p *movingProxy) use(ctx context.Context, row *client, write bool) (string, error) {
 	w := proxyWriter{p.conn}

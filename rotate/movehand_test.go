@@ -9,15 +9,25 @@ import (
 	"github.com/rowseal/rowseal/rotate"
 )
 
-// byHand runs the statements that a step is printed as.
-func (m *mover) byHand(write, step string) {
+// behind marks a statement that is run later.
+const behind = "-- behind"
+
+// byHand runs the statements that a step is printed as, and returns those for later.
+func (m *mover) byHand(write, step string) (later string) {
 	m.t.Helper()
 	text, err := m.move(write).Print(m.t.Context(), step)
 	must(m.t, err)
+	text, later, _ = strings.Cut(text, behind)
+	m.script(step, text)
+	return behind + later
+}
+
+func (m *mover) script(step, text string) {
+	m.t.Helper()
 	conn, err := m.db.Conn(m.t.Context())
 	must(m.t, err)
 	defer conn.Close()
-	for _, s := range strings.Split(strings.ReplaceAll(text, " -- the type that it is to have", ""), ";\n") {
+	for _, s := range strings.Split(text, ";\n") {
 		if s = strings.TrimSpace(s); s != "" {
 			if _, err := conn.ExecContext(m.t.Context(), s); err != nil {
 				m.t.Fatalf("%s: %s: %v", step, s, err)
@@ -59,10 +69,22 @@ func TestMoveByHand(t *testing.T) {
 		m.byHand("sealed", "swap")
 		m.want(m.opened("email"), n, changed)
 		m.byHand("", "drop")
-		m.byHand("both", "reopen")
+		later := m.byHand("both", "reopen")
 		counted(t, m.fill(rotate.Unseal, "both"), counts{"rows": n, "values": n, "unsealed": n})
 		m.wantClear(n, changed)
+		m.script("reopen", later)
+		d.exec(t, "UPDATE people SET email = 'plain@example.com' WHERE id = 2")
+		if left, err := m.move("both").Left(t.Context()); err != nil || left.Unsealed != 1 {
+			t.Fatalf("a sealed value stays that is out of date: %+v, %v", left, err)
+		}
+		changed[2] = "plain@example.com"
 		m.byHand("both", "drop-sealed")
 		m.wantClear(n, changed)
+
+		// And there once more, where the sealed column keeps its name.
+		m.byHand("both", "prepare")
+		counted(t, m.fill(rotate.Seal, "sealed"), counts{"rows": n, "values": n, "sealed": n, "emptied": n})
+		m.byHand("sealed", "drop-plain")
+		m.want(m.opened("email_sealed"), n, changed)
 	})
 }

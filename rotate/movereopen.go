@@ -134,7 +134,7 @@ func (m *Move) plainIndexes(c *catalog) (all []action) {
 // must have left none, and programs must write both columns.
 func (m *Move) Print(ctx context.Context, step string) (string, error) {
 	if m.cfg.Dialect != PostgreSQL {
-		return m.printElsewhere(step)
+		return m.printElsewhere(ctx, step)
 	}
 	c, err := m.look(ctx, m.cfg.DB)
 	if err != nil {
