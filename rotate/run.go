@@ -36,6 +36,9 @@ func Run(ctx context.Context, cfg Config, job Job) (Result, error) {
 		result, err := runToEnd(ctx, cfg, job)
 		if followed < maxFollowed && follows(ctx, cfg, job, result.ID, err) {
 			before = append(before, err.Error())
+			if cfg.Log != nil {
+				cfg.Log.Warn(err.Error())
+			}
 			continue
 		}
 		result.Warnings = append(before, result.Warnings...)

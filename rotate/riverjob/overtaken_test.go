@@ -3,6 +3,9 @@ package riverjob_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -69,9 +72,10 @@ func TestKeysThatAreRotatedWhileMachinesWork(t *testing.T) {
 	r := newRunner(t, cfg)
 	all.Go(func() { result, failure = r.Run(t.Context(), m.reseal()) })
 	first := m.awaitJob(t, func(s rotate.Status) bool { return s.Counts["rows"] > 0 })
-	m.rotate(t)
+	m.interrupted(t) // so that there are keys to retire
 	all.Wait()
 	must(t, failure)
+	m.await(t, fmt.Sprintf("SELECT count(*) = 6 AND every(reason = 'job %d left no value under it') FROM rowseal.keys WHERE state = 'retired'", result.ID))
 	if result.ID == first.ID || len(result.Warnings) != 1 || result.Counts["rows"] != n || result.Counts["due"] != 0 {
 		t.Errorf("job %d after %d, warned %q, counted %v", result.ID, first.ID, result.Warnings, result.Counts)
 	}
@@ -196,4 +200,35 @@ func TestAKeyOfSeveralTablesIsRetiredAfterAVerifyOfTheOthers(t *testing.T) {
 	run(rotate.Rewrap, notes, 0)    // of people no verify
 	run(rotate.Verify, m.people, 0)
 	run(rotate.Rewrap, notes, 3)
+}
+
+// TestWhatHoldsMachinesIsShown by the journal, to whoever asks, as of a process that works alone.
+func TestWhatHoldsMachinesIsShown(t *testing.T) {
+	const n = 100
+	m := newMachine(t, n)
+	m.rotate(t)
+	stop := filepath.Join(t.TempDir(), "stop")
+	must(t, os.WriteFile(stop, nil, 0o600))
+	cfg := m.config()
+	cfg.Rotate.Limits.PauseFile = stop
+	var failure error
+	var all sync.WaitGroup
+	r := newRunner(t, cfg)
+	all.Go(func() { _, failure = r.Run(t.Context(), m.rewrap()) })
+	held := func(s rotate.Status) bool { return rotate.HeldBy(s.Held) == "file" && strings.Contains(s.Held, stop) }
+	m.awaitJob(t, held)
+	m.await(t, "SELECT count(*) = 0 FROM rowseal.job_ranges WHERE owner <> ''") // between turns
+	for range 5 {
+		jobs, err := rotate.Jobs(t.Context(), m.db, rotate.PostgreSQL, false)
+		must(t, err)
+		if !held(jobs[0]) {
+			t.Fatalf("it is shown to be held by %q", jobs[0].Held)
+		}
+	}
+	must(t, os.Remove(stop))
+	all.Wait()
+	must(t, failure)
+	if s := m.awaitJob(t, func(s rotate.Status) bool { return s.State == rotate.StateDone }); s.Held != "" || s.Counts["rewrapped"] != 2*n {
+		t.Errorf("%+v", s)
+	}
 }

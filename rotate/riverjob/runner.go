@@ -128,6 +128,7 @@ func (r *Runner) drive(ctx context.Context, job rotate.Job) (rotate.Result, erro
 			same, lookErr := rotate.SameJob(ctx, r.cfg.Rotate, s.job(job.Table), status)
 			if lookErr == nil && !same {
 				before = append(before, err.Error())
+				r.cfg.Rotate.Log.Warn(err.Error())
 				continue
 			}
 		}
