@@ -194,7 +194,7 @@ func (r *run) overtakes(ctx context.Context, mine *jobSpec, s Status) (string, e
 	if opposite := s.Kind == Seal && r.job.Kind == Unseal || s.Kind == Unseal && r.job.Kind == Seal; opposite && mine.covers(&theirs) {
 		return "its columns go the other way now", nil
 	}
-	if s.Kind != r.job.Kind || r.job.part {
+	if s.Kind != r.job.Kind || r.job.part || s.Kind == Verify && len(s.Owners) > 0 { // verifies of two policies are in nobody's way
 		return "", nil
 	}
 	now, err := today(ctx, r.cfg, Job{Kind: s.Kind, Table: r.job.Table, Columns: theirs.Columns, Tenant: theirs.Tenant, Options: theirs.asked()})

@@ -66,12 +66,22 @@ func TestTheNextJobTakesThePlaceOfOneThatIsOvertaken(t *testing.T) {
 		{"row keys", rotate.Job{Kind: rotate.Rewrap}, nil, func(t *testing.T, w *world) { w.rotateTenants(t) }, rotate.Job{Kind: rotate.Rewrap}, "tenants' keys were rotated"},
 		{"the root key", rotate.Job{Kind: rotate.Rewrap}, nil, func(t *testing.T, w *world) { w.rotateRoot(t) }, rotate.Job{Kind: rotate.Rewrap}, "the root key is local:"},
 		{
-			"a queue's", rotate.Job{Kind: rotate.Reseal, Options: map[string]string{"workers": "river"}}, nil,
+			"a queue's",
+			rotate.Job{Kind: rotate.Reseal, Options: map[string]string{"workers": "river"}},
+			nil,
 			func(t *testing.T, w *world) { w.rotateTenants(t) }, reseal, "tenants' keys were rotated",
 		},
 		{"the policy", reseal, func(t *testing.T) *field.Table { return onlyName(t, envelope.ModeTenant) }, nil, reseal, "the policy declares its columns otherwise"},
 		{
-			"a column that left the policy", rotate.Job{Kind: rotate.Reseal, Columns: []string{"ssn"}},
+			"row keys of other columns",
+			rotate.Job{Kind: rotate.Rewrap},
+			func(t *testing.T) *field.Table { return onlyName(t, envelope.ModeRow) }, nil,
+			rotate.Job{Kind: rotate.Rewrap},
+			"the policy declares its columns otherwise",
+		},
+		{
+			"a column that left the policy",
+			rotate.Job{Kind: rotate.Reseal, Columns: []string{"ssn"}},
 			func(t *testing.T) *field.Table { return onlyName(t, envelope.ModeRow) }, nil, reseal, "the policy has not the columns any more",
 		},
 	}
@@ -378,5 +388,27 @@ func TestTheVerifyBeforeADropIsNoEvidenceOfOtherColumns(t *testing.T) {
 	}
 	if s := m.db.status(t, whole.ID()); s.State != rotate.StateRunning { // which it knows nothing of
 		t.Errorf("a verify of the table was closed: %s", s.Order.Reason)
+	}
+}
+
+// TestVerifiesOfTwoPolicies are in nobody's way, as long as somebody works on them.
+func TestVerifiesOfTwoPolicies(t *testing.T) {
+	d := openPostgres(t)
+	w := newWorld(t)
+	w.people(t, d, 20)
+	cfg := w.config(d)
+	cfg.Cipher = w.cipher(t)
+	left, _ := begin(t, cfg, rotate.Job{Kind: rotate.Verify, Table: w.table}, 1, 1)
+	next := rotate.Job{Kind: rotate.Verify, Table: onlyName(t, envelope.ModeRow)}
+	for _, c := range []struct {
+		until int64
+		state string
+	}{{time.Now().Add(time.Hour).UnixMicro(), rotate.StateRunning}, {0, rotate.StateSuperseded}} {
+		d.exec(t, "UPDATE rowseal.job_ranges SET owner = 'somebody', until_at = $1 WHERE job = $2", c.until, left.ID())
+		_, err := rotate.Run(t.Context(), cfg, next)
+		must(t, err)
+		if s := d.status(t, left.ID()); s.State != c.state {
+			t.Errorf("it is %s, want %s", s.State, c.state)
+		}
 	}
 }

@@ -43,7 +43,8 @@ func (r *Runner) walker(ctx context.Context, id int64, s spec) (*rotate.Walker, 
 	w, err := rotate.Open(ctx, r.cfg.Rotate, s.job(table), id)
 	if err != nil {
 		if errors.Is(err, rotate.ErrSuperseded) && !errors.Is(err, rotate.ErrNoColumn) {
-			err = errors.Join(err, r.succeed(ctx, s))
+			_, failed := r.insertPlan(ctx, s)
+			err = errors.Join(err, failed)
 		}
 		return nil, err
 	}
@@ -51,12 +52,21 @@ func (r *Runner) walker(ctx context.Context, id int64, s spec) (*rotate.Walker, 
 	return w, nil
 }
 
-// succeed has the job planned that takes the place of one which keys have overtaken.
-func (r *Runner) succeed(ctx context.Context, s spec) error {
-	if _, err := r.client.Insert(ctx, planArgs{Spec: s, Ranges: r.cfg.Ranges}, nil); err != nil {
-		return fmt.Errorf("riverjob: %w", err)
+// insertPlan has a job planned by who has the same policy, and returns the planner's id in River.
+func (r *Runner) insertPlan(ctx context.Context, s spec) (id int64, err error) {
+	a := planArgs{Spec: s, Ranges: r.cfg.Ranges}
+	table := r.cfg.Policy.Table(s.Table)
+	if table == nil {
+		return 0, errNoTable
 	}
-	return nil
+	if a.Policy, err = rotate.PolicyOf(s.job(table)); err != nil {
+		return 0, err
+	}
+	planned, err := r.client.Insert(ctx, a, nil)
+	if err != nil {
+		return 0, fmt.Errorf("riverjob: %w", err)
+	}
+	return planned.Job.ID, nil
 }
 
 // forget lets go of a job that is over.

@@ -139,11 +139,11 @@ func (r *Runner) drive(ctx context.Context, job rotate.Job) (rotate.Result, erro
 
 func (r *Runner) driveOne(ctx context.Context, s spec) (rotate.Result, rotate.Status, error) {
 	none := rotate.Result{Counts: map[string]int64{}}
-	planned, err := r.client.Insert(ctx, planArgs{Spec: s, Ranges: r.cfg.Ranges}, nil)
+	planner, err := r.insertPlan(ctx, s)
 	if err != nil {
-		return none, rotate.Status{}, fmt.Errorf("riverjob: %w", err)
+		return none, rotate.Status{}, err
 	}
-	p, err := r.planned(ctx, planned.Job.ID)
+	p, err := r.planned(ctx, planner)
 	if err != nil || p.Job == 0 {
 		return none, rotate.Status{}, err
 	}

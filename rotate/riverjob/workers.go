@@ -41,7 +41,8 @@ func (p *planWorker) Work(ctx context.Context, j *river.Job[planArgs]) error {
 		return river.RecordOutput(ctx, made)
 	case errors.Is(err, rotate.ErrNothingToDo):
 		return river.RecordOutput(ctx, plan{})
-	case errors.Is(err, errNoTable):
+	case errors.Is(err, errNoTable), errors.Is(err, rotate.ErrOtherJob):
+		p.cfg.Rotate.Log.Warn("a job is left to other machines to plan", "table", j.Args.Spec.Table, "error", err)
 		return river.JobSnooze(strangeFor)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return river.JobSnooze(again)
@@ -56,7 +57,11 @@ func (p *planWorker) plan(ctx context.Context, a planArgs) (plan, error) {
 	if table == nil {
 		return plan{}, errNoTable
 	}
-	w, s, err := rotate.Begin(ctx, p.cfg.Rotate, a.Spec.job(table), a.Ranges, a.Spec.passes())
+	job := a.Spec.job(table)
+	if policy, err := rotate.PolicyOf(job); err != nil || policy != a.Policy {
+		return plan{}, errors.Join(rotate.ErrOtherJob, err)
+	}
+	w, s, err := rotate.Begin(ctx, p.cfg.Rotate, job, a.Ranges, a.Spec.passes())
 	if err != nil {
 		return plan{}, err
 	}
@@ -203,7 +208,8 @@ func (f *finishWorker) finish(ctx context.Context, w *rotate.Walker, a finishArg
 	case err != nil:
 		return err
 	case overtaken:
-		return errors.Join(rotate.ErrSuperseded, f.succeed(ctx, a.Spec))
+		_, err = f.insertPlan(ctx, a.Spec)
+		return errors.Join(rotate.ErrSuperseded, err)
 	}
 	if err := f.retire(ctx, older, a.Job); err != nil {
 		return err
