@@ -88,14 +88,14 @@ func (s *jobSpec) changed(now *jobSpec) string {
 			all = append(all, "tenants' keys were rotated since it began")
 		}
 		if wasRoot != isRoot {
-			all = append(all, fmt.Sprintf("the root key is %s now, and was %s", orElse(isRoot, "another"), orElse(wasRoot, "another")))
+			all = append(all, fmt.Sprintf("the root key is %s now, and was %s", orElse(isRoot, "none"), orElse(wasRoot, "none")))
 		}
 	}
 	if s.Options[policyOption] != now.Options[policyOption] {
 		all = append(all, "the policy declares its columns otherwise")
 	}
-	for name, value := range s.Options {
-		if strings.HasPrefix(name, movesOption) && now.Options[name] != value {
+	for _, name := range slices.Sorted(maps.Keys(s.Options)) {
+		if strings.HasPrefix(name, movesOption) && now.Options[name] != s.Options[name] {
 			all = append(all, "the policy has another transition for "+strings.TrimPrefix(name, movesOption))
 		}
 	}
@@ -289,7 +289,7 @@ func (s *Status) overBy() error {
 	case s.State == StateCanceled:
 		return ErrCanceled
 	case s.State == StateSuperseded:
-		return fmt.Errorf("%w: %s", ErrSuperseded, s.Order.Reason)
+		return fmt.Errorf("%w%s", ErrSuperseded, strings.TrimPrefix(s.Order.Reason, "superseded"))
 	}
 	return nil
 }

@@ -275,9 +275,20 @@ func TestAMachineThatComesLaterClosesAJobThatIsOvertaken(t *testing.T) {
 	if _, err := rotate.Open(t.Context(), cfg, rotate.Job{Kind: rotate.Seal, Table: w.table}, left.ID()); !errors.Is(err, rotate.ErrOtherJob) {
 		t.Errorf("a transition that this policy has not: %v", err)
 	}
+	text, err := codec.ParseType("text")
+	must(t, err)
+	more := onlyName(t, envelope.ModeRow, field.ColumnConfig{Name: "mail", Type: text})
+	if _, err := rotate.Open(t.Context(), cfg, rotate.Job{Kind: rotate.Reseal, Table: more}, left.ID()); !errors.Is(err, rotate.ErrOtherJob) {
+		t.Errorf("a column that the table has not: %v", err)
+	}
 	if s := d.status(t, left.ID()); s.State != rotate.StateRunning {
 		t.Fatalf("it is %s", s.State)
 	}
+	d.exec(t, "ALTER TABLE people RENAME COLUMN memo TO gone")
+	if _, err := rotate.Open(t.Context(), cfg, rotate.Job{Kind: rotate.Reseal, Table: w.table}, left.ID()); !errors.Is(err, rotate.ErrNoColumn) || errors.Is(err, rotate.ErrOtherJob) {
+		t.Errorf("a column that the table has not any more: %v", err)
+	}
+	d.exec(t, "ALTER TABLE people RENAME COLUMN gone TO memo")
 	w.rotateTenants(t)
 	if _, err := rotate.Open(t.Context(), cfg, rotate.Job{Kind: rotate.Reseal, Table: w.table}, left.ID()); !errors.Is(err, rotate.ErrSuperseded) {
 		t.Fatalf("got %v", err)

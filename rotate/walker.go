@@ -99,16 +99,11 @@ func Open(ctx context.Context, cfg Config, job Job, id int64) (*Walker, error) {
 	case s.State != StateRunning:
 		return nil, fmt.Errorf("rotate: %w: %d is %s", ErrNoJob, id, s.State)
 	}
-	if _, err := job.entry(""); err != nil {
-		return nil, otherJob(id, err)
-	}
 	w, e, err := newWalker(ctx, cfg, job)
-	switch {
-	case errors.Is(err, ErrSuperseded):
-		return nil, err
-	case errors.Is(err, ErrNoColumn), errors.Is(err, errNoTransition):
-		return nil, otherJob(id, err)
-	case err != nil:
+	if err != nil {
+		if lacks := lacksColumns(ctx, cfg, job, s); lacks != nil {
+			err = otherJob(id, lacks)
+		}
 		return nil, err
 	}
 	w.r.id, w.r.joined = id, true
@@ -117,6 +112,18 @@ func Open(ctx context.Context, cfg Config, job Job, id int64) (*Walker, error) {
 	}
 	_, err = w.Look(ctx)
 	return w, err
+}
+
+// lacksColumns says that it is by this machine's policy that the job cannot be opened.
+func lacksColumns(ctx context.Context, cfg Config, job Job, s Status) error {
+	same, err := SameJob(ctx, cfg, job, s)
+	if errors.Is(err, ErrNoColumn) || errors.Is(err, errNoTransition) {
+		return err
+	}
+	if err == nil && !same {
+		return errors.New("it is another job here")
+	}
+	return nil
 }
 
 func otherJob(id int64, err error) error {

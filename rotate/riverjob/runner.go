@@ -157,7 +157,7 @@ func (r *Runner) driveOne(ctx context.Context, s spec) (rotate.Result, rotate.St
 	case rotate.StateCanceled:
 		failed = fmt.Errorf("riverjob: %s of table %s: %w: %s", s.Kind, s.Table, rotate.ErrCanceled, status.Order.Reason)
 	case rotate.StateSuperseded:
-		failed = fmt.Errorf("riverjob: %s of table %s: %w: job %d was %s", s.Kind, s.Table, rotate.ErrSuperseded, p.Job, status.Order.Reason)
+		failed = fmt.Errorf("riverjob: %s of table %s: %w%s", s.Kind, s.Table, rotate.ErrSuperseded, strings.TrimPrefix(status.Order.Reason, "superseded"))
 	}
 	return result, status, failed
 }
