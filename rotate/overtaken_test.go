@@ -313,9 +313,9 @@ func TestAMachineThatComesLaterClosesAJobThatIsOvertaken(t *testing.T) {
 }
 
 // backfill leaves a job of Seal open over a prepared column.
-func (m *mover) backfill(kind rotate.Kind) *rotate.Walker {
+func (m *mover) backfill(write string) *rotate.Walker {
 	m.t.Helper()
-	w, _, err := rotate.Begin(m.t.Context(), m.config(), rotate.Job{Kind: kind, Table: m.policy("both")}, 1, 1)
+	w, _, err := rotate.Begin(m.t.Context(), m.config(), rotate.Job{Kind: rotate.Seal, Table: m.policy(write)}, 1, 1)
 	must(m.t, err)
 	return w
 }
@@ -323,57 +323,54 @@ func (m *mover) backfill(kind rotate.Kind) *rotate.Walker {
 // TestABackfillWhoseColumnIsGoneIsClosed, by whoever comes first: the swap, who works on it, starts it again, or begins any other job.
 func TestABackfillWhoseColumnIsGoneIsClosed(t *testing.T) {
 	const byHand = "ALTER TABLE people RENAME COLUMN email TO email_rowseal_old; ALTER TABLE people RENAME COLUMN email_sealed TO email"
-	tests := map[string]func(m *mover, left *rotate.Walker){
-		"the swap": func(m *mover, _ *rotate.Walker) {
-			m.fill(rotate.Seal, "sealed") // another job, with another transition
-			must(m.t, m.move("both").Swap(m.t.Context()))
-		},
-		"drop-plain": func(m *mover, _ *rotate.Walker) {
-			m.fill(rotate.Seal, "sealed")
-			must(m.t, m.move("sealed").DropPlain(m.t.Context()))
-		},
-		"the way back": func(m *mover, _ *rotate.Walker) { m.fill(rotate.Unseal, "both") },
-		"by hand, who works on it": func(m *mover, left *rotate.Walker) {
+	const gone = "the column was swapped or dropped"
+	tests := map[string]struct {
+		end    func(m *mover, left *rotate.Walker)
+		reason string
+	}{
+		"the swap":       {func(m *mover, _ *rotate.Walker) { must(m.t, m.move("both").Swap(m.t.Context())) }, gone},
+		"drop-plain":     {func(m *mover, _ *rotate.Walker) { must(m.t, m.move("both").DropPlain(m.t.Context())) }, gone},
+		"the way back":   {func(m *mover, _ *rotate.Walker) { m.fill(rotate.Unseal, "both") }, "go the other way"},
+		"the transition": {func(m *mover, _ *rotate.Walker) { m.fill(rotate.Seal, "sealed") }, "the policy has another transition for email_sealed"},
+		"by hand, who works on it": {func(m *mover, left *rotate.Walker) {
 			m.db.exec(m.t, byHand)
 			if _, err := left.Walk(m.t.Context(), 0, anHour()); !errors.Is(err, rotate.ErrSuperseded) {
 				m.t.Errorf("got %v", err)
 			}
-		},
-		"by hand, who starts it again": func(m *mover, _ *rotate.Walker) {
+		}, gone},
+		"by hand, who starts it again": {func(m *mover, _ *rotate.Walker) {
 			m.db.exec(m.t, byHand)
 			_, err := rotate.Run(m.t.Context(), m.config(), rotate.Job{Kind: rotate.Seal, Table: m.policy("both")})
 			if !errors.Is(err, rotate.ErrSuperseded) || !errors.Is(err, rotate.ErrNoColumn) {
 				m.t.Errorf("got %v", err)
 			}
-		},
-		"by hand, a machine that comes later": func(m *mover, left *rotate.Walker) {
+		}, gone},
+		"by hand, a machine that comes later": {func(m *mover, left *rotate.Walker) {
 			m.db.exec(m.t, byHand)
 			_, err := rotate.Open(m.t.Context(), m.config(), rotate.Job{Kind: rotate.Seal, Table: m.policy("both")}, left.ID())
 			if !errors.Is(err, rotate.ErrSuperseded) {
 				m.t.Errorf("got %v", err)
 			}
-		},
-		"by hand, another job": func(m *mover, _ *rotate.Walker) {
+		}, gone},
+		"by hand, another job": {func(m *mover, _ *rotate.Walker) {
 			m.db.exec(m.t, byHand)
 			_, err := rotate.Run(m.t.Context(), m.config(), rotate.Job{Kind: rotate.Verify, Table: m.policy("")})
 			must(m.t, err)
-		},
+		}, gone},
 	}
-	for name, end := range tests {
+	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
 			m := newMover(t, openPostgres(t))
 			m.db.exec(t, fmt.Sprintf(peopleSQL, 30))
 			must(t, m.move("both").Prepare(t.Context()))
-			left := m.backfill(rotate.Seal)
-			if strings.HasPrefix(name, "by hand") { // its values are sealed, though the job did not get so far
-				m.fill(rotate.Seal, "sealed")
+			if name != "the swap" && name != "the way back" {
+				m.fill(rotate.Seal, "sealed") // the values are sealed, and this job, which another one began, did not get so far
 			}
-			if s := m.db.status(t, left.ID()); s.State == rotate.StateSuperseded { // by the fill, whose transition is another one
-				left = m.backfill(rotate.Seal)
-			}
-			end(m, left)
-			m.db.superseded(t, left.ID())
-			if leftOver(t, m.db, 0); m.db.status(t, left.ID()).Order.By == "" {
+			left := m.backfill("both")
+			c.end(m, left)
+			m.db.superseded(t, left.ID(), c.reason)
+			leftOver(t, m.db, 0)
+			if m.db.status(t, left.ID()).Order.By == "" {
 				t.Error("nobody closed it")
 			}
 		})
@@ -386,6 +383,7 @@ func TestTheVerifyBeforeADropIsNoEvidenceOfOtherColumns(t *testing.T) {
 	m.db.exec(t, fmt.Sprintf(peopleSQL, 30))
 	must(t, m.move("both").Prepare(t.Context()))
 	whole, _ := begin(t, m.config(), rotate.Job{Kind: rotate.Verify, Table: m.policy("both")}, 1, 1)
+	part, _ := begin(t, m.config(), rotate.Job{Kind: rotate.Verify, Table: m.policy("both"), Columns: []string{"email_sealed"}}, 1, 1)
 	m.fill(rotate.Seal, "both")
 	must(t, m.move("both").Swap(t.Context()))
 	must(t, m.move("both").Drop(t.Context()))
@@ -397,8 +395,10 @@ func TestTheVerifyBeforeADropIsNoEvidenceOfOtherColumns(t *testing.T) {
 	if jobs[0].Kind != rotate.Verify || jobs[0].State != rotate.StateDone {
 		t.Errorf("the last job is %s %s", jobs[0].Kind, jobs[0].State)
 	}
-	if s := m.db.status(t, whole.ID()); s.State != rotate.StateRunning { // which it knows nothing of
-		t.Errorf("a verify of the table was closed: %s", s.Order.Reason)
+	for _, w := range []*rotate.Walker{whole, part} { // of which it knows nothing: its table has one column
+		if s := m.db.status(t, w.ID()); s.State != rotate.StateRunning {
+			t.Errorf("a verify of the table was closed: %s", s.Order.Reason)
+		}
 	}
 }
 
