@@ -200,12 +200,12 @@ func TestWhoWorksOnAJobThatIsOvertakenGoesOnWithTheNext(t *testing.T) {
 		leftOver(t, d, 0)
 		w.opens(t, d, people)
 		w.destroyRetired(t)
-		w.opens2(t, d, people)
+		w.namesOpen(t, d, people)
 	})
 }
 
-// opens2 checks that names, which were rewrapped, open without the older keys.
-func (w *world) opens2(t *testing.T, d db, people []person) {
+// namesOpen checks that names, which were rewrapped, open without the older keys.
+func (w *world) namesOpen(t *testing.T, d db, people []person) {
 	t.Helper()
 	w.ring = w.newRing(t)
 	c := w.cipher(t)
@@ -243,7 +243,7 @@ func TestKeysThatAreRotatedWhileAJobRuns(t *testing.T) {
 	}
 	d.superseded(t, result.ID-1, "tenants' keys were rotated since it began")
 	w.destroyRetired(t)
-	w.opens2(t, d, people)
+	w.namesOpen(t, d, people)
 
 	// Again and again: it ends, and says why.
 	w.rotateTenants(t)

@@ -78,8 +78,8 @@ func (r *Runner) Work(ctx context.Context) error {
 //
 // The result is that of [rotate.Run], counted over all machines, with the counts "checked", rows that were read once more behind the walk,
 // and "due", those of them that are to be written still: where there are any the error is rotate.ErrIncomplete.
-// Keys that are rotated make it another job, as for rotate.Run. An error that does not pass by itself ends the job on all machines, with [rotate.ErrCanceled] and the reason. Where ctx ends, the job stays in the
-// queue, for others or for the next Run.
+// Keys that are rotated make it another job, as for rotate.Run. An error that does not pass by itself ends the job on all machines,
+// with [rotate.ErrCanceled] and the reason. Where ctx ends, the job stays in the queue, for others or for the next Run.
 func (r *Runner) Run(ctx context.Context, job rotate.Job) (rotate.Result, error) {
 	none := rotate.Result{Counts: map[string]int64{}}
 	if job.Table == nil || r.cfg.Policy.Table(job.Table.Name()) == nil {
