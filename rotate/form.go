@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -121,14 +122,45 @@ func counted(to []count, counts ...count) []count {
 
 // withPolicy makes the columns' declarations part of the job's identity: an open job is joined by those only who
 // mean the same by it.
-func withPolicy(job *Job, columns []*field.Column) {
+func withPolicy(job *Job, columns []*field.Column) { identify(job, policyOption, declared(columns)) }
+
+// withColumns is withPolicy for jobs that need not know more of columns than which have row keys, and whose.
+func withColumns(job *Job, columns []*field.Column) {
+	h := sha256.New()
+	for _, c := range columns {
+		fmt.Fprintf(h, "%q %q %v\n", c.Field(), c.Name(), c.Mode())
+	}
+	identify(job, policyOption, hex.EncodeToString(h.Sum(nil)[:8]))
+}
+
+// declared tells declarations of columns apart. Transitions are not in it.
+func declared(columns []*field.Column) string {
 	h := sha256.New()
 	for _, c := range columns {
 		t := c.Table()
 		fmt.Fprintf(h, "%q %q %v %d %v %d %v %v %q %q\n", c.Field(), c.Name(), c.Type(), c.Suite(), c.Mode(), c.Pad(), c.Flags(),
 			c.Scope(), c.Domain(), t.RowID())
 	}
-	identify(job, "policy", hex.EncodeToString(h.Sum(nil)[:8]))
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// PolicyOf tells apart what policies say of the columns that a job is about: who has another one than whoever asked for the
+// job would do another job. It returns ErrNoColumn where the policy lacks one of them.
+func PolicyOf(job Job) (string, error) {
+	if job.Table == nil {
+		return "", errors.New("rotate: Job.Table is nil")
+	}
+	columns, err := chosenColumns(&job)
+	if err != nil {
+		return "", fmt.Errorf("rotate: %w", err)
+	}
+	text := declared(columns)
+	for _, c := range columns {
+		if c.Transition().Plain != "" {
+			text += fmt.Sprintf(" %q:%+v", c.Name(), c.Transition())
+		}
+	}
+	return text, nil
 }
 
 // withKeys makes the keys that are current part of the job's identity. What an open job did before keys were rotated
@@ -147,7 +179,7 @@ func withKeys(ctx context.Context, cfg *Config, job *Job, columns []*field.Colum
 			return fmt.Errorf("rotate: reading the key store: %w", err)
 		}
 	}
-	identify(job, "keys", strings.TrimSpace(fmt.Sprintf("%d %s", rotations, root)))
+	identify(job, keysOption, strings.TrimSpace(fmt.Sprintf("%d %s", rotations, root)))
 	return nil
 }
 

@@ -51,6 +51,7 @@ func newRewrap(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if slices.ContainsFunc(w.columns, func(c *field.Column) bool { return c.Mode() == envelope.ModeKMS }) {
 		root = r.Current()[0]
 	}
+	withColumns(job, w.columns)
 	if err := withKeys(ctx, cfg, job, w.columns, root); err != nil {
 		return nil, err
 	}

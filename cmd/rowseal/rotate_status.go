@@ -145,7 +145,9 @@ func printJob(out io.Writer, s rotate.Status, asJSON bool) error {
 		line("what", "%s", s.Spec)
 	}
 	line("state", "%s", stateOf(s))
-	if o := s.Order; o.By != "" {
+	if s.State == rotate.StateSuperseded {
+		line("why", "%s", s.Order.Reason)
+	} else if o := s.Order; o.By != "" {
 		line("last order", "by %s %s", o.By, o.Reason)
 	}
 	if len(s.Owners) > 0 {

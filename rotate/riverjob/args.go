@@ -51,8 +51,11 @@ func (s *spec) passes() int {
 }
 
 type planArgs struct {
-	Spec   spec `json:"spec" river:"unique"`
-	Ranges int  `json:"ranges"`
+	Spec spec `json:"spec" river:"unique"`
+	// Policy is what the policy of whoever asks says of the columns: a planner with another one would begin another job,
+	// and close this one for it.
+	Policy string `json:"policy" river:"unique"`
+	Ranges int    `json:"ranges"`
 }
 
 func (planArgs) Kind() string { return "rowseal_plan" }

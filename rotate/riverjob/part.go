@@ -3,6 +3,7 @@ package riverjob
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -39,9 +40,33 @@ func (r *Runner) walker(ctx context.Context, id int64, s spec) (*rotate.Walker, 
 	if table == nil {
 		return nil, errNoTable
 	}
-	var err error
-	p.walker, err = rotate.Open(ctx, r.cfg.Rotate, s.job(table), id)
-	return p.walker, err
+	w, err := rotate.Open(ctx, r.cfg.Rotate, s.job(table), id)
+	if err != nil {
+		if errors.Is(err, rotate.ErrSuperseded) && !errors.Is(err, rotate.ErrNoColumn) {
+			_, failed := r.insertPlan(ctx, s)
+			err = errors.Join(err, failed)
+		}
+		return nil, err
+	}
+	p.walker = w
+	return w, nil
+}
+
+// insertPlan has a job planned by who has the same policy, and returns the planner's id in River.
+func (r *Runner) insertPlan(ctx context.Context, s spec) (id int64, err error) {
+	a := planArgs{Spec: s, Ranges: r.cfg.Ranges}
+	table := r.cfg.Policy.Table(s.Table)
+	if table == nil {
+		return 0, errNoTable
+	}
+	if a.Policy, err = rotate.PolicyOf(s.job(table)); err != nil {
+		return 0, err
+	}
+	planned, err := r.client.Insert(ctx, a, nil)
+	if err != nil {
+		return 0, fmt.Errorf("riverjob: %w", err)
+	}
+	return planned.Job.ID, nil
 }
 
 // forget lets go of a job that is over.
@@ -73,7 +98,7 @@ func (r *Runner) failed(ctx context.Context, row *rivertype.JobRow, id int64, er
 	case errors.Is(err, rotate.ErrOtherJob), errors.Is(err, errNoTable):
 		r.cfg.Rotate.Log.Warn("a job is left to other machines", "job", id, "error", err)
 		return river.JobSnooze(strangeFor)
-	case errors.Is(err, rotate.ErrCanceled):
+	case errors.Is(err, rotate.ErrCanceled), errors.Is(err, rotate.ErrSuperseded):
 		r.forget(id)
 		return river.JobCancel(err)
 	case errors.Is(err, rotate.ErrNoJob):

@@ -74,3 +74,30 @@ func TestAMachineWithAnotherPolicyLeavesTheJobToOthers(t *testing.T) {
 	counted(t, result.Counts, map[string]int64{"rows": n, "values": 2 * n, "resealed": 2 * n, "checked": n})
 	m.opens(t, n, nil)
 }
+
+// TestAMachineWithAnotherPolicyPlansNothing: what it began would take the place of the job that was asked for.
+func TestAMachineWithAnotherPolicyPlansNothing(t *testing.T) {
+	m := newMachine(t, 10)
+	m.exec(t, `INSERT INTO rowseal_river.river_job (args, kind, max_attempts, queue)
+		VALUES ('{"spec": {"kind": "reseal", "table": "people"}, "policy": "of another file", "ranges": 8}', 'rowseal_plan', 300, 'rowseal')`)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	r := newRunner(t, m.config())
+	all.Go(func() {
+		if err := r.Work(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	m.await(t, "SELECT state = 'scheduled' FROM rowseal_river.river_job WHERE args->>'policy' = 'of another file'")
+	cancel()
+	all.Wait()
+	jobs, err := rotate.Jobs(t.Context(), m.db, rotate.PostgreSQL, true)
+	must(t, err)
+	if len(jobs) != 0 {
+		t.Errorf("it began %d jobs", len(jobs))
+	}
+	// Whoever asks with this machine's policy gets a planner of its own.
+	result, err := newRunner(t, m.config()).Run(t.Context(), m.reseal())
+	must(t, err)
+	counted(t, result.Counts, map[string]int64{"rows": 10, "values": 20, "current": 20, "checked": 10})
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -107,13 +108,14 @@ func (m *machine) letters(t *testing.T, column string, n int, written map[int]st
 	}
 }
 
-// TestAColumnIsSealedByTwoMachinesOneKilled: two operators start the same, prepare and swap included, and one of them is
-// killed within the backfill. Programs that know the plain column only go on writing until the swap.
-func TestAColumnIsSealedByTwoMachinesOneKilled(t *testing.T) {
+// TestAColumnIsSealedByMachinesOneKilled: three operators start the same, prepare and swap included, and one of them is
+// killed within the backfill; the others end it and meet at the swap. Programs that know the plain column only go on writing until the swap.
+func TestAColumnIsSealedByMachinesOneKilled(t *testing.T) {
 	const n = 1000
 	m := newLetters(t, n)
-	var outputs [2]bytes.Buffer
-	killed, survivor := start(t, m.place, "seal", &outputs[0]), start(t, m.place, "seal", &outputs[1])
+	var outputs [3]bytes.Buffer
+	killed := start(t, m.place, "seal", &outputs[0])
+	survivors := []*exec.Cmd{start(t, m.place, "seal", &outputs[1]), start(t, m.place, "seal", &outputs[2])}
 
 	written, turn := map[int]string{}, 0
 	write := func() {
@@ -136,15 +138,17 @@ func TestAColumnIsSealedByTwoMachinesOneKilled(t *testing.T) {
 	})
 	must(t, killed.Process.Kill())
 	_ = killed.Wait() // it was killed
-	ended := make(chan error, 1)
-	go func() { ended <- survivor.Wait() }()
-	for over := false; !over; {
+	ended := make(chan error, len(survivors))
+	for _, c := range survivors {
+		go func() { ended <- c.Wait() }()
+	}
+	for left := len(survivors); left > 0; {
 		select {
 		case err := <-ended:
 			if err != nil {
-				t.Fatalf("%v: %s", err, outputs[1].String())
+				t.Fatalf("%v: %s%s", err, outputs[1].String(), outputs[2].String())
 			}
-			over = true
+			left--
 		case <-time.After(20 * time.Millisecond):
 			write()
 		}

@@ -41,7 +41,8 @@ func (p *planWorker) Work(ctx context.Context, j *river.Job[planArgs]) error {
 		return river.RecordOutput(ctx, made)
 	case errors.Is(err, rotate.ErrNothingToDo):
 		return river.RecordOutput(ctx, plan{})
-	case errors.Is(err, errNoTable):
+	case errors.Is(err, errNoTable), errors.Is(err, rotate.ErrOtherJob):
+		p.cfg.Rotate.Log.Warn("a job is left to other machines to plan", "table", j.Args.Spec.Table, "error", err)
 		return river.JobSnooze(strangeFor)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return river.JobSnooze(again)
@@ -56,7 +57,11 @@ func (p *planWorker) plan(ctx context.Context, a planArgs) (plan, error) {
 	if table == nil {
 		return plan{}, errNoTable
 	}
-	w, s, err := rotate.Begin(ctx, p.cfg.Rotate, a.Spec.job(table), a.Ranges, a.Spec.passes())
+	job := a.Spec.job(table)
+	if policy, err := rotate.PolicyOf(job); err != nil || policy != a.Policy {
+		return plan{}, errors.Join(rotate.ErrOtherJob, err)
+	}
+	w, s, err := rotate.Begin(ctx, p.cfg.Rotate, job, a.Ranges, a.Spec.passes())
 	if err != nil {
 		return plan{}, err
 	}
@@ -175,6 +180,8 @@ func (f *finishWorker) Work(ctx context.Context, j *river.Job[finishArgs]) error
 	case err != nil:
 	case s.State == rotate.StateCanceled:
 		err = rotate.ErrCanceled
+	case s.State == rotate.StateSuperseded:
+		err = rotate.ErrSuperseded
 	case s.State == rotate.StateRunning && s.Left > 0:
 		if err = f.heal(ctx, a); err == nil {
 			return river.JobSnooze(lookEvery)
@@ -189,11 +196,25 @@ func (f *finishWorker) Work(ctx context.Context, j *river.Job[finishArgs]) error
 	return nil
 }
 
+// finish looks which keys may be retired before it looks whether keys were rotated since the job began: of those that are made
+// later the job proves nothing.
 func (f *finishWorker) finish(ctx context.Context, w *rotate.Walker, a finishArgs, s rotate.Status) error {
-	if err := f.retire(ctx, a.Spec, s); err != nil {
+	older, err := f.unused(ctx, a.Spec, s)
+	if err != nil {
 		return err
 	}
-	_, err := w.Finish(ctx)
+	overtaken, err := w.Overtaken(ctx)
+	switch {
+	case err != nil:
+		return err
+	case overtaken:
+		_, err = f.insertPlan(ctx, a.Spec)
+		return errors.Join(rotate.ErrSuperseded, err)
+	}
+	if err := f.retire(ctx, older, a.Job); err != nil {
+		return err
+	}
+	_, err = w.Finish(ctx)
 	return err
 }
 
