@@ -19,7 +19,7 @@ func newKeysList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list -c FILE [--dsn DSN] [--tenant TENANT]",
 		Short: "List the keys of the key store; nothing shown is secret",
-		Long: `List the keys of the key store: their tenants, versions and states, and what wraps
+		Long: `List the keys of the key store: their tenants, versions, states, and what wraps
 them. Nothing shown is secret.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
