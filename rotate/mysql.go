@@ -170,17 +170,17 @@ func (m *mysql) page(ctx context.Context, b beginner, t *target, r keys, limit i
 	return mysqlSQL.page(ctx, b, t, r, limit)
 }
 
-func (m *mysql) again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error) {
+func (m *mysql) again(ctx context.Context, tx transaction, t *target, rows []row) ([]row, error) {
 	return mysqlSQL.again(ctx, tx, t, rows)
 }
 
-func (m *mysql) write(ctx context.Context, tx *sql.Tx, t *target, changes []change) ([]int, error) {
+func (m *mysql) write(ctx context.Context, tx transaction, t *target, changes []change) ([]int, error) {
 	return mysqlSQL.write(ctx, tx, t, changes)
 }
 
 // begin asks for READ COMMITTED: in the default level a row that is read again would be the old one, and locks
 // would lie on the gaps between rows.
-func (m *mysql) begin(ctx context.Context, b beginner, _ *target) (*sql.Tx, error) {
+func (m *mysql) begin(ctx context.Context, b beginner, _ *target) (transaction, error) {
 	return b.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 }
 

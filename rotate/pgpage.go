@@ -56,6 +56,9 @@ func (t *target) pgSelect() string {
 }
 
 func (p *postgres) page(ctx context.Context, b beginner, t *target, r keys, limit int) ([]row, error) {
+	if w, ok := b.(*pgWire); ok {
+		w.page()
+	}
 	if t.places {
 		return p.pagePlaces(ctx, b, t, r, limit)
 	}
@@ -101,6 +104,9 @@ func (p *postgres) read(ctx context.Context, b beginner, t *target, query string
 		defer func() { err = errors.Join(err, ignoreDone(tx.Rollback())) }()
 		q = tx
 	}
+	if w, ok := b.(*pgWire); ok {
+		return w.read(ctx, t, query, args)
+	}
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -126,7 +132,7 @@ func scanText(rows *sql.Rows, t *target) ([]row, error) {
 	return result, err
 }
 
-func (p *postgres) again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error) {
+func (p *postgres) again(ctx context.Context, tx transaction, t *target, rows []row) ([]row, error) {
 	args := t.pgKeyArrays(rows)
 	where := t.pgSameKey()
 	if t.tenant.column != "" {
@@ -146,12 +152,15 @@ func (p *postgres) again(ctx context.Context, tx *sql.Tx, t *target, rows []row)
 func keyName(i int) string { return fmt.Sprintf("k%d", i) }
 
 func (t *target) pgKeyUnnest() string {
-	return list(len(t.key), func(i int) string {
-		if t.key[i].bits {
-			return fmt.Sprintf("$%d::bigint[]", i+1)
-		}
-		return fmt.Sprintf("$%d::text[]::%s[]", i+1, t.key[i].typ)
-	})
+	return list(len(t.key), t.pgKeyArray)
+}
+
+// pgKeyArray is the parameter of a column of the key.
+func (t *target) pgKeyArray(i int) string {
+	if t.key[i].bits {
+		return fmt.Sprintf("$%d::bigint[]", i+1)
+	}
+	return fmt.Sprintf("$%d::text[]::%s[]", i+1, t.key[i].typ)
 }
 
 func (t *target) pgSameKey() string {

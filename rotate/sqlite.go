@@ -3,7 +3,6 @@ package rotate
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -134,15 +133,15 @@ func (s *sqlite) page(ctx context.Context, b beginner, t *target, r keys, limit 
 	return sqliteSQL.page(ctx, b, t, r, limit)
 }
 
-func (s *sqlite) again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error) {
+func (s *sqlite) again(ctx context.Context, tx transaction, t *target, rows []row) ([]row, error) {
 	return sqliteSQL.again(ctx, tx, t, rows)
 }
 
-func (s *sqlite) write(ctx context.Context, tx *sql.Tx, t *target, changes []change) ([]int, error) {
+func (s *sqlite) write(ctx context.Context, tx transaction, t *target, changes []change) ([]int, error) {
 	return sqliteSQL.write(ctx, tx, t, changes)
 }
 
-func (s *sqlite) begin(ctx context.Context, b beginner, _ *target) (*sql.Tx, error) {
+func (s *sqlite) begin(ctx context.Context, b beginner, _ *target) (transaction, error) {
 	return b.BeginTx(ctx, nil)
 }
 

@@ -2,7 +2,6 @@ package rotate
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
@@ -210,7 +209,7 @@ func (w *worker) settle(ctx context.Context, c *claim, read []row, limit int) er
 // page is a page's transaction and what it adds to the journal.
 type page struct {
 	*worker
-	tx     *sql.Tx
+	tx     transaction
 	at     advance
 	counts []count
 }
