@@ -133,7 +133,7 @@ func scanText(rows *sql.Rows, t *target) ([]row, error) {
 }
 
 func (p *postgres) again(ctx context.Context, tx transaction, t *target, rows []row) ([]row, error) {
-	args := t.pgKeyArrays(rows)
+	args := t.pgKeyArrays(len(rows), func(i int) *row { return &rows[i] })
 	where := t.pgSameKey()
 	if t.tenant.column != "" {
 		args = append(args, t.tenant.value)
@@ -172,20 +172,20 @@ func (t *target) pgSameKey() string {
 }
 
 // pgKeyArrays has one array for each key column.
-func (t *target) pgKeyArrays(rows []row) []any {
+func (t *target) pgKeyArrays(n int, row func(i int) *row) []any {
 	args := make([]any, len(t.key))
 	for i, k := range t.key {
 		if k.bits {
-			numbers := make([]int64, len(rows))
-			for n := range rows {
-				numbers[n], _ = rows[n].key[i].(int64)
+			numbers := make([]int64, n)
+			for r := range numbers {
+				numbers[r], _ = row(r).key[i].(int64)
 			}
 			args[i] = pgtype.FlatArray[int64](numbers)
 			continue
 		}
-		texts := make([]string, len(rows))
-		for n := range rows {
-			texts[n], _ = rows[n].key[i].(string)
+		texts := make([]string, n)
+		for r := range texts {
+			texts[r], _ = row(r).key[i].(string)
 		}
 		args[i] = pgtype.FlatArray[string](texts)
 	}

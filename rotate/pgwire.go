@@ -29,7 +29,7 @@ type pgWire struct {
 	message []byte
 	ends    []int // of the parameters in message
 	params  [][]byte
-	formats []int16
+	room    room
 
 	// The page at hand.
 	bytes  []byte // of values
@@ -89,7 +89,8 @@ func (w *pgWire) query(ctx context.Context, query string, args []any, each func(
 			return err
 		}
 		w.remember(query)
-		result := c.PgConn().ExecStatement(ctx, known, w.params, w.formats, binaryFormat)
+		c.PgConn().Frontend().Send(&w.room)
+		result := c.PgConn().ExecStatement(ctx, known, w.params, binaryFormat, binaryFormat)
 		for err == nil && result.NextRow() {
 			err = each(result.Values())
 		}
@@ -110,7 +111,7 @@ func (w *pgWire) remember(query string) {
 // encode sets the parameters of a statement.
 func (w *pgWire) encode(args []any) error {
 	w.message, w.ends = w.message[:0], w.ends[:0]
-	w.params, w.formats = w.params[:0], binaryFormat
+	w.params = w.params[:0]
 	for _, a := range args {
 		var ok bool
 		if w.message, ok = appendBinary(w.message, a); !ok {
@@ -122,8 +123,30 @@ func (w *pgWire) encode(args []any) error {
 	for _, end := range w.ends {
 		w.params, from = append(w.params, w.message[from:end:end]), end
 	}
+	w.room.need = len(w.message) + 16*len(args) + 1<<10 // beside the parameters their lengths, and short messages
 	return nil
 }
+
+// room is a message of no bytes that gives those behind it memory to be written in, which is used again for the next ones:
+// pgx lets its own grow from nothing for each.
+type room struct {
+	bytes []byte
+	need  int
+}
+
+// Encode begins the connection's next messages in r's memory.
+func (r *room) Encode(dst []byte) ([]byte, error) {
+	if cap(r.bytes) < len(dst)+r.need {
+		r.bytes = make([]byte, 0, len(dst)+r.need+r.need/8)
+	}
+	return append(r.bytes[:0], dst...), nil
+}
+
+// Decode and Frontend make r a message.
+func (*room) Decode([]byte) error { return errors.ErrUnsupported }
+
+// Frontend says who sends it.
+func (*room) Frontend() {}
 
 // page forgets the rows of the page before.
 func (w *pgWire) page() {

@@ -28,7 +28,7 @@ func (u *pgUpdate) array(typ string, values any) string {
 }
 
 func (p *postgres) write(ctx context.Context, tx transaction, t *target, changes []change) ([]int, error) {
-	u := pgUpdate{args: t.pgKeyArrays(rowsOf(changes))}
+	u := pgUpdate{args: t.pgKeyArrays(len(changes), func(i int) *row { return &changes[i].row })}
 	for i, c := range t.sealed {
 		u.sealed(changes, i, quote(c))
 	}
@@ -170,14 +170,6 @@ func (u *pgUpdate) plain(t *target, changes []change, i int) error {
 			name, u.array("boolean[]", set), u.array("text[]", to), t.plainTypes[i].name, name, t.plainTypes[i].name))
 	}
 	return nil
-}
-
-func rowsOf(changes []change) []row {
-	rows := make([]row, len(changes))
-	for i := range changes {
-		rows[i] = changes[i].row
-	}
-	return rows
 }
 
 // missing returns which are not written.
