@@ -35,62 +35,74 @@ func TestPlainValuesComeInTheirBinaryFormAndGoBackByText(t *testing.T) {
 			db, err := sql.Open("pgx", testpg.DSN(t))
 			check(t, err)
 			defer db.Close()
-			exec := func(query string) {
-				t.Helper()
-				_, err := db.Exec(query)
-				check(t, err)
-			}
-			exec("CREATE TABLE plain (id int PRIMARY KEY, sealed bytea, c " + typ + ", who int)")
-			exec("INSERT INTO plain VALUES (1, NULL, " + value + ", 5), (2, NULL, NULL, NULL)")
-			logical, err := codec.ParseType(typ)
+			_, err = db.Exec("CREATE TABLE plain (id int PRIMARY KEY, sealed bytea, c " + typ + ", who int)")
 			check(t, err)
-			p := &postgres{}
-			tg := &target{name: "plain", reads: reads{
-				sealed: []string{"sealed"}, plain: []plainColumn{{"c", logical}}, beside: []string{"who"}, writes: true,
-			}}
-			check(t, p.describe(t.Context(), db, tg))
-			rows, err := p.page(t.Context(), db, tg, keys{}, 10)
-			check(t, err)
-			if len(rows) != 2 || rows[1].plain[0] != nil || rows[1].beside[0] != nil || *rows[0].beside[0] != "5" {
-				t.Fatalf("got %+v", rows)
-			}
-			binary, _ := rows[0].plain[0].(field.Binary)
-			if _, err := logical.EncodeBinary(nil, binary); err != nil || binary == nil {
-				t.Fatalf("%v is not the value's binary form: %v", rows[0].plain[0], err)
-			}
-			toNull := change{row: rows[0], fresh: [][]byte{[]byte("sealed")}, plainTo: []plainEdit{{set: true}}}
-			if missed := writeOne(t, db, p, tg, toNull); len(missed) != 0 {
-				t.Fatal("the row was not written")
-			}
-			// The row is no longer what was read: the same change is refused.
-			if missed := writeOne(t, db, p, tg, toNull); len(missed) != 1 {
-				t.Fatal("a row that had changed was written")
-			}
-			emptied, err := p.page(t.Context(), db, tg, keys{}, 1)
-			check(t, err)
-			if emptied[0].plain[0] != nil || string(emptied[0].values[0]) != "sealed" {
-				t.Fatalf("got %+v", emptied)
-			}
-			back := change{row: emptied[0], fresh: [][]byte{nil}, plainTo: []plainEdit{{set: true, value: binary}}}
-			if missed := writeOne(t, db, p, tg, back); len(missed) != 0 {
-				t.Fatal("the row was not written back")
-			}
-			var same bool
-			check(t, db.QueryRow("SELECT c IS NOT DISTINCT FROM "+value+"::"+typ+" FROM plain WHERE id = 1").Scan(&same))
-			if !same {
-				t.Fatal("the value did not come back as it was")
-			}
-			exec("UPDATE plain SET who = 6 WHERE id = 1")
-			if missed := writeOne(t, db, p, tg, change{row: emptied[0], fresh: [][]byte{[]byte("x")}}); len(missed) != 1 {
-				t.Fatal("a row whose tenant had changed was written")
-			}
+			t.Run("database/sql", func(t *testing.T) { goAndComeBack(t, db, db, typ, value) })
+			t.Run("wire", func(t *testing.T) {
+				w := wireTo(t, db)
+				defer w.close()
+				goAndComeBack(t, db, w, typ, value)
+			})
 		})
 	}
 }
 
-func writeOne(t *testing.T, db *sql.DB, p database, tg *target, c change) []int {
+func goAndComeBack(t *testing.T, db *sql.DB, b beginner, typ, value string) {
+	exec := func(query string) {
+		t.Helper()
+		_, err := db.Exec(query)
+		check(t, err)
+	}
+	exec("TRUNCATE plain")
+	exec("INSERT INTO plain VALUES (1, NULL, " + value + ", 5), (2, NULL, NULL, NULL)")
+	logical, err := codec.ParseType(typ)
+	check(t, err)
+	p := &postgres{}
+	tg := &target{name: "plain", reads: reads{
+		sealed: []string{"sealed"}, plain: []plainColumn{{"c", logical}}, beside: []string{"who"}, writes: true,
+	}}
+	check(t, p.describe(t.Context(), db, tg))
+	rows, err := p.page(t.Context(), b, tg, keys{}, 10)
+	check(t, err)
+	if len(rows) != 2 || rows[1].plain[0] != nil || rows[1].beside[0] != nil || *rows[0].beside[0] != "5" {
+		t.Fatalf("got %+v", rows)
+	}
+	binary, _ := rows[0].plain[0].(field.Binary)
+	if _, err := logical.EncodeBinary(nil, binary); err != nil || binary == nil {
+		t.Fatalf("%v is not the value's binary form: %v", rows[0].plain[0], err)
+	}
+	binary = bytes.Clone(binary) // the next page lies where this one lay
+	toNull := change{row: rows[0], fresh: [][]byte{[]byte("sealed")}, plainTo: []plainEdit{{set: true}}}
+	if missed := writeOne(t, b, p, tg, toNull); len(missed) != 0 {
+		t.Fatal("the row was not written")
+	}
+	// The row is no longer what was read: the same change is refused.
+	if missed := writeOne(t, b, p, tg, toNull); len(missed) != 1 {
+		t.Fatal("a row that had changed was written")
+	}
+	emptied, err := p.page(t.Context(), b, tg, keys{}, 1)
+	check(t, err)
+	if emptied[0].plain[0] != nil || string(emptied[0].values[0]) != "sealed" {
+		t.Fatalf("got %+v", emptied)
+	}
+	back := change{row: emptied[0], fresh: [][]byte{nil}, plainTo: []plainEdit{{set: true, value: binary}}}
+	if missed := writeOne(t, b, p, tg, back); len(missed) != 0 {
+		t.Fatal("the row was not written back")
+	}
+	var same bool
+	check(t, db.QueryRow("SELECT c IS NOT DISTINCT FROM "+value+"::"+typ+" FROM plain WHERE id = 1").Scan(&same))
+	if !same {
+		t.Fatal("the value did not come back as it was")
+	}
+	exec("UPDATE plain SET who = 6 WHERE id = 1")
+	if missed := writeOne(t, b, p, tg, change{row: emptied[0], fresh: [][]byte{[]byte("x")}}); len(missed) != 1 {
+		t.Fatal("a row whose tenant had changed was written")
+	}
+}
+
+func writeOne(t *testing.T, b beginner, p database, tg *target, c change) []int {
 	t.Helper()
-	tx, err := p.begin(t.Context(), db, tg)
+	tx, err := p.begin(t.Context(), b, tg)
 	check(t, err)
 	missed, err := p.write(t.Context(), tx, tg, []change{c})
 	check(t, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,7 +89,9 @@ func (w *pgWire) query(ctx context.Context, query string, args []any, each func(
 		if err != nil {
 			return err
 		}
-		w.remember(query)
+		if !slices.Contains(w.prepared, query) {
+			w.prepared = append(w.prepared, query)
+		}
 		c.PgConn().Frontend().Send(&w.room)
 		result := c.PgConn().ExecStatement(ctx, known, w.params, binaryFormat, binaryFormat)
 		for err == nil && result.NextRow() {
@@ -97,15 +100,6 @@ func (w *pgWire) query(ctx context.Context, query string, args []any, each func(
 		_, failed := result.Close()
 		return errors.Join(err, failed)
 	})
-}
-
-func (w *pgWire) remember(query string) {
-	for _, known := range w.prepared {
-		if known == query {
-			return
-		}
-	}
-	w.prepared = append(w.prepared, query)
 }
 
 // encode sets the parameters of a statement.
@@ -278,9 +272,6 @@ func appendBinary(dst []byte, v any) (_ []byte, ok bool) {
 // appendArray begins an array of n elements, see array_recv: the number of dimensions, whether there are NULLs (which
 // the server finds out by itself), the type; of the dimension its length and the first index.
 func appendArray(dst []byte, oid uint32, n int) []byte {
-	if n == 0 {
-		return append(append(dst, make([]byte, 8)...), byte(oid>>24), byte(oid>>16), byte(oid>>8), byte(oid))
-	}
 	for _, x := range [...]uint32{1, 1, oid, uint32(n), 1} {
 		dst = binary.BigEndian.AppendUint32(dst, x)
 	}
