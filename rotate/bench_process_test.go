@@ -91,7 +91,9 @@ func openKeys(ctx context.Context, dsn, file string) (k keys, err error) {
 	if k.store, err = sqlstore.Open(ctx, dsn); err != nil {
 		return k, err
 	}
-	k.ring, err = keyring.New(keyring.Config{Namespace: "test", Roots: []kms.KMS{k.calls}, Store: k.store})
+	k.ring, err = keyring.New(keyring.Config{
+		Namespace: "test", Roots: []kms.KMS{k.calls}, Store: k.store, Built: 6000, // as the command does for jobs
+	})
 	return k, errors.Join(err, k.store.Init(ctx))
 }
 

@@ -42,7 +42,7 @@ It exits with 0 where nothing is due any more, else with 1. With a key file that
 copies on other machines, use --no-rewrap and bring them the new file first.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			s, err := j.open(c)
+			s, err := j.openToWalk(c)
 			if err != nil {
 				return err
 			}

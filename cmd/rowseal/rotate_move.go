@@ -59,7 +59,7 @@ func (j *moveJob) run(c *cobra.Command, do func(*moving) error) (err error) {
 	if err := j.needDSN(c, "the table is in a database, and --dsn names none"); err != nil {
 		return err
 	}
-	s, err := j.open(c)
+	s, err := j.openToWalk(c)
 	if err != nil {
 		return err
 	}

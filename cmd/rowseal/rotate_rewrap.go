@@ -49,7 +49,7 @@ func (j *rewrapJob) run(c *cobra.Command) (err error) {
 	if _, err := j.display(c); err != nil {
 		return err
 	}
-	s, err := j.open(c)
+	s, err := j.openToWalk(c)
 	if err != nil {
 		return err
 	}

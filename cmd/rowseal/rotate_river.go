@@ -102,7 +102,7 @@ machines within about two seconds.`,
 			if err := p.needDSN(c, "jobs are kept in the database with the tables, and --dsn names none"); err != nil {
 				return err
 			}
-			s, err := p.open(c)
+			s, err := p.openToWalk(c)
 			if err != nil {
 				return err
 			}

@@ -51,7 +51,7 @@ Without --yes it only shows what it would destroy. It may be run again.`,
 			if _, err := j.display(c); err != nil {
 				return err
 			}
-			s, err := j.open(c)
+			s, err := j.openToWalk(c)
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ func (j *valuesJob) run(c *cobra.Command, do func(rotate.Config, *session, *fiel
 	if _, err := j.display(c); err != nil {
 		return err
 	}
-	s, err := j.open(c)
+	s, err := j.openToWalk(c)
 	if err != nil {
 		return err
 	}

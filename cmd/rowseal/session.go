@@ -30,6 +30,7 @@ type place struct {
 	config string
 	dsn    string
 	log    *slog.Logger // what the keys have to say; nil for nothing
+	built  int          // how many built keys are held; 0 is the keyring's default
 }
 
 func (p *place) flags(c *cobra.Command) {
@@ -97,6 +98,16 @@ func (p *place) open(c *cobra.Command) (*session, error) {
 	return p.openKeys(c, file)
 }
 
+// builtForWalks is how many built keys are held by jobs over whole tables, some 10 MB. Others are built anew when they
+// come again.
+const builtForWalks = 6000
+
+// openToWalk is open for such jobs.
+func (p *place) openToWalk(c *cobra.Command) (*session, error) {
+	p.built = builtForWalks
+	return p.open(c)
+}
+
 // openKeys opens the keys that a policy file names.
 func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err error) {
 	s = &session{file: file}
@@ -108,7 +119,7 @@ func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err er
 	}
 	cfg := keyring.Config{
 		Namespace: file.Namespace, Roots: s.roots, Intermediate: file.Keys.Intermediate,
-		Entries: file.Keys.Entries, TTL: file.Keys.TTL, Log: p.log,
+		Entries: file.Keys.Entries, TTL: file.Keys.TTL, Log: p.log, Built: p.built,
 	}
 	if s.store != nil {
 		cfg.Store = s.store
