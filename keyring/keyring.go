@@ -30,8 +30,8 @@ type Config struct {
 	// Entries bounds the tenant keys held; 0 means 10,000.
 	Entries int
 	// Built bounds the AEADs that are held, at about 1.2 kB each, and the
-	// index keys; 0 means four times Entries. Of row keys half as many are
-	// held, and no more than Entries.
+	// index keys; 0 means four times Entries. Of row keys as many are held,
+	// but no more than Entries.
 	Built int
 	// TTL is how long a key is held, counted from when its unwrapping began; 0
 	// means 5 minutes, 1 second to 1 hour is allowed. Disabling a root key stops all opening within it.
@@ -205,7 +205,7 @@ func newCache[K comparable, V any](c **dekcache.Cache[K, V], cfg *Config, entrie
 }
 
 // rowKeys is how many row keys are held.
-func (c *Config) rowKeys() int { return min(c.Entries, max(1, c.Built/2)) }
+func (c *Config) rowKeys() int { return min(c.Entries, c.Built) }
 
 // now is the time by the injected clock or the system's.
 func (c *Config) now() time.Time {

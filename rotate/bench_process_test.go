@@ -92,13 +92,13 @@ func openKeys(ctx context.Context, dsn, file string) (k keys, err error) {
 		return k, err
 	}
 	k.ring, err = keyring.New(keyring.Config{
-		Namespace: "test", Roots: []kms.KMS{k.calls}, Store: k.store, Built: 6000, // as the command does for jobs
+		Namespace: "test", Roots: []kms.KMS{k.calls}, Store: k.store, Built: 4500, // as the command does for jobs
 	})
 	return k, errors.Join(err, k.store.Init(ctx))
 }
 
 func (j *task) run() (f figures, err error) {
-	debug.SetMemoryLimit(32 << 20) // as the command does for two workers
+	debug.SetMemoryLimit(30 << 20) // as the command does for two workers
 	ctx := context.Background()
 	k, err := openKeys(ctx, j.DSN, j.KeyFile)
 	if err != nil {

@@ -100,7 +100,7 @@ func (p *place) open(c *cobra.Command) (*session, error) {
 
 // builtForWalks is how many built keys are held by jobs over whole tables, some 10 MB. Others are built anew when they
 // come again.
-const builtForWalks = 6000
+const builtForWalks = 4500
 
 // openToWalk is open for such jobs.
 func (p *place) openToWalk(c *cobra.Command) (*session, error) {
