@@ -55,6 +55,10 @@ const (
 	// storeEntries bounds the store keys held: storeSlots, and as many again
 	// for every time that they were replaced.
 	storeEntries = 64
+	// walkedRowKeys is how many KMS-wrapped row keys a walk over a table holds at
+	// least, at about 500 bytes each: what was sealed by several writers at a time
+	// lies apart, and a key that was let go of costs a call.
+	walkedRowKeys = 12_000
 	// aeadsPerKey is how many built AEADs are held for each tenant key: a
 	// tenant has several columns, and a column up to envelope.SaltCount salts.
 	aeadsPerKey = 4
@@ -112,6 +116,7 @@ type Keyring struct {
 	readers *dekcache.Cache[readerRef, envelope.Key]
 	rows    *dekcache.Cache[rowRef, envelope.Key]
 	kmsRows *dekcache.Cache[string, envelope.Key]
+	kmsRaws *dekcache.Cache[string, kmsRaw]
 	indexes *dekcache.Cache[blindindex.Use, blindindex.Key]
 	reused  reusedKeys
 	tallies *tallies
@@ -131,6 +136,7 @@ type loaders struct {
 	readers dekcache.Loader[readerRef, envelope.Key]
 	rows    dekcache.Loader[rowRef, envelope.Key]
 	kmsRows dekcache.Loader[string, envelope.Key]
+	kmsRaws dekcache.Loader[string, kmsRaw]
 	indexes dekcache.Loader[blindindex.Use, blindindex.Key]
 }
 
@@ -180,7 +186,7 @@ func New(cfg Config) (*Keyring, error) {
 	}
 	k := &Keyring{cfg: cfg}
 	k.reused.cfg = &k.cfg
-	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows, k.loadIndexes}
+	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows, k.loadKMSRaws, k.loadIndexes}
 	var err error
 	if k.tallies, err = newTallies(cfg.Entries*aeadsPerKey, warnValues, cfg.Log); err != nil {
 		return nil, err
@@ -193,6 +199,7 @@ func New(cfg Config) (*Keyring, error) {
 		newCache(&k.readers, &cfg, cfg.Built, refreshDerived, 0),
 		newCache(&k.rows, &cfg, cfg.rowKeys(), 0, 0),
 		newCache(&k.kmsRows, &cfg, cfg.rowKeys(), 0, 0),
+		newCache(&k.kmsRaws, &cfg, max(cfg.Entries, walkedRowKeys), 0, 0),
 		newCache(&k.indexes, &cfg, cfg.Built, refreshDerived, 0),
 	)
 }

@@ -27,17 +27,18 @@ func (k *Keyring) OpenKeys(ctx context.Context, refs []envelope.Ref, grants []en
 			rows[i] = row(refs[n].Value)
 		}
 		spread(ctx, k.rows, rows, k.load.rows, at, grants)
-	})
+	}, func(refs []string, at batch) { spread(ctx, k.kmsRows, refs, k.load.kmsRows, at, grants) })
 }
 
 // OpenKeysOnce is OpenKeys for values that do not come again soon, as those of a walk over a whole table: row keys
-// that they carry under their tenants' keys are unwrapped for this call and not kept.
+// that they carry under their tenants' keys are unwrapped for this call and not kept; those that cost a KMS call are.
 func (k *Keyring) OpenKeysOnce(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant) {
-	k.openKeys(ctx, refs, grants, func(at batch) { k.openRows(ctx, refs, at, grants) })
+	k.openKeys(ctx, refs, grants, func(at batch) { k.openRows(ctx, refs, at, grants) },
+		func(wrapped []string, at batch) { k.openKMSRows(ctx, wrapped, at, grants) })
 }
 
-// openKeys sets the grants of all refs, those of ModeRow by openRows.
-func (k *Keyring) openKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant, openRows func(batch)) {
+// openKeys sets the grants of all refs, those of row keys by openRows and openKMSRows.
+func (k *Keyring) openKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant, openRows func(batch), openKMSRows func([]string, batch)) {
 	var readers, rows, kmsRows batch
 	var readerRefs []readerRef
 	var kmsRefs []string
@@ -58,7 +59,9 @@ func (k *Keyring) openKeys(ctx context.Context, refs []envelope.Ref, grants []en
 	if len(rows) > 0 {
 		openRows(rows)
 	}
-	spread(ctx, k.kmsRows, kmsRefs, k.load.kmsRows, kmsRows, grants)
+	if len(kmsRows) > 0 {
+		openKMSRows(kmsRefs, kmsRows)
+	}
 }
 
 // batch are the places of a request that one cache answers.
