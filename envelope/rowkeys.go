@@ -21,6 +21,12 @@ type RowKeys struct {
 // rowKeysTogether is how many keys share memory at most.
 const rowKeysTogether = 64
 
+// Reuse gives the memory of the last keys to the next ones: all keys that m made must be done with.
+func (m *RowKeys) Reuse() {
+	clear(m.keys)
+	m.keys = m.keys[:0]
+}
+
 // New makes a fresh row key and wraps it under wrap; see [NewRowKey].
 func (m *RowKeys) New(wrap *Key) (*Key, error) {
 	if !wrap.wraps {

@@ -86,3 +86,43 @@ func TestRowKeysAreRefusedAsSingleOnesAre(t *testing.T) {
 		t.Errorf("after refusals: %v", err)
 	}
 }
+
+func TestReusedMemoryOfRowKeysHoldsAnotherKey(t *testing.T) {
+	f := testField(t)
+	tk, _ := NewTenantKey(KeyID{1}, "acme", bytes.Repeat([]byte{9}, 32))
+	wrap, _ := tk.RowWrapKey(SuiteRow, [SaltSize]byte{1})
+	b := &Binding{Namespace: "ns", Tenant: "acme", Field: f}
+	page, again := RowKeys{Namespace: "ns"}, RowKeys{Namespace: "ns"}
+	var values [][]byte
+	var first *Key
+	for i := range 3 {
+		page.Reuse()
+		k, err := page.New(wrap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = k
+		} else if k != first {
+			t.Error("the memory was not used again")
+		}
+		sealed, err := Seal(nil, &Header{Column: f.ID(), Type: 1}, k, b, fmt.Appendf(nil, "row %d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, sealed)
+	}
+	for i, sealed := range values {
+		v, _ := Parse(sealed)
+		if i > 0 && bytes.Contains(values[i-1], v.Wrapped()) {
+			t.Error("two rows have one key")
+		}
+		opener, err := again.Open(wrap, v.Wrapped())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Open(nil, &v, opener, b); err != nil || string(got) != fmt.Sprintf("row %d", i) {
+			t.Errorf("row %d opened as %q, %v", i, got, err)
+		}
+	}
+}

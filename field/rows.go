@@ -128,6 +128,7 @@ func (p *sealPage) place(seen map[envelope.Use]int, i, j int, col *Column) int {
 func (p *sealPage) sealRow(w *workspace, i int) error {
 	r := &p.rows[i]
 	p.rowKeys = p.rowKeys[:0]
+	p.maker.Reuse() // a row's keys seal nothing else
 	for j, col := range p.columns {
 		null, err := w.encode(col, r.Row, r.Values[j])
 		if err == nil && !null {

@@ -80,6 +80,7 @@ func (k *Keyring) Forget() {
 	k.readers.Purge()
 	k.rows.Purge()
 	k.kmsRows.Purge()
+	k.kmsRaws.Purge()
 	k.indexes.Purge()
 	k.reused.purge()
 }
@@ -125,6 +126,10 @@ func (k *Keyring) ForgetTenant(tenant string) {
 	k.readers.ForgetFunc(func(_ readerRef, key *envelope.Key) bool { return of(key) })
 	k.rows.ForgetFunc(func(_ rowRef, key *envelope.Key) bool { return of(key) })
 	k.kmsRows.ForgetFunc(func(ref string, _ *envelope.Key) bool {
+		whose, _ := cutKMSRef(ref)
+		return whose == tenant
+	})
+	k.kmsRaws.ForgetFunc(func(ref string, _ *kmsRaw) bool {
 		whose, _ := cutKMSRef(ref)
 		return whose == tenant
 	})

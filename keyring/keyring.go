@@ -27,9 +27,12 @@ type Config struct {
 	// Intermediate puts a few store keys between root keys and new tenant
 	// keys, so that a key for each of millions of users costs no KMS call.
 	Intermediate bool
-	// Entries bounds the tenant keys held; 0 means 10,000. Four times as many
-	// built AEADs are held, at about 1.2 kB each, and as many index keys.
+	// Entries bounds the tenant keys held; 0 means 10,000.
 	Entries int
+	// Built bounds the AEADs that are held, at about 1.2 kB each, and the
+	// index keys; 0 means four times Entries. Of row keys as many are held,
+	// but no more than Entries.
+	Built int
 	// TTL is how long a key is held, counted from when its unwrapping began; 0
 	// means 5 minutes, 1 second to 1 hour is allowed. Disabling a root key stops all opening within it.
 	TTL time.Duration
@@ -52,6 +55,10 @@ const (
 	// storeEntries bounds the store keys held: storeSlots, and as many again
 	// for every time that they were replaced.
 	storeEntries = 64
+	// walkedRowKeys is how many KMS-wrapped row keys a walk over a table holds at
+	// least, at about 500 bytes each: what was sealed by several writers at a time
+	// lies apart, and a key that was let go of costs a call.
+	walkedRowKeys = 12_000
 	// aeadsPerKey is how many built AEADs are held for each tenant key: a
 	// tenant has several columns, and a column up to envelope.SaltCount salts.
 	aeadsPerKey = 4
@@ -72,8 +79,8 @@ func (c *Config) validate() error {
 	switch {
 	case len(c.Roots) == 0:
 		return errors.New("keyring: Config.Roots is empty; give at least one KMS")
-	case c.Entries < 0 || c.Concurrency < 0:
-		return errors.New("keyring: Config.Entries and Config.Concurrency must not be negative")
+	case c.Entries < 0 || c.Built < 0 || c.Concurrency < 0:
+		return errors.New("keyring: Config.Entries, Config.Built and Config.Concurrency must not be negative")
 	case c.TTL != 0 && (c.TTL < minTTL || c.TTL > dekcache.MaxTTL):
 		return fmt.Errorf("keyring: Config.TTL is %v; %v to %v is allowed", c.TTL, minTTL, dekcache.MaxTTL)
 	case len(c.Namespace) > 255:
@@ -81,6 +88,9 @@ func (c *Config) validate() error {
 	}
 	if c.Entries == 0 {
 		c.Entries = DefaultEntries
+	}
+	if c.Built == 0 {
+		c.Built = c.Entries * aeadsPerKey
 	}
 	if c.TTL == 0 {
 		c.TTL = DefaultTTL
@@ -106,6 +116,7 @@ type Keyring struct {
 	readers *dekcache.Cache[readerRef, envelope.Key]
 	rows    *dekcache.Cache[rowRef, envelope.Key]
 	kmsRows *dekcache.Cache[string, envelope.Key]
+	kmsRaws *dekcache.Cache[string, kmsRaw]
 	indexes *dekcache.Cache[blindindex.Use, blindindex.Key]
 	reused  reusedKeys
 	tallies *tallies
@@ -125,6 +136,7 @@ type loaders struct {
 	readers dekcache.Loader[readerRef, envelope.Key]
 	rows    dekcache.Loader[rowRef, envelope.Key]
 	kmsRows dekcache.Loader[string, envelope.Key]
+	kmsRaws dekcache.Loader[string, kmsRaw]
 	indexes dekcache.Loader[blindindex.Use, blindindex.Key]
 }
 
@@ -174,21 +186,21 @@ func New(cfg Config) (*Keyring, error) {
 	}
 	k := &Keyring{cfg: cfg}
 	k.reused.cfg = &k.cfg
-	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows, k.loadIndexes}
-	aeads := cfg.Entries * aeadsPerKey
+	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows, k.loadKMSRaws, k.loadIndexes}
 	var err error
-	if k.tallies, err = newTallies(aeads, warnValues, cfg.Log); err != nil {
+	if k.tallies, err = newTallies(cfg.Entries*aeadsPerKey, warnValues, cfg.Log); err != nil {
 		return nil, err
 	}
 	return k, errors.Join(
 		newCache(&k.held, &cfg, cfg.Entries, refreshKeys, 0),
 		newCache(&k.stores, &cfg, storeEntries, refreshKeys, 0),
 		newCache(&k.current, &cfg, cfg.Entries, refreshKeys, 0),
-		newCache(&k.writers, &cfg, aeads, refreshDerived, valuesPerSalt),
-		newCache(&k.readers, &cfg, aeads, refreshDerived, 0),
-		newCache(&k.rows, &cfg, cfg.Entries, 0, 0),
-		newCache(&k.kmsRows, &cfg, cfg.Entries, 0, 0),
-		newCache(&k.indexes, &cfg, aeads, refreshDerived, 0),
+		newCache(&k.writers, &cfg, cfg.Built, refreshDerived, valuesPerSalt),
+		newCache(&k.readers, &cfg, cfg.Built, refreshDerived, 0),
+		newCache(&k.rows, &cfg, cfg.rowKeys(), 0, 0),
+		newCache(&k.kmsRows, &cfg, cfg.rowKeys(), 0, 0),
+		newCache(&k.kmsRaws, &cfg, max(cfg.Entries, walkedRowKeys), 0, 0),
+		newCache(&k.indexes, &cfg, cfg.Built, refreshDerived, 0),
 	)
 }
 
@@ -198,6 +210,9 @@ func newCache[K comparable, V any](c **dekcache.Cache[K, V], cfg *Config, entrie
 	})
 	return err
 }
+
+// rowKeys is how many row keys are held.
+func (c *Config) rowKeys() int { return min(c.Entries, c.Built) }
 
 // now is the time by the injected clock or the system's.
 func (c *Config) now() time.Time {

@@ -288,7 +288,7 @@ func TestACacheSmallerThanAPageStillServesThePage(t *testing.T) {
 		values[i], _ = envelope.Parse(mustSeal(t, b, fmt.Sprint(i), "x"))
 		refs[i] = envelope.Ref{Field: b.field, Value: &values[i]}
 	}
-	k := b.reader(t, func(c *keyring.Config) { c.Entries = 10 })
+	k := b.reader(t, func(c *keyring.Config) { c.Entries, c.Built = 10, 5 })
 	grants := make([]envelope.Grant, tenants)
 	k.OpenKeys(t.Context(), refs, grants)
 	for i, g := range grants {
@@ -298,6 +298,9 @@ func TestACacheSmallerThanAPageStillServesThePage(t *testing.T) {
 	}
 	if n := k.Stats().TenantKeys.Entries; n > 10 {
 		t.Errorf("%d tenant keys held, bound 10", n)
+	}
+	if n := k.Stats().Readers.Entries; n > 5 {
+		t.Errorf("%d built keys held, bound 5", n)
 	}
 }
 
@@ -696,6 +699,7 @@ func TestConfigIsChecked(t *testing.T) {
 	for name, cfg := range map[string]keyring.Config{
 		"no root key":          {},
 		"negative entries":     {Roots: root, Entries: -1},
+		"negative built keys":  {Roots: root, Built: -1},
 		"a TTL above one hour": {Roots: root, TTL: time.Hour + 1},
 		"a negative TTL":       {Roots: root, TTL: -1},
 		"a TTL below a second": {Roots: root, TTL: time.Millisecond},

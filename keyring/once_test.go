@@ -56,7 +56,17 @@ func TestKeysForOnceAreThoseOfOpenKeysAndRowKeysAreNotKept(t *testing.T) {
 	if s.RowKeys.Entries != 0 {
 		t.Errorf("%d row keys were kept", s.RowKeys.Entries)
 	}
-	if s.KMSRowKeys.Entries == 0 {
-		t.Error("row keys that cost a KMS call were not kept")
+	if s.KMSRowKeys.Entries != 0 {
+		t.Errorf("%d built keys of the KMS's were kept", s.KMSRowKeys.Entries)
+	}
+	calls := b.kms.Calls()
+	k.OpenKeysOnce(t.Context(), refs, grants)
+	if again := b.kms.Calls().Sub(calls); again.Unwrap != 0 {
+		t.Errorf("what was unwrapped before cost %d KMS calls", again.Unwrap)
+	}
+	k.ForgetTenant("tenant-0")
+	k.OpenKeysOnce(t.Context(), refs, grants)
+	if again := b.kms.Calls().Sub(calls); again.Unwrap < 2 { // its own key, and one in a value
+		t.Error("a tenant's row keys were kept that were to be forgotten")
 	}
 }

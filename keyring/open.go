@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"time"
@@ -20,22 +21,26 @@ func (k *Keyring) OpenKeys(ctx context.Context, refs []envelope.Ref, grants []en
 		grants[0] = k.openKey(ctx, &refs[0])
 		return
 	}
-	k.openKeys(ctx, refs, grants, func(rows []rowRef, at batch) {
+	k.openKeys(ctx, refs, grants, func(at batch) {
+		rows := make([]rowRef, len(at))
+		for i, n := range at {
+			rows[i] = row(refs[n].Value)
+		}
 		spread(ctx, k.rows, rows, k.load.rows, at, grants)
-	})
+	}, func(refs []string, at batch) { spread(ctx, k.kmsRows, refs, k.load.kmsRows, at, grants) })
 }
 
 // OpenKeysOnce is OpenKeys for values that do not come again soon, as those of a walk over a whole table: row keys
-// that they carry under their tenants' keys are unwrapped for this call and not kept.
+// that they carry under their tenants' keys are unwrapped for this call and not kept; those that cost a KMS call are.
 func (k *Keyring) OpenKeysOnce(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant) {
-	k.openKeys(ctx, refs, grants, func(rows []rowRef, at batch) { k.openRows(ctx, rows, at, grants) })
+	k.openKeys(ctx, refs, grants, func(at batch) { k.openRows(ctx, refs, at, grants) },
+		func(wrapped []string, at batch) { k.openKMSRows(ctx, wrapped, at, grants) })
 }
 
-// openKeys sets the grants of all refs, those of ModeRow by openRows.
-func (k *Keyring) openKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant, openRows func([]rowRef, batch)) {
+// openKeys sets the grants of all refs, those of row keys by openRows and openKMSRows.
+func (k *Keyring) openKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant, openRows func(batch), openKMSRows func([]string, batch)) {
 	var readers, rows, kmsRows batch
 	var readerRefs []readerRef
-	var rowRefs []rowRef
 	var kmsRefs []string
 	for i := range refs {
 		switch v := refs[i].Value; v.Mode() {
@@ -43,18 +48,20 @@ func (k *Keyring) openKeys(ctx context.Context, refs []envelope.Ref, grants []en
 			readers, readerRefs = append(readers, i), append(readerRefs, reader(&refs[i]))
 		case envelope.ModeRow:
 			if rows == nil {
-				rows, rowRefs = make(batch, 0, len(refs)-i), make([]rowRef, 0, len(refs)-i)
+				rows = make(batch, 0, len(refs)-i)
 			}
-			rows, rowRefs = append(rows, i), append(rowRefs, row(v))
+			rows = append(rows, i)
 		case envelope.ModeKMS:
 			kmsRows, kmsRefs = append(kmsRows, i), append(kmsRefs, kmsRef(v))
 		}
 	}
 	spread(ctx, k.readers, readerRefs, k.load.readers, readers, grants)
 	if len(rows) > 0 {
-		openRows(rowRefs, rows)
+		openRows(rows)
 	}
-	spread(ctx, k.kmsRows, kmsRefs, k.load.kmsRows, kmsRows, grants)
+	if len(kmsRows) > 0 {
+		openKMSRows(kmsRefs, kmsRows)
+	}
 }
 
 // batch are the places of a request that one cache answers.
@@ -159,13 +166,13 @@ func (k *Keyring) loadRows(ctx context.Context, refs []rowRef, deliver func(int,
 }
 
 // openRows unwraps row keys for the call at hand. The columns of a row, which stand together, share one.
-func (k *Keyring) openRows(ctx context.Context, refs []rowRef, at batch, grants []envelope.Grant) {
+func (k *Keyring) openRows(ctx context.Context, refs []envelope.Ref, at batch, grants []envelope.Grant) {
 	places := make(map[readerRef]int, 64)
 	var wraps []readerRef
-	of := make([]int, len(refs)) // each row's place in wraps
-	for i := range refs {
-		w := readerRef{id: refs[i].id, suite: refs[i].suite}
-		copy(w.salt[:], refs[i].wrapped[:])
+	of := make([]int, len(at)) // each row's place in wraps
+	for i, place := range at {
+		v := refs[place].Value
+		w := readerRef{id: v.KeyID(), suite: v.Suite, salt: v.WrapSalt()}
 		n, known := places[w]
 		if !known {
 			n = len(wraps)
@@ -175,15 +182,15 @@ func (k *Keyring) openRows(ctx context.Context, refs []rowRef, at batch, grants 
 	}
 	found := getMany(ctx, k.readers, wraps, k.load.readers)
 	keys := envelope.RowKeys{Namespace: k.cfg.Namespace}
-	for i := range refs {
-		g := &grants[at[i]]
+	for i, place := range at {
+		g, wrapped := &grants[place], refs[place].Value.Wrapped()
 		switch w := &found[of[i]]; {
 		case w.Err != nil:
 			g.Err = w.Err
-		case i > 0 && refs[i] == refs[i-1]:
+		case i > 0 && of[i] == of[i-1] && bytes.Equal(wrapped, refs[at[i-1]].Value.Wrapped()):
 			*g = grants[at[i-1]]
 		default:
-			g.Key, g.Err = keys.Open(w.Value, refs[i].wrapped[:])
+			g.Key, g.Err = keys.Open(w.Value, wrapped)
 		}
 	}
 }

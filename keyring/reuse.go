@@ -23,7 +23,7 @@ func (r *reusedKeys) cache(u envelope.Reuse) (*dekcache.Cache[string, envelope.K
 		return c, nil
 	}
 	c, err := dekcache.New(dekcache.Config[string, envelope.Key]{
-		Entries: r.cfg.Entries, TTL: reuseAge(u.Age, r.cfg.TTL), MaxValues: uint64(u.Values), Now: r.cfg.Now,
+		Entries: r.cfg.rowKeys(), TTL: reuseAge(u.Age, r.cfg.TTL), MaxValues: uint64(u.Values), Now: r.cfg.Now,
 	})
 	if err != nil {
 		return nil, err

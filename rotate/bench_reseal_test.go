@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -24,8 +23,7 @@ import (
 const resealLimit = 0.7
 
 // BenchmarkReseal reseals two columns of 1,000,000 rows (ROWS says otherwise) on two connections, beside
-// paged SQL that writes values of the same length over the same tables' like, on two connections too. The two take
-// turns over four pairs of tables, so that a busy machine is busy for both.
+// paged SQL that writes values of the same length over the same tables' like, on two connections too.
 func BenchmarkReseal(b *testing.B) {
 	for _, c := range []struct {
 		name   string
@@ -40,45 +38,15 @@ func BenchmarkReseal(b *testing.B) {
 			d := openPostgres(b)
 			d.SetMaxIdleConns(4)
 			w := newWorld(b)
-			var floor, subject time.Duration
-			for b.Loop() {
-				b.StopTimer()
-				for turn := range pairs {
-					times := map[string]func(*field.Table) time.Duration{
-						"floor":   func(t *field.Table) time.Duration { return runFloor(b, d, t) },
-						"subject": func(t *field.Table) time.Duration { return runReseal(b, w, d, t) },
-					}
-					order := []string{"floor", "subject"}
-					if turn%2 == 1 {
-						order = []string{"subject", "floor"}
-					}
-					for _, who := range order {
-						t := w.benchTable(b, d, c.mode, c.search, rows/pairs)
-						b.StartTimer()
-						took := times[who](t)
-						b.StopTimer()
-						if who == "floor" {
-							floor += took
-						} else {
-							subject += took
-						}
-						d.exec(b, "DROP TABLE bench")
-					}
-				}
-				b.StartTimer()
-			}
-			n := float64(rows/pairs*pairs) * float64(b.N)
-			b.ReportMetric(n/floor.Seconds(), "floor-rows/s")
-			b.ReportMetric(n/subject.Seconds(), "rows/s")
-			b.ReportMetric(float64(floor)/float64(subject), "x-floor")
-			b.ReportMetric(resealLimit, "x-limit")
-			b.ReportMetric(0, "ns/op")
+			turns{
+				limit:   resealLimit,
+				table:   func(b *testing.B, n int) *field.Table { return w.benchTable(b, d, c.mode, c.search, n) },
+				floor:   func(b *testing.B, _ *field.Table) { runFloor(b, d) },
+				subject: func(b *testing.B, t *field.Table) { runReseal(b, w, d, t) },
+			}.run(b, d, rows)
 		})
 	}
 }
-
-// pairs is how many tables each of the two walks.
-const pairs = 4
 
 // benchTable makes the table bench with n rows of 100 tenants and the guards that `rowseal init` makes.
 func (w *world) benchTable(b *testing.B, d db, mode envelope.Mode, search bool, n int) *field.Table {
@@ -133,26 +101,22 @@ func onConn(b *testing.B, d db, do func(context.Context, *pgx.Conn) error) {
 	must(b, conn.Close())
 }
 
-func runReseal(b *testing.B, w *world, d db, table *field.Table) time.Duration {
+func runReseal(b *testing.B, w *world, d db, table *field.Table) {
 	b.Helper()
-	start := time.Now()
 	cfg := rotate.Config{DB: d.DB, Dialect: d.dialect, Keyring: w.ring, Cipher: w.cipher(b), Workers: 2}
 	result, err := rotate.Run(b.Context(), cfg, rotate.Job{Kind: rotate.Reseal, Table: table, Options: map[string]string{"all": "true"}})
 	must(b, err)
-	took := time.Since(start)
 	if result.Counts["resealed"] != result.Counts["values"] || result.Counts["values"] == 0 {
 		b.Fatalf("counts %v", result.Counts)
 	}
-	return took
 }
 
 // runFloor walks the table's halves on two connections: it reads pages of 2,000 rows by the primary key and writes each back
 // in one statement, with as many bytes changed as a reseal changes and a compare-and-swap on the old values.
-func runFloor(b *testing.B, d db, _ *field.Table) time.Duration {
+func runFloor(b *testing.B, d db) {
 	b.Helper()
 	var rows int64
 	must(b, d.QueryRow("SELECT count(*) FROM bench").Scan(&rows))
-	start := time.Now()
 	var g errgroup.Group
 	for half := range int64(2) {
 		g.Go(func() error {
@@ -165,7 +129,6 @@ func runFloor(b *testing.B, d db, _ *field.Table) time.Duration {
 		})
 	}
 	must(b, g.Wait())
-	return time.Since(start)
 }
 
 func floorRange(ctx context.Context, conn *sql.Conn, after, upTo int64) error {

@@ -46,6 +46,14 @@ type beginner interface {
 	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
 }
 
+// transaction is a page's.
+type transaction interface {
+	querier
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	Commit() error
+	Rollback() error
+}
+
 // database is what a walk over a table's rows asks of a dialect.
 type database interface {
 	// describe finds the columns that t's rows are told apart by. It returns
@@ -58,12 +66,12 @@ type database interface {
 	// page returns up to limit rows of r, in the key's order.
 	page(ctx context.Context, b beginner, t *target, r keys, limit int) ([]row, error)
 	// begin opens a page's transaction.
-	begin(ctx context.Context, b beginner, t *target) (*sql.Tx, error)
+	begin(ctx context.Context, b beginner, t *target) (transaction, error)
 	// again reads rows once more and locks them; those that are gone are left out.
-	again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error)
+	again(ctx context.Context, tx transaction, t *target, rows []row) ([]row, error)
 	// write makes the changes whose rows are still as they were, and returns the
 	// places of the others.
-	write(ctx context.Context, tx *sql.Tx, t *target, changes []change) (missed []int, err error)
+	write(ctx context.Context, tx transaction, t *target, changes []change) (missed []int, err error)
 	// fault says what an error of the driver's means for the walk.
 	fault(err error) fault
 }

@@ -49,7 +49,12 @@ func TestPlainValuesComeInTheirBinaryFormAndGoBackByText(t *testing.T) {
 					return binary
 				},
 			}
-			p.run(t)
+			t.Run("database/sql", p.run)
+			p.exec(t, "DROP TABLE plain")
+			w := wireTo(t, db)
+			defer w.close()
+			p.conn = w
+			t.Run("wire", p.run)
 		})
 	}
 }

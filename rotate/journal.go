@@ -42,7 +42,7 @@ type journal interface {
 	park(ctx context.Context, c claim, held string, shown time.Duration) error
 	// advance notes in tx that the range was walked up to cursor, and adds counts and findings. ErrFenced
 	// where the range is somebody else's by now: the transaction must be rolled back then.
-	advance(ctx context.Context, tx *sql.Tx, c claim, a advance, lease time.Duration) error
+	advance(ctx context.Context, tx querier, c claim, a advance, lease time.Duration) error
 	// finish marks the job done where all its ranges are, and reports whether it is.
 	finish(ctx context.Context, id int64) (bool, error)
 	// read returns what the journal has of a job, list of those that are not over, or of all.

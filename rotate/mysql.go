@@ -164,7 +164,7 @@ func (m *mysql) sample(ctx context.Context, q querier, t *target, total int64, n
 
 // begin asks for READ COMMITTED: in the default level a row that is read again would be the old one, and locks
 // would lie on the gaps between rows.
-func (m *mysql) begin(ctx context.Context, b beginner, _ *target) (*sql.Tx, error) {
+func (m *mysql) begin(ctx context.Context, b beginner, _ *target) (transaction, error) {
 	return b.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 }
 

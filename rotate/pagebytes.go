@@ -9,7 +9,7 @@ import (
 const (
 	// pageBytes is about how many bytes of values a page has: each lies in memory several times over, read, opened,
 	// sealed again, and in the message that writes it.
-	pageBytes = 384 << 10
+	pageBytes = 320 << 10
 	// unweighed is how many rows a worker reads before it knows their size.
 	unweighed = 250
 )

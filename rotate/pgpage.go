@@ -56,6 +56,9 @@ func (t *target) pgSelect() string {
 }
 
 func (p *postgres) page(ctx context.Context, b beginner, t *target, r keys, limit int) ([]row, error) {
+	if w, ok := b.(*pgWire); ok {
+		w.page()
+	}
 	if t.places {
 		return p.pagePlaces(ctx, b, t, r, limit)
 	}
@@ -101,6 +104,9 @@ func (p *postgres) read(ctx context.Context, b beginner, t *target, query string
 		defer func() { err = errors.Join(err, ignoreDone(tx.Rollback())) }()
 		q = tx
 	}
+	if w, ok := b.(*pgWire); ok {
+		return w.read(ctx, t, query, args)
+	}
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -126,8 +132,8 @@ func scanText(rows *sql.Rows, t *target) ([]row, error) {
 	return result, err
 }
 
-func (p *postgres) again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error) {
-	args := t.pgKeyArrays(rows)
+func (p *postgres) again(ctx context.Context, tx transaction, t *target, rows []row) ([]row, error) {
+	args := t.pgKeyArrays(len(rows), func(i int) *row { return &rows[i] })
 	where := t.pgSameKey()
 	if t.tenant.column != "" {
 		args = append(args, t.tenant.value)
@@ -146,12 +152,15 @@ func (p *postgres) again(ctx context.Context, tx *sql.Tx, t *target, rows []row)
 func keyName(i int) string { return fmt.Sprintf("k%d", i) }
 
 func (t *target) pgKeyUnnest() string {
-	return list(len(t.key), func(i int) string {
-		if t.key[i].bits {
-			return fmt.Sprintf("$%d::bigint[]", i+1)
-		}
-		return fmt.Sprintf("$%d::text[]::%s[]", i+1, t.key[i].typ)
-	})
+	return list(len(t.key), t.pgKeyArray)
+}
+
+// pgKeyArray is the parameter of a column of the key.
+func (t *target) pgKeyArray(i int) string {
+	if t.key[i].bits {
+		return fmt.Sprintf("$%d::bigint[]", i+1)
+	}
+	return fmt.Sprintf("$%d::text[]::%s[]", i+1, t.key[i].typ)
 }
 
 func (t *target) pgSameKey() string {
@@ -163,20 +172,20 @@ func (t *target) pgSameKey() string {
 }
 
 // pgKeyArrays has one array for each key column.
-func (t *target) pgKeyArrays(rows []row) []any {
+func (t *target) pgKeyArrays(n int, row func(i int) *row) []any {
 	args := make([]any, len(t.key))
 	for i, k := range t.key {
 		if k.bits {
-			numbers := make([]int64, len(rows))
-			for n := range rows {
-				numbers[n], _ = rows[n].key[i].(int64)
+			numbers := make([]int64, n)
+			for r := range numbers {
+				numbers[r], _ = row(r).key[i].(int64)
 			}
 			args[i] = pgtype.FlatArray[int64](numbers)
 			continue
 		}
-		texts := make([]string, len(rows))
-		for n := range rows {
-			texts[n], _ = rows[n].key[i].(string)
+		texts := make([]string, n)
+		for r := range texts {
+			texts[r], _ = row(r).key[i].(string)
 		}
 		args[i] = pgtype.FlatArray[string](texts)
 	}

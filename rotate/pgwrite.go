@@ -2,9 +2,9 @@ package rotate
 
 import (
 	"context"
-	"database/sql"
+	"encoding/binary"
+	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -15,20 +15,20 @@ import (
 // pgUpdate builds the one statement that writes a page: in READ COMMITTED the server waits for whoever is
 // changing a row and looks at it again afterwards, so that a row changed meanwhile is left alone.
 type pgUpdate struct {
-	arrays, names, sets, same []string
-	args                      []any
+	arrays, sets, same []string
+	args               []any
 }
 
-// array adds a parameter and the name under which the statement has its elements.
+// array adds a parameter and returns the name under which the statement has its elements.
 func (u *pgUpdate) array(typ string, values any) string {
 	u.args = append(u.args, values)
 	name := fmt.Sprintf("a%d", len(u.args))
-	u.arrays, u.names = append(u.arrays, fmt.Sprintf("$%d::%s", len(u.args), typ)), append(u.names, name)
+	u.arrays = append(u.arrays, fmt.Sprintf("unnest($%d::%s) AS %s", len(u.args), typ, name))
 	return "u." + name
 }
 
-func (p *postgres) write(ctx context.Context, tx *sql.Tx, t *target, changes []change) ([]int, error) {
-	u := pgUpdate{args: t.pgKeyArrays(rowsOf(changes))}
+func (p *postgres) write(ctx context.Context, tx transaction, t *target, changes []change) ([]int, error) {
+	u := pgUpdate{args: t.pgKeyArrays(len(changes), func(i int) *row { return &changes[i].row })}
 	for i, c := range t.sealed {
 		u.sealed(changes, i, quote(c))
 	}
@@ -38,7 +38,7 @@ func (p *postgres) write(ctx context.Context, tx *sql.Tx, t *target, changes []c
 		}
 	}
 	for i := range t.beside {
-		old := make([]*string, len(changes))
+		old := make(pgtype.FlatArray[*string], len(changes))
 		for r := range changes {
 			old[r] = changes[r].beside[i]
 		}
@@ -47,20 +47,58 @@ func (p *postgres) write(ctx context.Context, tx *sql.Tx, t *target, changes []c
 	if u.sets == nil {
 		return nil, nil
 	}
-	// Where all were written, which is nearly always, their count is all that comes back.
-	query := fmt.Sprintf(`WITH w AS (UPDATE %s AS t SET %s FROM unnest(%s, %s) WITH ORDINALITY AS u(%s, %s, place) WHERE %s AND %s RETURNING u.place - 1 AS p)
-SELECT count(*), CASE WHEN count(*) < $%d::bigint THEN string_agg(p::text, ',') END FROM w`,
-		quoteName(t.name), strings.Join(u.sets, ", "), t.pgKeyUnnest(), strings.Join(u.arrays, ", "),
-		list(len(t.key), keyName), strings.Join(u.names, ", "), t.pgSameKey(), strings.Join(u.same, " AND "), len(u.args)+1)
-	var n int
-	var places sql.NullString
-	if err := tx.QueryRowContext(ctx, query, append(u.args, len(changes))...).Scan(&n, &places); err != nil {
+	place := u.array("bigint[]", countTo(len(changes)))
+	// Arrays are taken apart side by side in a list of columns, where the server keeps none of them a second time, as it
+	// does in FROM unnest(…, …).
+	query := fmt.Sprintf("UPDATE %s AS t SET %s FROM (SELECT %s, %s) AS u WHERE %s AND %s RETURNING %s",
+		quoteName(t.name), strings.Join(u.sets, ", "), list(len(t.key), func(i int) string {
+			return fmt.Sprintf("unnest(%s) AS %s", t.pgKeyArray(i), keyName(i))
+		}), strings.Join(u.arrays, ", "), t.pgSameKey(), strings.Join(u.same, " AND "), place)
+	written := make([]bool, len(changes))
+	if err := pgReturned(ctx, tx, query, u.args, written); err != nil {
 		return nil, err
 	}
-	if n == len(changes) {
-		return nil, nil
+	return missing(written), nil
+}
+
+// pgReturned runs a statement that returns numbers, and marks these.
+func pgReturned(ctx context.Context, tx transaction, query string, args []any, marks []bool) (err error) {
+	mark := func(n int64) error {
+		if n < 0 || n >= int64(len(marks)) {
+			return fmt.Errorf("rowseal: internal error: the database wrote row %d of %d", n, len(marks))
+		}
+		marks[n] = true
+		return nil
 	}
-	return missing(places.String, len(changes))
+	if w, ok := tx.(*pgWireTx); ok {
+		return w.wire.query(ctx, query, args, func(fields [][]byte) error {
+			return mark(int64(binary.BigEndian.Uint64(fields[0])))
+		})
+	}
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return err
+		}
+		if err := mark(n); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// countTo returns the numbers below n.
+func countTo(n int) pgtype.FlatArray[int64] {
+	numbers := make([]int64, n)
+	for i := range numbers {
+		numbers[i] = int64(i)
+	}
+	return numbers
 }
 
 // sealed sets a sealed column where there is a fresh value, if it still holds the old one.
@@ -104,7 +142,7 @@ func columnArrays(changes []change, column int) (old, fresh [][]byte, all, nulls
 // plain sets a plain column as the changes say, if it still holds what was read. Values go as text
 // and are assigned, so that the column's own limits hold.
 func (u *pgUpdate) plain(t *target, changes []change, i int) error {
-	old, set, to := make([][]byte, len(changes)), make([]bool, len(changes)), make([]*string, len(changes))
+	old, set, to := make(pgtype.FlatArray[[]byte], len(changes)), make(pgtype.FlatArray[bool], len(changes)), make(pgtype.FlatArray[*string], len(changes))
 	some := false
 	for r := range changes {
 		c := &changes[r]
@@ -134,31 +172,12 @@ func (u *pgUpdate) plain(t *target, changes []change, i int) error {
 	return nil
 }
 
-func rowsOf(changes []change) []row {
-	rows := make([]row, len(changes))
-	for i := range changes {
-		rows[i] = changes[i].row
-	}
-	return rows
-}
-
-// missing returns which of 0 to n-1 places does not list.
-func missing(places string, n int) (missed []int, err error) {
-	written := make([]bool, n)
-	for text := range strings.SplitSeq(places, ",") {
-		if text == "" { // none was written
-			continue
-		}
-		at, err := strconv.Atoi(text)
-		if err != nil || at < 0 || at >= n {
-			return nil, fmt.Errorf("rowseal: internal error: the database wrote row %q of %d", text, n)
-		}
-		written[at] = true
-	}
+// missing returns which are not written.
+func missing(written []bool) (missed []int) {
 	for i, ok := range written {
 		if !ok {
 			missed = append(missed, i)
 		}
 	}
-	return missed, nil
+	return missed
 }

@@ -133,7 +133,7 @@ func (p *plainSQL) sameKey(t *target) string {
 	return strings.Join(same, " AND ")
 }
 
-func (p *plainSQL) again(ctx context.Context, tx *sql.Tx, t *target, rows []row) ([]row, error) {
+func (p *plainSQL) again(ctx context.Context, tx transaction, t *target, rows []row) ([]row, error) {
 	where, more := p.sameKey(t), []any(nil)
 	if t.tenant.column != "" {
 		where, more = where+" AND t."+p.quote(t.tenant.column)+" = ?", []any{t.tenant.value}
@@ -151,7 +151,7 @@ func (p *plainSQL) again(ctx context.Context, tx *sql.Tx, t *target, rows []row)
 }
 
 // write writes row by row, with one statement for all that change the same columns.
-func (p *plainSQL) write(ctx context.Context, tx *sql.Tx, t *target, changes []change) (missed []int, err error) {
+func (p *plainSQL) write(ctx context.Context, tx transaction, t *target, changes []change) (missed []int, err error) {
 	statements := map[string]*sql.Stmt{}
 	for i := range changes {
 		query, args, err := p.update(t, &changes[i])

@@ -38,8 +38,9 @@ FROM pg_class c WHERE c.relkind IN ('r', 'm')
 AND (c.oid = to_regclass($1::text) OR c.oid IN (SELECT relid FROM pg_partition_tree(to_regclass($1::text))))`
 
 	// pgPatience leaves a lock that is not had soon to who has it: the page is tried again. Settings end with
-	// the transaction, as poolers want it.
-	pgPatience = "SET LOCAL lock_timeout = '5s'"
+	// the transaction, as poolers want it. The plan for a page that the server does not look into is the good one: it
+	// finds each row by its key, where others read the whole table for a page that is a fair part of it.
+	pgPatience = "SET LOCAL lock_timeout = '5s'; SET LOCAL plan_cache_mode = force_generic_plan"
 	// pgTexts make texts of values the same in all sessions.
 	pgTexts = `; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC';
 SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'`
@@ -219,14 +220,20 @@ func find(lines [][]string, name string) []string {
 	return nil
 }
 
-func (p *postgres) begin(ctx context.Context, b beginner, t *target) (*sql.Tx, error) {
+func (p *postgres) begin(ctx context.Context, b beginner, t *target) (transaction, error) {
 	tx, err := p.beginWith(ctx, b, t.settings || len(t.plain) > 0, t.skipTriggers, false)
-	if err == nil && t.fills {
-		if _, err = tx.ExecContext(ctx, fillsSQL); err != nil {
-			err = errors.Join(err, ignoreDone(tx.Rollback()))
+	if err != nil {
+		return nil, err
+	}
+	if t.fills {
+		if _, err := tx.ExecContext(ctx, fillsSQL); err != nil {
+			return nil, errors.Join(err, ignoreDone(tx.Rollback()))
 		}
 	}
-	return tx, err
+	if w, ok := b.(*pgWire); ok {
+		return &pgWireTx{tx, w}, nil
+	}
+	return tx, nil
 }
 
 func (p *postgres) beginWith(ctx context.Context, b beginner, texts, skipTriggers, readOnly bool) (*sql.Tx, error) {

@@ -380,6 +380,11 @@ func (r *run) open(ctx context.Context) (beginner, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.cfg.Dialect == PostgreSQL {
+		if w := wireOn(c); w != nil {
+			return w, w.close, nil
+		}
+	}
 	return c, func() { closeConn(c) }, nil
 }
 

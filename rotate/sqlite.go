@@ -3,7 +3,6 @@ package rotate
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -126,7 +125,7 @@ var sqliteSQL = plainSQL{
 	native: func(*target, *row) {},
 }
 
-func (s *sqlite) begin(ctx context.Context, b beginner, _ *target) (*sql.Tx, error) {
+func (s *sqlite) begin(ctx context.Context, b beginner, _ *target) (transaction, error) {
 	return b.BeginTx(ctx, nil)
 }
 

@@ -212,7 +212,7 @@ func (j *sqlJournal) park(ctx context.Context, c claim, held string, shown time.
 	return err
 }
 
-func (j *sqlJournal) advance(ctx context.Context, tx *sql.Tx, c claim, a advance, lease time.Duration) error {
+func (j *sqlJournal) advance(ctx context.Context, tx querier, c claim, a advance, lease time.Duration) error {
 	const move = `UPDATE {ranges} SET pos = ?, done = ?, held = '', owner = CASE WHEN ? = 1 THEN '' ELSE owner END,
 		until_at = CASE WHEN until_at < {now} + ? THEN {now} + ? ELSE until_at + 1 END
 		WHERE job = ? AND no = ? AND fence = ? AND done = 0`
@@ -234,7 +234,7 @@ func (j *sqlJournal) advance(ctx context.Context, tx *sql.Tx, c claim, a advance
 }
 
 // tally adds counts to those of the range.
-func (j *sqlJournal) tally(ctx context.Context, tx *sql.Tx, c claim, counts map[string]int64) error {
+func (j *sqlJournal) tally(ctx context.Context, tx querier, c claim, counts map[string]int64) error {
 	const chunk = 100
 	var rows []string
 	var args []any
@@ -261,7 +261,7 @@ func (j *sqlJournal) tally(ctx context.Context, tx *sql.Tx, c claim, counts map[
 }
 
 // keep adds the findings for which there is room.
-func (j *sqlJournal) keep(ctx context.Context, tx *sql.Tx, id int64, findings []Finding) error {
+func (j *sqlJournal) keep(ctx context.Context, tx querier, id int64, findings []Finding) error {
 	if len(findings) == 0 {
 		return nil
 	}

@@ -2,7 +2,6 @@ package rotate
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
@@ -28,6 +27,9 @@ type worker struct {
 
 	allowed int // rows that the throttle has let begin and that were not read yet
 	perRow  int // bytes of values in a row of the last page; 0 before it
+
+	changes []change // of the page at hand
+	of      []int    // their places in its verdicts
 }
 
 func (r *run) newWorker(ctx context.Context, no int) (*worker, error) {
@@ -210,7 +212,7 @@ func (w *worker) settle(ctx context.Context, c *claim, read []row, limit int) er
 // page is a page's transaction and what it adds to the journal.
 type page struct {
 	*worker
-	tx     *sql.Tx
+	tx     transaction
 	at     advance
 	counts []count
 }
@@ -282,12 +284,13 @@ func (p *page) countDue(verdicts []verdict) {
 
 // try writes what is to be written, counts the rows that are settled, and returns the others.
 func (p *page) try(ctx context.Context, verdicts []verdict) (missed []row, err error) {
-	changes, of := make([]change, 0, len(verdicts)), make([]int, 0, len(verdicts))
+	changes, of := p.changes[:0], p.of[:0]
 	for i := range verdicts {
 		if verdicts[i].writes {
 			changes, of = append(changes, verdicts[i].change), append(of, i)
 		}
 	}
+	p.changes, p.of = changes, of
 	lost := map[int]bool{}
 	if len(changes) > 0 {
 		places, err := p.db.write(ctx, p.tx, &p.target, changes)

@@ -44,7 +44,7 @@ copies on other machines, use --no-rewrap and bring them the new file first.`,
 			if _, err := j.display(c); err != nil {
 				return err
 			}
-			return j.withKeys(c, func(s *session) error { return j.run(c, s) })
+			return j.withKeysToWalk(c, func(s *session) error { return j.run(c, s) })
 		},
 	}
 	j.place.flags(c)

@@ -62,7 +62,7 @@ func (j *moveJob) run(c *cobra.Command, do func(*moving) error) error {
 	if err := j.misused(c); err != nil {
 		return err
 	}
-	return j.withKeys(c, func(s *session) error {
+	return j.withKeysToWalk(c, func(s *session) error {
 		m, err := j.open(c, s)
 		if err != nil {
 			return err

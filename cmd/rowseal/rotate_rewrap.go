@@ -50,7 +50,7 @@ func (j *rewrapJob) run(c *cobra.Command) error {
 	if err := j.misused(c); err != nil {
 		return err
 	}
-	return j.withKeys(c, func(s *session) error {
+	return j.withKeysToWalk(c, func(s *session) error {
 		tables, err := j.withRowKeys(s.file)
 		if err != nil {
 			return err

@@ -101,7 +101,7 @@ machines within about two seconds.`,
 			if _, err := j.display(c); err != nil {
 				return err
 			}
-			return p.withKeys(c, func(s *session) error { return j.work(c, s) })
+			return p.withKeysToWalk(c, func(s *session) error { return j.work(c, s) })
 		},
 	}
 	p.flags(c)

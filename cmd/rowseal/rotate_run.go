@@ -51,7 +51,7 @@ func (j *jobFlags) runner(c *cobra.Command, s *session) (*runner, error) {
 // keepSmall has Go collect what pages leave behind before it takes more memory: what is in use at a time is far
 // less, whatever the table's size. GOMEMLIMIT says otherwise.
 func keepSmall(workers int) {
-	const base, perWorker = 32 << 20, 8 << 20
+	const base, perWorker = 14 << 20, 8 << 20
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(base + workers*perWorker))
 	}

@@ -51,7 +51,7 @@ again.`,
 			if _, err := j.display(c); err != nil {
 				return err
 			}
-			return j.withKeys(c, func(s *session) error { return j.run(c, s) })
+			return j.withKeysToWalk(c, func(s *session) error { return j.run(c, s) })
 		},
 	}
 	j.place.flags(c)

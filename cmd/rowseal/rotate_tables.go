@@ -35,7 +35,7 @@ func (j *valuesJob) run(c *cobra.Command, do func(*runner, *field.Table) error) 
 	if err := j.misused(c); err != nil {
 		return err
 	}
-	return j.withKeys(c, func(s *session) error {
+	return j.withKeysToWalk(c, func(s *session) error {
 		tables, err := j.chosen(s.file, j.tables)
 		if err != nil {
 			return err

@@ -22,6 +22,7 @@ type place struct {
 	config string
 	dsn    string
 	log    *slog.Logger // what the keys have to say; nil for nothing
+	built  int          // how many built keys are held; 0 is the keyring's default
 }
 
 func (p *place) flags(c *cobra.Command) {
@@ -86,6 +87,16 @@ func (p *place) withKeys(c *cobra.Command, do func(*session) error) (err error) 
 	return do(s)
 }
 
+// builtForWalks is how many built keys are held by jobs over whole tables, some 10 MB. Others are built anew when they
+// come again.
+const builtForWalks = 4500
+
+// withKeysToWalk is withKeys for such jobs.
+func (p *place) withKeysToWalk(c *cobra.Command, do func(*session) error) error {
+	p.built = builtForWalks
+	return p.withKeys(c, do)
+}
+
 // withStore is withKeys for commands about the records of the key store.
 func (p *place) withStore(c *cobra.Command, do func(*session) error) error {
 	return p.withKeys(c, func(s *session) error {
@@ -117,7 +128,7 @@ func (p *place) openKeys(c *cobra.Command, file *field.File) (s *session, err er
 	}
 	cfg := keyring.Config{
 		Namespace: file.Namespace, Roots: s.roots, Intermediate: file.Keys.Intermediate,
-		Entries: file.Keys.Entries, TTL: file.Keys.TTL, Log: p.log,
+		Entries: file.Keys.Entries, TTL: file.Keys.TTL, Log: p.log, Built: p.built,
 	}
 	if s.store != nil {
 		cfg.Store = s.store
