@@ -173,8 +173,11 @@ func (s *Store) Update(ctx context.Context, old, changed keyring.Record) (bool, 
 	if r.State != changed.State {
 		s.tell(old.ID)
 	}
+	if r.State != changed.State {
+		r.ChangedAt = s.now()
+	}
 	r.State, r.Parent, r.Wraps = changed.State, changed.Parent, changed.Wraps
-	r.ChangedBy, r.Reason, r.ChangedAt = changed.ChangedBy, changed.Reason, s.now()
+	r.ChangedBy, r.Reason = changed.ChangedBy, changed.Reason
 	s.records[old.ID] = r
 	return true, ctx.Err()
 }

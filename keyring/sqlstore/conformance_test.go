@@ -198,6 +198,18 @@ func TestUpdate(t *testing.T) {
 				t.Errorf("created %v then %v, changed %v then %v", stored.CreatedAt, now.CreatedAt, stored.ChangedAt, now.ChangedAt)
 			}
 		})
+		t.Run("leaves the time where wraps alone change, or nothing does", func(t *testing.T) {
+			rewrapped := now
+			rewrapped.Wraps = []kms.Wrapped{{RootKey: "store:" + parent.ID.String(), Blob: []byte("newer")}}
+			for _, step := range [][2]keyring.Record{{now, rewrapped}, {rewrapped, rewrapped}, {rewrapped, now}} {
+				if done, err := s.Update(t.Context(), step[0], step[1]); !done || err != nil {
+					t.Fatal(done, err)
+				}
+				if got := one(t, s, stored.ID); !got.ChangedAt.Equal(now.ChangedAt) {
+					t.Errorf("changed %v, then %v", now.ChangedAt, got.ChangedAt)
+				}
+			}
+		})
 		moreWraps := now
 		moreWraps.Wraps = append(slices.Clone(now.Wraps), kms.Wrapped{RootKey: "r", Blob: []byte{1}})
 		unknown := now

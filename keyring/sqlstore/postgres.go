@@ -94,7 +94,8 @@ ON CONFLICT DO NOTHING`
 // rewrap of ten thousand keys changes none that is held.
 const pgUpdate = pgServer + `, changed AS (
 UPDATE rowseal.keys
-SET state = $4::text, parent = $5, wraps = $6, changed_by = $7, reason = $8, changed_at = micros
+SET state = $4::text, parent = $5, wraps = $6, changed_by = $7, reason = $8,
+	changed_at = CASE WHEN $4::text <> $2::text THEN micros ELSE changed_at END
 FROM server WHERE id = $1 AND state = $2::text AND wraps = $3 RETURNING id
 ) SELECT CASE WHEN $4::text <> $2::text THEN pg_notify('` + pgChannel + `', id)::text END FROM changed`
 
