@@ -107,6 +107,7 @@ type Keyring struct {
 	rows    *dekcache.Cache[rowRef, envelope.Key]
 	kmsRows *dekcache.Cache[string, envelope.Key]
 	indexes *dekcache.Cache[blindindex.Use, blindindex.Key]
+	ends    *dekcache.Cache[string, tenantEnd]
 	reused  reusedKeys
 	tallies *tallies
 
@@ -126,6 +127,7 @@ type loaders struct {
 	rows    dekcache.Loader[rowRef, envelope.Key]
 	kmsRows dekcache.Loader[string, envelope.Key]
 	indexes dekcache.Loader[blindindex.Use, blindindex.Key]
+	ends    dekcache.Loader[string, tenantEnd]
 }
 
 // heldKey is an unwrapped tenant or store key and what its record said.
@@ -174,7 +176,7 @@ func New(cfg Config) (*Keyring, error) {
 	}
 	k := &Keyring{cfg: cfg}
 	k.reused.cfg = &k.cfg
-	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows, k.loadIndexes}
+	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows, k.loadIndexes, k.loadEnds}
 	aeads := cfg.Entries * aeadsPerKey
 	var err error
 	if k.tallies, err = newTallies(aeads, warnValues, cfg.Log); err != nil {
@@ -189,6 +191,7 @@ func New(cfg Config) (*Keyring, error) {
 		newCache(&k.rows, &cfg, cfg.Entries, 0, 0),
 		newCache(&k.kmsRows, &cfg, cfg.Entries, 0, 0),
 		newCache(&k.indexes, &cfg, aeads, refreshDerived, 0),
+		newCache(&k.ends, &cfg, cfg.Entries, refreshKeys, 0),
 	)
 }
 

@@ -684,7 +684,9 @@ func TestRewrapAddsARootAndDropsOne(t *testing.T) {
 	}
 	move(two, one)
 	move(two) // which does not have the other one, and leaves its wraps
-	only := func(root kms.KMS) *keyring.Keyring { return b.reader(t, func(c *keyring.Config) { c.Roots = []kms.KMS{root} }) }
+	only := func(root kms.KMS) *keyring.Keyring {
+		return b.reader(t, func(c *keyring.Config) { c.Roots = []kms.KMS{root} })
+	}
 	if got, err := open(only(one), b.field, sealed); err != nil || got != "secret" {
 		t.Errorf("under a root that the rewrap did not have: %q, %v", got, err)
 	}

@@ -105,8 +105,8 @@ type Admin interface {
 
 // Watcher is what a store that tells of changes offers beyond [Store].
 type Watcher interface {
-	// Watch calls changed with the ids of keys whose state was changed, by
-	// anybody, soon after each change, until ctx ends; its error is then ctx's. It
+	// Watch calls changed with the ids of keys whose state was changed, and of
+	// tombstones that were made, by anybody, soon after each change, until ctx ends; its error is then ctx's. It
 	// calls gap, with the reason or nil at first, whenever it begins to listen:
 	// what was changed before is not told. It does not call both at once. The error is
 	// at once errors.ErrUnsupported where the store cannot tell.

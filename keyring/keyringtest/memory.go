@@ -133,6 +133,9 @@ func (s *Store) Create(ctx context.Context, records []keyring.Record) ([]keyring
 			r.CreatedAt = s.now()
 			r.ChangedAt = r.CreatedAt
 			s.records[r.ID], s.places[at] = r, r.ID
+			if r.State == keyring.Destroyed {
+				s.tell(r.ID)
+			}
 			at.version = 0
 			s.newest[at] = max(s.newest[at], r.Version)
 			at.version = r.Version
@@ -170,7 +173,7 @@ func (s *Store) Update(ctx context.Context, old, changed keyring.Record) (bool, 
 	if !ok || r.State != old.State || !sameWraps(r.Wraps, old.Wraps) {
 		return false, ctx.Err()
 	}
-	if r.State != changed.State {
+	if r.State != changed.State || changed.State == keyring.Destroyed {
 		s.tell(old.ID)
 	}
 	if r.State != changed.State {
