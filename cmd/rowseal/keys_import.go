@@ -51,8 +51,11 @@ run again.`,
 
 func importKeys(c *cobra.Command, s *session, f *os.File, cfg keyring.ImportConfig) error {
 	done, err := s.ring.Import(c.Context(), f, cfg)
-	fmt.Fprintf(c.OutOrStdout(), "%d keys: %d created, %d were there, %d moved behind others, %d destroyed as in the export, %d stay destroyed, %d left alive, %d failed\n",
-		done.Keys, done.Created, done.Present, done.Moved, done.Destroyed, done.Refused, done.Left, done.Failed)
+	fmt.Fprintf(c.OutOrStdout(), "%d keys: %d created, %d were there, %d destroyed as in the export, %d stay destroyed, %d failed\n",
+		done.Keys, done.Created, done.Present, done.Destroyed, done.Refused, done.Failed)
+	if done.Moved > 0 {
+		fmt.Fprintf(c.OutOrStdout(), "%d keys came under the next free version, because others were made since; they open what they sealed, and seal nothing.\n", done.Moved)
+	}
 	for i := range done.LeftAlive {
 		fmt.Fprintf(c.ErrOrStderr(), "%v lives, and not in the export\n", printable(done.LeftAlive[i].String()))
 	}
