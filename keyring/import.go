@@ -14,7 +14,7 @@ import (
 // Imported counts what [Keyring.Import] did with the records of an export.
 type Imported struct {
 	Keys      int64 // records in the file
-	Created   int64 // were not in the store
+	Created   int64 // were not in the store; of imports at once, each counts what stands there in the end
 	Present   int64 // were there; the store's record stays as it is
 	Destroyed int64 // were alive in the store and tombstones in the file: they are tombstones now
 	// Moved were alive in the file while another key stands at their place: they open
@@ -26,7 +26,7 @@ type Imported struct {
 	Left      int64
 	LeftAlive []Record
 	// Refused were alive in the file, and the store has a tombstone for them or for their
-	// tenant: they stay dead.
+	// tenant: they stay dead. So are tombstones that would end a tenant that is left alive.
 	Refused int64
 	// Failures are the first records that were not imported because another stands at
 	// their place, or that do not unwrap.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rowseal/rowseal/dekcache"
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/rotate"
@@ -90,11 +91,31 @@ func (j *rewrapJob) rewrap(c *cobra.Command, s *session, r *runner, tables []*fi
 			return failed
 		}
 	}
-	return errors.Join(failed, eachOf(tables, func(t *field.Table) error {
+	err := errors.Join(failed, eachOf(tables, func(t *field.Table) error {
 		job := rotate.Job{Kind: rotate.Rewrap, Table: t, Tenant: j.tenant}
 		_, err := r.run(job, "rows", "values", "rewrapped", "current", "destroyed", "failed")
 		return err
 	}))
+	if err == nil && len(j.tables) == 0 && j.tenant == "" {
+		j.whenGone(c, s.file)
+	}
+	return err
+}
+
+// whenGone says when an old version of a root key may be removed: a program may still write row keys that the
+// old version wrapped, or make a record with it, until it asks which version is current.
+func (j *rewrapJob) whenGone(c *cobra.Command, file *field.File) {
+	out, after := c.OutOrStdout(), time.Now().Add(dekcache.MaxTTL).UTC().Format(time.RFC3339)
+	fmt.Fprintf(out, "Keep old versions of the root keys for now: programs may still use them. Run this again after %s, ", after)
+	for _, t := range file.Policy.Tables() {
+		for _, col := range t.Columns() {
+			if col.Mode() == envelope.ModeKMS {
+				fmt.Fprintln(out, `then "rowseal rotate verify"; a version under which that counts no value may go once no backup needs it.`)
+				return
+			}
+		}
+	}
+	fmt.Fprintln(out, "and when it says that nothing was rewrapped, they may go once no backup needs them.")
 }
 
 // withRowKeys are the tables whose row keys are rewrapped. One that was named and has none is a mistake.

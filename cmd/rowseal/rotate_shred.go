@@ -184,6 +184,9 @@ func (j *shredJob) left(c *cobra.Command, s *session, done *keyring.Shredded) er
 	for _, root := range done.RootKeys {
 		fmt.Fprintf(out, "They open with root key %s until it is destroyed.\n", printable(root))
 	}
+	if !first.IsZero() {
+		fmt.Fprintln(out, "Backups from before a rewrap open with the root keys of that time, which the key store does not keep.")
+	}
 	_, err = fmt.Fprintf(out, "Tenant %s is shredded. Processes that listen have dropped its keys; others do within their cache's TTL, %v at most.\n",
 		printable(j.tenant), dekcache.MaxTTL)
 	return err
