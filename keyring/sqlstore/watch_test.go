@@ -70,7 +70,14 @@ func TestListenersLearnOfChangesOfState(t *testing.T) {
 	if done, err := s.Update(t.Context(), sentinel, with(keyring.Retired, sentinel)); !done || err != nil {
 		t.Fatal(done, err)
 	}
-	for i, want := range []envelope.KeyID{a.ID, a.ID, sentinel.ID} {
+	mark := keyring.Record{ID: newID(), Tenant: "c", Purpose: keyring.PurposeTenant, Version: 1, State: keyring.Destroyed}
+	create(t, s, mark)
+	ended := mark
+	ended.Parent = mark.ID
+	if done, err := s.Update(t.Context(), mark, ended); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	for i, want := range []envelope.KeyID{a.ID, a.ID, sentinel.ID, mark.ID, mark.ID} {
 		if got := receive(t, changed); got != want {
 			t.Errorf("change %d is of %v, want %v", i+1, got, want)
 		}
