@@ -27,6 +27,8 @@ var (
 	ErrLast = errors.New("key is the last active one of its tenant")
 	// ErrInUse: values are, or may be, sealed under the key, or writers may hold it.
 	ErrInUse = errors.New("key may still be in use")
+	// ErrTaken: another key stands at the place where an import would put one.
+	ErrTaken = errors.New("another key stands at its place in the key store")
 	// ErrConflict: the record was changed by somebody else meanwhile.
 	ErrConflict = errors.New("key was changed meanwhile; read it again")
 )

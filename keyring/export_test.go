@@ -38,7 +38,12 @@ func (b *bench) elsewhere(t testing.TB) (*keyring.Keyring, *keyringtest.Store) {
 
 func restore(t testing.TB, k *keyring.Keyring, file []byte) keyring.Imported {
 	t.Helper()
-	done, err := k.Import(t.Context(), bytes.NewReader(file), keyring.ImportConfig{By: "bob", Check: true})
+	return restoreAs(t, k, file, keyring.ImportConfig{By: "bob", Check: true})
+}
+
+func restoreAs(t testing.TB, k *keyring.Keyring, file []byte, cfg keyring.ImportConfig) keyring.Imported {
+	t.Helper()
+	done, err := k.Import(t.Context(), bytes.NewReader(file), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,16 +171,24 @@ func TestAnImportRevivesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		shred(t, w.Keyring)
-		if done := restore(t, k, export(t, w.Keyring, "")); done.Destroyed != 3 || done.Created != 2 || done.Failed != 0 {
+		newer := export(t, w.Keyring, "")
+		if done := restore(t, k, newer); done.Destroyed != 0 || done.Left != 3 || len(done.LeftAlive) != 3 || done.Created != 0 || done.Failed != 0 {
+			t.Errorf("unasked: %+v", done)
+		}
+		if _, err := open(k, w.field, w.sealed); err != nil {
+			t.Errorf("after an import that was not to destroy: %v", err)
+		}
+		if _, err := k.Rotate(t.Context(), keyring.PurposeTenant, "acme", "ops", ""); err != nil {
+			t.Errorf("the tenant is not to be barred either: %v", err)
+		}
+		if done := restoreAs(t, k, newer, keyring.ImportConfig{By: "ann", Destroy: true}); done.Destroyed != 4 || done.Left != 0 || done.Failed != 0 {
 			t.Errorf("got %+v", done)
 		}
 		other := &bench{Keyring: k, store: store, kms: w.kms, field: w.field}
-		if r := other.keys(t, keyring.PurposeTenant, "acme")[0]; r.ChangedBy != "ann" || r.Reason != "asked" {
+		if r := other.keys(t, keyring.PurposeTenant, "acme")[0]; r.ChangedBy != "ann" || r.Reason != "shredded, says an export" {
 			t.Errorf("the tombstone says %+v", r)
 		}
-		if _, err := open(k, w.field, w.sealed); !errors.Is(err, keyring.ErrDestroyed) {
-			t.Errorf("opens: %v", err)
-		}
+		ended(t, other, "acme", w.sealed, k)
 	})
 	t.Run("a tenant that is shredded while the import runs", func(t *testing.T) {
 		w := live(t)
@@ -197,22 +210,6 @@ type interposedRestore struct {
 func (s *interposedRestore) Restore(ctx context.Context, records []keyring.Record) ([]keyring.Record, error) {
 	s.before()
 	return s.Store.Restore(ctx, records)
-}
-
-func TestAnImportOverwritesNothing(t *testing.T) {
-	b := newBench(t)
-	mustSeal(t, b, "acme", "x")
-	file := export(t, b.Keyring, "")
-	k, store := b.elsewhere(t)
-	other := &bench{Keyring: k, store: store, kms: b.kms, field: b.field}
-	sealed := mustSeal(t, other, "acme", "theirs")
-	done := restore(t, k, file)
-	if done.Created != 0 || done.Failed != 1 || !errors.Is(done.Failures[0], keyring.ErrConflict) || !strings.Contains(done.Failures[0].Error(), "stands at its place") {
-		t.Errorf("got %+v", done)
-	}
-	if got, err := open(k, b.field, sealed); err != nil || got != "theirs" {
-		t.Errorf("%q, %v", got, err)
-	}
 }
 
 func TestAnImportChecksThatKeysUnwrap(t *testing.T) {

@@ -82,6 +82,7 @@ func (k *Keyring) Forget() {
 	k.kmsRows.Purge()
 	k.kmsRaws.Purge()
 	k.indexes.Purge()
+	k.ends.Purge()
 	k.reused.purge()
 }
 
@@ -97,7 +98,8 @@ func (k *Keyring) ForgetKeys(ids ...envelope.KeyID) {
 	for _, id := range ids {
 		gone[id] = true
 	}
-	sealing := 0 // those known to make no search terms
+	k.ends.Purge() // a mark is not known by whose it is
+	sealing := 0   // those known to make no search terms
 	k.stores.ForgetFunc(func(id envelope.KeyID, _ *heldKey) bool { return gone[id] })
 	k.held.ForgetFunc(func(id envelope.KeyID, h *heldKey) bool {
 		if gone[id] && h != nil && h.purpose == PurposeTenant {
@@ -134,5 +136,6 @@ func (k *Keyring) ForgetTenant(tenant string) {
 		return whose == tenant
 	})
 	k.indexes.ForgetFunc(func(u blindindex.Use, _ *blindindex.Key) bool { return !u.Global && u.Tenant == tenant })
+	k.ends.Forget(tenant)
 	k.reused.forget(tenant)
 }

@@ -1,11 +1,11 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/rowseal/rowseal/envelope"
@@ -14,11 +14,19 @@ import (
 // Imported counts what [Keyring.Import] did with the records of an export.
 type Imported struct {
 	Keys      int64 // records in the file
-	Created   int64 // were not in the store
+	Created   int64 // were not in the store; of imports at once, each counts what stands there in the end
 	Present   int64 // were there; the store's record stays as it is
 	Destroyed int64 // were alive in the store and tombstones in the file: they are tombstones now
+	// Moved were alive in the file while another key stands at their place: they open
+	// values under another version, wrapped anew, and seal none.
+	Moved int64
+	// Left are alive in the store and tombstones in the file, or of a tenant that is
+	// shredded in the file. They stay, for want of ImportConfig.Destroy or because an import
+	// never destroys keys that others depend on. LeftAlive are the first of them.
+	Left      int64
+	LeftAlive []Record
 	// Refused were alive in the file, and the store has a tombstone for them or for their
-	// tenant: they stay dead.
+	// tenant: they stay dead. So are tombstones that would end a tenant that is left alive.
 	Refused int64
 	// Failures are the first records that were not imported because another stands at
 	// their place, or that do not unwrap.
@@ -31,6 +39,10 @@ type ImportConfig struct {
 	// By is noted in the records of keys that the file destroys and says nothing
 	// about by whom.
 	By string
+	// Destroy has the store follow the tombstones of the file: keys that live in the store
+	// are destroyed, and tenants that the file says were shredded are shredded, keys that they got
+	// since included. Keys of PurposeStore and PurposeGlobalIndex stay in any case.
+	Destroy bool
 	// Check unwraps each live record of the file from the store in the end.
 	Check bool
 }
@@ -42,9 +54,13 @@ const (
 )
 
 // Import takes the records of an export into the store, which may be empty or hold
-// some already. It never changes a live record but into a tombstone, and it revives
-// nothing: where the file and the store differ on whether a key lives, it is dead, and a
-// tenant that was shredded in either gets no key from the other.
+// some already. It revives nothing: a key, or a tenant, that is dead in the store gets
+// nothing from the file. What lives in the store and is dead in the file stays and is told,
+// unless ImportConfig.Destroy says that the file is right.
+//
+// Where the application went on with new keys after the store was lost, those stand at the
+// places of the file's. The file's keys come under the next free versions then, retired, so that
+// what they sealed opens. A search key cannot: ErrTaken says what to do.
 //
 // The file is read several times, first as a whole to check its digest; nothing is
 // written where that is wrong (ErrExport). Stopped in between, it can be run again. It
@@ -59,28 +75,45 @@ func (k *Keyring) Import(ctx context.Context, file io.ReadSeeker, cfg ImportConf
 	if !ok {
 		return done, &Error{Err: ErrStore, Remedy: "this key store does not implement keyring.Restorer"}
 	}
-	i := importer{k: k, admin: a, restorer: restorer, cfg: cfg, made: map[envelope.KeyID]bool{}}
-	count := func(Record) error {
+	i := importer{k: k, admin: a, restorer: restorer, cfg: cfg, ends: map[string]State{}, marks: map[envelope.KeyID]bool{}, dead: map[envelope.KeyID]bool{}}
+	count := func(r Record) error {
 		i.done.Keys++
-		return nil
+		return i.noteEnd(&r)
 	}
 	if err := i.read(file, count); err != nil {
 		return done, err
 	}
-	// Tombstones first: they decide over what is alive.
-	for _, dead := range []bool{true, false} {
-		if err := i.pass(ctx, file, dead, i.page); err != nil {
-			return i.done, err
-		}
-	}
-	if err := i.settle(ctx); err != nil {
-		return i.done, err
-	}
-	if cfg.Check {
-		err = i.pass(ctx, file, false, i.check)
-	}
+	err = i.all(ctx, file)
 	k.Forget() // what was not to be had may be there now
 	return i.done, err
+}
+
+// all does the passes over the file.
+func (i *importer) all(ctx context.Context, file io.ReadSeeker) error {
+	// What ended goes first, then all tombstones: they decide over what is alive.
+	if err := i.endTenants(ctx, file); err != nil {
+		return err
+	}
+	for _, dead := range []bool{true, false} {
+		if err := i.pass(ctx, file, dead, i.page); err != nil {
+			return err
+		}
+	}
+	if i.displaced {
+		for _, stores := range []bool{true, false} { // store keys unwrap the others
+			i.stores = stores
+			if err := i.pass(ctx, file, false, i.moveAside); err != nil {
+				return err
+			}
+		}
+	}
+	if err := i.settle(ctx, file); err != nil {
+		return err
+	}
+	if i.cfg.Check {
+		return i.pass(ctx, file, false, i.check)
+	}
+	return nil
 }
 
 // importer is one call of Import.
@@ -90,7 +123,14 @@ type importer struct {
 	restorer Restorer
 	cfg      ImportConfig
 	done     Imported
-	made     map[envelope.KeyID]bool // alive, and not there before
+	// ends are the tenants that the file has a mark for: Destroyed, or Retired where they were
+	// barred only. A tenant that lives on in the store, and is to, is in lives.
+	ends  map[string]State
+	lives map[string]bool
+	// marks and dead are the file's marks and tombstones of those tenants.
+	marks, dead map[envelope.KeyID]bool
+	// displaced: a key stands at the place of one of the file's; stores is which of these moveAside takes.
+	displaced, stores bool
 }
 
 func (i *importer) read(file io.ReadSeeker, do func(Record) error) error {
@@ -138,11 +178,7 @@ func (i *importer) fail(r *Record, err error, remedy string) {
 
 // page imports records that are all tombstones or all alive.
 func (i *importer) page(ctx context.Context, page []Record) error {
-	ids := make([]envelope.KeyID, len(page))
-	for n := range page {
-		ids[n] = page[n].ID
-	}
-	standing, err := i.k.byID(ctx, ids)
+	standing, err := i.standing(ctx, page)
 	if err != nil {
 		return err
 	}
@@ -150,10 +186,12 @@ func (i *importer) page(ctx context.Context, page []Record) error {
 	for n := range page {
 		r := &page[n]
 		switch s := standing[r.ID]; {
+		case s == nil && r.State == Destroyed && i.lives[r.Tenant] && !r.Purpose.shared():
+			i.done.Refused++ // a mark would end the tenant
 		case s == nil:
 			absent = append(absent, *r)
-		case s.Tenant != r.Tenant || s.Purpose != r.Purpose || s.Version != r.Version || s.Commitment != r.Commitment:
-			i.fail(r, ErrConflict, "the store has another key of that id, which stays")
+		case !sameKey(s, r):
+			i.fail(r, ErrTaken, "the store has another key of that id, which stays")
 		case s.State == Destroyed && r.State != Destroyed:
 			i.done.Refused++
 		case s.State != Destroyed && r.State == Destroyed:
@@ -170,13 +208,30 @@ func (i *importer) page(ctx context.Context, page []Record) error {
 	return i.create(ctx, absent)
 }
 
-// destroy has the store's record follow the file's tombstone.
-func (i *importer) destroy(ctx context.Context, s, tombstone *Record) error {
-	by := tombstone.ChangedBy
-	if by == "" {
-		by = i.cfg.By
+// standing returns what the store has under the ids of page.
+func (i *importer) standing(ctx context.Context, page []Record) (map[envelope.KeyID]*Record, error) {
+	ids := make([]envelope.KeyID, len(page))
+	for n := range page {
+		ids[n] = page[n].ID
 	}
-	err := i.k.toState(ctx, i.admin, *s, Destroyed, by, tombstone.Reason)
+	return i.k.byID(ctx, ids)
+}
+
+// sameKey reports whether the store's record is that of the file, at its version or moved aside.
+func sameKey(s, r *Record) bool {
+	return s.Tenant == r.Tenant && s.Purpose == r.Purpose && s.Commitment == r.Commitment && (s.Version == r.Version || s.State != Active)
+}
+
+// shared reports whether keys of purpose p serve more than one tenant.
+func (p Purpose) shared() bool { return p == PurposeStore || p == PurposeGlobalIndex }
+
+// destroy has the store's record follow the file's tombstone, where that is wanted.
+func (i *importer) destroy(ctx context.Context, s, tombstone *Record) error {
+	if s.Purpose.shared() || !i.cfg.Destroy {
+		i.leave(s)
+		return nil
+	}
+	err := i.k.toState(ctx, i.admin, *s, Destroyed, cmp.Or(tombstone.ChangedBy, i.cfg.By), tombstone.Reason)
 	if errors.Is(err, ErrConflict) {
 		i.fail(s, err, "run the import again")
 		return nil
@@ -185,6 +240,14 @@ func (i *importer) destroy(ctx context.Context, s, tombstone *Record) error {
 		i.done.Destroyed++
 	}
 	return err
+}
+
+// leave notes a key that lives against the file's word.
+func (i *importer) leave(s *Record) {
+	i.done.Left++
+	if len(i.done.LeftAlive) < maxImportFailures {
+		i.done.LeftAlive = append(i.done.LeftAlive, *s)
+	}
 }
 
 // allowed leaves out live records of tenants that were shredded.
@@ -202,7 +265,8 @@ func (i *importer) allowed(ctx context.Context, records []Record) (list []Record
 			return nil, storeError(err)
 		}
 		for _, r := range latest {
-			ended[owner{r.Purpose, r.Tenant}] = r.Mark()
+			barred := i.ends[r.Tenant] == Retired && i.marks[r.ID] && !r.Ended() // by the file's own mark
+			ended[owner{r.Purpose, r.Tenant}] = r.Mark() && !barred
 		}
 	}
 	for _, r := range records {
@@ -226,43 +290,23 @@ func (i *importer) create(ctx context.Context, records []Record) error {
 		switch {
 		case s.ID == r.ID:
 			i.done.Created++
-			if r.State != Destroyed {
-				i.made[r.ID] = true
-			}
 		case s.State == Destroyed && r.State == Destroyed:
 			i.done.Present++ // two tombstones of one place say the same
-		case s.State == Destroyed:
-			i.done.Refused++
+		case s.State == Destroyed || r.State == Destroyed:
+			i.done.Refused++ // what is dead stays so, and another key is none of its business
+		case r.Purpose.indexes():
+			i.fail(r, ErrTaken, indexTaken)
 		default:
-			i.fail(r, ErrConflict, fmt.Sprintf("key %v stands at its place, version %d, and stays", s.ID, s.Version))
+			i.displaced = true // moveAside brings it
 		}
 	}
 	return nil
 }
 
-// settle destroys what was made for tenants that were shredded while the import ran.
-func (i *importer) settle(ctx context.Context) error {
-	if len(i.made) == 0 {
-		return nil
-	}
-	var shredded []owner
-	err := i.k.Each(ctx, Filter{}, func(r Record) error {
-		if r.Mark() {
-			shredded = append(shredded, owner{r.Purpose, r.Tenant})
-		}
-		return nil
-	})
-	for _, o := range shredded {
-		var list []Record
-		if err == nil {
-			list, err = i.k.versions(ctx, o.purpose, o.tenant)
-		}
-		if err == nil && slices.ContainsFunc(list, func(r Record) bool { return r.State != Destroyed && i.made[r.ID] }) {
-			err = i.k.end(ctx, o.tenant, Destroyed, i.cfg.By, "")
-		}
-	}
-	return err
-}
+// indexTaken is what to do where the application made a search key before the lost one was imported.
+const indexTaken = "the search key that was made since stays. Values from before open and are not found by searches; " +
+	"`rowseal rotate verify` lists them as stale-terms, and `rowseal rotate reseal` makes their search terms anew. " +
+	"To keep the old search key, import into an empty key store before any program writes"
 
 // check unwraps what the store has for live records of the file.
 func (i *importer) check(ctx context.Context, page []Record) error {

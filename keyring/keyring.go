@@ -118,6 +118,7 @@ type Keyring struct {
 	kmsRows *dekcache.Cache[string, envelope.Key]
 	kmsRaws *dekcache.Cache[string, kmsRaw]
 	indexes *dekcache.Cache[blindindex.Use, blindindex.Key]
+	ends    *dekcache.Cache[string, tenantEnd]
 	reused  reusedKeys
 	tallies *tallies
 
@@ -138,6 +139,7 @@ type loaders struct {
 	kmsRows dekcache.Loader[string, envelope.Key]
 	kmsRaws dekcache.Loader[string, kmsRaw]
 	indexes dekcache.Loader[blindindex.Use, blindindex.Key]
+	ends    dekcache.Loader[string, tenantEnd]
 }
 
 // heldKey is an unwrapped tenant or store key and what its record said.
@@ -186,7 +188,7 @@ func New(cfg Config) (*Keyring, error) {
 	}
 	k := &Keyring{cfg: cfg}
 	k.reused.cfg = &k.cfg
-	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows, k.loadKMSRaws, k.loadIndexes}
+	k.load = loaders{k.loadHeld, k.loadStores, k.loadCurrent, k.loadWriters, k.loadReaders, k.loadRows, k.loadKMSRows, k.loadKMSRaws, k.loadIndexes, k.loadEnds}
 	var err error
 	if k.tallies, err = newTallies(cfg.Entries*aeadsPerKey, warnValues, cfg.Log); err != nil {
 		return nil, err
@@ -201,6 +203,7 @@ func New(cfg Config) (*Keyring, error) {
 		newCache(&k.kmsRows, &cfg, cfg.rowKeys(), 0, 0),
 		newCache(&k.kmsRaws, &cfg, max(cfg.Entries, walkedRowKeys), 0, 0),
 		newCache(&k.indexes, &cfg, cfg.Built, refreshDerived, 0),
+		newCache(&k.ends, &cfg, cfg.Entries, refreshKeys, 0),
 	)
 }
 

@@ -671,9 +671,10 @@ func TestRewrapAddsARootAndDropsOne(t *testing.T) {
 	one, two := localkms.Memory(), localkms.Memory()
 	b := newBench(t, func(c *keyring.Config) { c.Roots = []kms.KMS{one} })
 	sealed := mustSeal(t, b, "acme", "secret")
+	var drop []string
 	move := func(roots ...kms.KMS) {
 		k := b.reader(t, func(c *keyring.Config) { c.Roots = roots })
-		w, err := k.NewRewrapper(t.Context())
+		w, err := k.NewRewrapper(t.Context(), drop...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -685,12 +686,81 @@ func TestRewrapAddsARootAndDropsOne(t *testing.T) {
 		}
 	}
 	move(two, one)
+	move(two) // which does not have the other one, and leaves its wraps
+	only := func(root kms.KMS) *keyring.Keyring {
+		return b.reader(t, func(c *keyring.Config) { c.Roots = []kms.KMS{root} })
+	}
+	if got, err := open(only(one), b.field, sealed); err != nil || got != "secret" {
+		t.Errorf("under a root that the rewrap did not have: %q, %v", got, err)
+	}
+	id, err := one.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := only(one).NewRewrapper(t.Context(), id); !errors.Is(err, keyring.ErrInUse) {
+		t.Errorf("dropping a root that is in use: %v", err)
+	}
+	drop = []string{id}
 	move(two)
 	if got, err := open(b.reader(t, func(c *keyring.Config) { c.Roots = []kms.KMS{two} }), b.field, sealed); err != nil || got != "secret" {
 		t.Errorf("under the new root: %q, %v", got, err)
 	}
 	if _, err := open(b.reader(t, func(c *keyring.Config) { c.Roots = []kms.KMS{one} }), b.field, sealed); !errors.Is(err, keyring.ErrNoRoot) {
 		t.Errorf("under the dropped root: %v", err)
+	}
+}
+
+// TestRewrapsOfTwoOrdersLeaveEachOtherAlone: files of two machines may list the root keys in
+// another order, and a rewrap on one must not make work for the other.
+func TestRewrapsOfTwoOrdersLeaveEachOtherAlone(t *testing.T) {
+	one, two := localkms.Memory(), localkms.Memory()
+	b := newBench(t, func(c *keyring.Config) { c.Roots = []kms.KMS{one, two} })
+	mustSeal(t, b, "acme", "secret")
+	k := b.reader(t, func(c *keyring.Config) { c.Roots = []kms.KMS{two, one, two} })
+	w, err := k.NewRewrapper(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := b.keys(t, keyring.PurposeTenant, "acme")[0]
+	if w.Due(r) {
+		t.Error("due for the order alone")
+	}
+	if _, err := two.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w, err = k.NewRewrapper(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := w.Record(t.Context(), r)
+	if err != nil || len(after.Wraps) != 2 || w.Due(after) || len(w.Others(after)) != 0 {
+		t.Errorf("got %v, %v", after.Wraps, err)
+	}
+}
+
+// TestARewrapDoesNotBeginTheHourAgain: the wait before a key may be destroyed counts from when it was retired.
+func TestARewrapDoesNotBeginTheHourAgain(t *testing.T) {
+	root := localkms.Memory()
+	b := newBench(t, func(c *keyring.Config) { c.Roots = []kms.KMS{root} })
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	b.store.Clock = func() time.Time { return now }
+	mustSeal(t, b, "acme", "secret")
+	if _, err := b.Rotate(t.Context(), keyring.PurposeTenant, "acme", "ops", "yearly"); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Hour)
+	if _, err := root.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w, err := b.NewRewrapper(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := b.keys(t, keyring.PurposeTenant, "acme")[0]
+	if after, err := w.Record(t.Context(), r); err != nil || after.Wraps[0].RootKey == r.Wraps[0].RootKey {
+		t.Fatal(after, err)
+	}
+	if err := b.Destroy(t.Context(), r.ID, "ann", "over", keyring.Evidence{Table: "users", Began: now}); err != nil {
+		t.Error(err)
 	}
 }
 

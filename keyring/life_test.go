@@ -193,3 +193,23 @@ func TestAStoreKeyThatWrapsOthersIsNotDestroyed(t *testing.T) {
 		t.Errorf("a store key that wraps tombstones only: %v", err)
 	}
 }
+
+// TestTwoWhoFindAKeyTooOldRotateItOnce: the store is read by both before either rotates.
+func TestTwoWhoFindAKeyTooOldRotateItOnce(t *testing.T) {
+	b := newBench(t)
+	mustSeal(t, b, "acme", "x")
+	old := b.keys(t, keyring.PurposeTenant, "acme")[0]
+	made, err := b.RotateFrom(t.Context(), old, "ann", "due")
+	if err != nil || made.Version != 2 {
+		t.Fatal(made, err)
+	}
+	if _, err := b.reader(t).RotateFrom(t.Context(), old, "bob", "due"); !errors.Is(err, keyring.ErrConflict) {
+		t.Errorf("the second one: %v", err)
+	}
+	if list := b.keys(t, keyring.PurposeTenant, "acme"); len(list) != 2 || list[0].ChangedBy != "ann" {
+		t.Errorf("got %v", list)
+	}
+	if _, err := b.RotateFrom(t.Context(), keyring.Record{ID: old.ID, Purpose: keyring.PurposeTenant, Tenant: "nobody"}, "bob", ""); !errors.Is(err, keyring.ErrUnknownKey) {
+		t.Errorf("a tenant without keys: %v", err)
+	}
+}

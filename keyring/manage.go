@@ -52,6 +52,17 @@ func (k *Keyring) Each(ctx context.Context, f Filter, do func(Record) error) err
 // Index keys are refused with ErrIndexKey: the terms of all stored values
 // would be found no longer.
 func (k *Keyring) Rotate(ctx context.Context, p Purpose, tenant, by, reason string) (Record, error) {
+	return k.rotate(ctx, p, tenant, envelope.KeyID{}, by, reason)
+}
+
+// RotateFrom is [Keyring.Rotate] of newest's owner if newest is still the key that it
+// seals with, else [ErrConflict]: of several who find a key too old one rotates it.
+func (k *Keyring) RotateFrom(ctx context.Context, newest Record, by, reason string) (Record, error) {
+	return k.rotate(ctx, newest.Purpose, newest.Tenant, newest.ID, by, reason)
+}
+
+// rotate makes a new version, where from is given only if that is the newest.
+func (k *Keyring) rotate(ctx context.Context, p Purpose, tenant string, from envelope.KeyID, by, reason string) (Record, error) {
 	if p.indexes() {
 		return Record{}, &Error{Tenant: tenant, Err: ErrIndexKey, Remedy: "the values already stored carry terms of the old key and would be found " +
 			"no longer; this version does not rotate index keys"}
@@ -69,7 +80,11 @@ func (k *Keyring) Rotate(ctx context.Context, p Purpose, tenant, by, reason stri
 		version = list[len(list)-1].Version + 1
 		if latest := latestOf(list); latest.State == Destroyed {
 			return Record{}, destroyed(&latest)
+		} else if from != (envelope.KeyID{}) && latest.ID != from {
+			return Record{}, latest.fail(ErrConflict, "it took the place of the one to be rotated")
 		}
+	} else if from != (envelope.KeyID{}) {
+		return Record{}, unknown(from)
 	}
 	made, raws, err := k.newKeys(ctx, p, []string{tenant}, version)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // what is missing of all of them at once: one query to the key store and one
 // KMS call for each key, side by side.
 func (k *Keyring) OpenKeys(ctx context.Context, refs []envelope.Ref, grants []envelope.Grant) {
-	if len(refs) == 1 {
+	if len(refs) == 1 && refs[0].Value.Mode() != envelope.ModeKMS {
 		grants[0] = k.openKey(ctx, &refs[0])
 		return
 	}
@@ -52,8 +52,12 @@ func (k *Keyring) openKeys(ctx context.Context, refs []envelope.Ref, grants []en
 			}
 			rows = append(rows, i)
 		case envelope.ModeKMS:
-			kmsRows, kmsRefs = append(kmsRows, i), append(kmsRefs, kmsRef(v))
+			kmsRows = append(kmsRows, i)
 		}
+	}
+	kmsRows = k.endsOf(ctx, kmsRows, func(i int) string { return refs[i].Value.Tenant() }, (*tenantEnd).opening, grants)
+	for _, i := range kmsRows {
+		kmsRefs = append(kmsRefs, kmsRef(refs[i].Value))
 	}
 	spread(ctx, k.readers, readerRefs, k.load.readers, readers, grants)
 	if len(rows) > 0 {
@@ -71,10 +75,8 @@ func (k *Keyring) openKey(ctx context.Context, r *envelope.Ref) envelope.Grant {
 	switch v := r.Value; v.Mode() {
 	case envelope.ModeTenant:
 		return fetch(ctx, k.readers, reader(r), k.load.readers)
-	case envelope.ModeRow:
-		return fetch(ctx, k.rows, row(v), k.load.rows)
 	default:
-		return fetch(ctx, k.kmsRows, kmsRef(v), k.load.kmsRows)
+		return fetch(ctx, k.rows, row(v), k.load.rows)
 	}
 }
 

@@ -51,7 +51,7 @@ type Record struct {
 	Commitment [envelope.CommitmentSize]byte
 	Wraps      []kms.Wrapped // one for each root key; empty when destroyed
 	CreatedAt  time.Time     // by the store's clock; set by the store
-	ChangedAt  time.Time     // when State or Wraps last changed; set by the store
+	ChangedAt  time.Time     // when State last changed; set by the store
 	ChangedBy  string        // who changed the state last; "" at first
 	Reason     string        // why; "" at first
 
@@ -95,8 +95,10 @@ type Admin interface {
 	// List returns up to limit records with an id above after, by ascending id.
 	List(ctx context.Context, f Filter, after envelope.KeyID, limit int) ([]Record, error)
 	// Update replaces State, Parent, Wraps, ChangedBy and Reason of the
-	// record old.ID by those of new, and sets ChangedAt, if State and Wraps
-	// are still as in old. It reports false, and changes nothing, if not.
+	// record old.ID by those of new, if State and Wraps are still as in old. It
+	// reports false, and changes nothing, if not. ChangedAt is set where State
+	// changes, and by nothing else: the wait before a key may be destroyed counts
+	// from there, and a rewrap must not begin it again.
 	Update(ctx context.Context, old, new Record) (bool, error)
 	// Now is the store's clock.
 	Now(ctx context.Context) (time.Time, error)
@@ -104,8 +106,8 @@ type Admin interface {
 
 // Watcher is what a store that tells of changes offers beyond [Store].
 type Watcher interface {
-	// Watch calls changed with the ids of keys whose state was changed, by
-	// anybody, soon after each change, until ctx ends; its error is then ctx's. It
+	// Watch calls changed with the ids of keys whose state was changed, and of
+	// tombstones that were made, by anybody, soon after each change, until ctx ends; its error is then ctx's. It
 	// calls gap, with the reason or nil at first, whenever it begins to listen:
 	// what was changed before is not told. It does not call both at once. The error is
 	// at once errors.ErrUnsupported where the store cannot tell.

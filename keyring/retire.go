@@ -86,7 +86,8 @@ type Evidence struct {
 // that the key may have sealed; which those are is for the caller to know.
 //
 // It is refused with [ErrInUse] unless the key has been retired for
-// dekcache.MaxTTL by the store's clock, so that no writer holds it any more,
+// dekcache.MaxTTL by the store's clock, so that no writer holds it any more but
+// one whose machine was suspended meanwhile, whose clock then stood still,
 // and a verify of each table began after that and found no value under it. A
 // store key is looked up instead: it must wrap no key.
 func (k *Keyring) Destroy(ctx context.Context, id envelope.KeyID, by, reason string, evidence ...Evidence) error {

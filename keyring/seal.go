@@ -97,12 +97,16 @@ func derive(h *heldKey, r readerRef) (*envelope.Key, error) {
 
 // kmsSealKeys grants the ModeKMS uses: fresh keys are generated concurrently.
 func (k *Keyring) kmsSealKeys(ctx context.Context, uses []envelope.Use, grants []envelope.Grant) {
+	var at batch
+	for i := range uses {
+		if uses[i].Mode == envelope.ModeKMS {
+			at = append(at, i)
+		}
+	}
+	at = k.endsOf(ctx, at, func(i int) string { return uses[i].Tenant }, (*tenantEnd).sealing, grants)
 	var g errgroup.Group
 	g.SetLimit(k.cfg.Concurrency)
-	for i := range uses {
-		if uses[i].Mode != envelope.ModeKMS {
-			continue
-		}
+	for _, i := range at {
 		g.Go(func() error {
 			grants[i] = k.kmsSealKey(ctx, &uses[i])
 			return nil

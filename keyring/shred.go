@@ -35,6 +35,11 @@ func (r *Record) Mark() bool {
 	return r.State == Destroyed && r.Commitment == [envelope.CommitmentSize]byte{}
 }
 
+// Ended reports whether r is the mark of a tenant that was shredded, and not barred
+// only: it names itself as its Parent. A tenant whose values carry keys that a KMS wraps may
+// have no key in the store whose state would tell.
+func (r *Record) Ended() bool { return r.Mark() && r.Parent == r.ID }
+
 // Bar ends sealing for a tenant, for good: no new key is made, for values or for
 // search terms, and those there are, are retired. Values still open. It is the
 // first half of [Keyring.Shred], for callers who want writers to notice before
@@ -97,7 +102,7 @@ func (k *Keyring) rootsOf(ctx context.Context, tenant string) (roots []string, e
 			return nil, err
 		}
 		for _, r := range list {
-			if r.Parent != (envelope.KeyID{}) {
+			if r.Parent != (envelope.KeyID{}) && !r.Mark() {
 				parents = append(parents, r.Parent)
 			} else if err := add(r); err != nil {
 				return nil, err
@@ -140,7 +145,25 @@ func (k *Keyring) end(ctx context.Context, tenant string, to State, by, reason s
 			}
 		}
 	}
+	if to == Destroyed {
+		return k.markEnded(ctx, a, tenant)
+	}
 	return nil
+}
+
+// markEnded has the mark of a tenant's values say that the tenant is shredded.
+func (k *Keyring) markEnded(ctx context.Context, a Admin, tenant string) error {
+	list, err := k.versions(ctx, PurposeTenant, tenant)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	mark := list[len(list)-1]
+	if !mark.Mark() || mark.Ended() {
+		return nil // there is none behind the highest version that there can be
+	}
+	ended := mark
+	ended.Parent = mark.ID
+	return swap(ctx, a, mark, ended)
 }
 
 // endOnce is one pass of end. again says that somebody was faster.

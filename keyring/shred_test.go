@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/rowseal/rowseal/blindindex"
 	"github.com/rowseal/rowseal/envelope"
@@ -229,4 +231,110 @@ func TestWritersRaceWithAShred(t *testing.T) {
 		}
 		ended(t, b, "acme", late)
 	}
+}
+
+// TestAShreddedTenantGetsNoRowKeysFromTheKMS: such keys depend on none of the store's, and the mark has to end them.
+func TestAShreddedTenantGetsNoRowKeysFromTheKMS(t *testing.T) {
+	for _, reuse := range []envelope.Reuse{{}, {Values: 100, Age: time.Minute}} {
+		t.Run(fmt.Sprint(reuse.Values, " values"), func(t *testing.T) {
+			b := newBench(t)
+			row := func(k *keyring.Keyring, tenant string) ([]byte, error) {
+				u := use(b, envelope.ModeKMS, envelope.SuiteRow, tenant)
+				u.Reuse = reuse
+				return seal(k, u, b.field, "x")
+			}
+			now := time.Now()
+			other := b.reader(t, func(c *keyring.Config) { c.Now = func() time.Time { return now } })
+			sealed, err := row(b.Keyring, "acme")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := row(other, "acme"); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Bar(t.Context(), "acme", "ann", "leaving"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := row(b.reader(t), "acme"); !errors.Is(err, keyring.ErrDestroyed) {
+				t.Errorf("sealing for a barred tenant: %v", err)
+			}
+			if got, err := open(b.reader(t), b.field, sealed); err != nil || got != "x" {
+				t.Errorf("a barred tenant's values open: %q, %v", got, err)
+			}
+			if _, err := b.Shred(t.Context(), "acme", "ann", "now"); err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(keyring.DefaultTTL)
+			for name, k := range map[string]*keyring.Keyring{"the one that shredded": b.Keyring, "one that starts": b.reader(t), "one whose TTL is over": other} {
+				if _, err := row(k, "acme"); !errors.Is(err, keyring.ErrDestroyed) {
+					t.Errorf("%s seals: %v", name, err)
+				}
+				if _, err := open(k, b.field, sealed); !errors.Is(err, keyring.ErrDestroyed) {
+					t.Errorf("%s opens: %v", name, err)
+				}
+				if _, err := row(k, "zeta"); err != nil {
+					t.Errorf("another tenant: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// TestMarksAreAskedForOnce: one query for each tenant and TTL, and one for a page.
+func TestMarksAreAskedForOnce(t *testing.T) {
+	b := newBench(t)
+	uses, grants := make([]envelope.Use, 100), make([]envelope.Grant, 100)
+	for i := range uses {
+		uses[i] = use(b, envelope.ModeKMS, envelope.SuiteRow, fmt.Sprint("t", i%7))
+	}
+	for range 3 {
+		b.SealKeys(t.Context(), uses, grants)
+		for _, g := range grants {
+			if g.Err != nil {
+				t.Fatal(g.Err)
+			}
+		}
+	}
+	if n := b.store.Queries(); n != 1 {
+		t.Errorf("%d queries", n)
+	}
+	b.store.Fail = func() error { return errors.New("down") }
+	b.SealKeys(t.Context(), uses[:1], grants)
+	if grants[0].Err != nil {
+		t.Errorf("what is held: %v", grants[0].Err)
+	}
+	k := b.reader(t)
+	if k.SealKeys(t.Context(), uses[:1], grants); !errors.Is(grants[0].Err, keyring.ErrStore) {
+		t.Errorf("not known: %v", grants[0].Err)
+	}
+}
+
+// TestAMarkIsHeardOf: whoever listens refuses at once.
+func TestAMarkIsHeardOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		k := b.reader(t)
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { _ = k.Watch(ctx) }()
+		defer stop()
+		u := use(b, envelope.ModeKMS, envelope.SuiteRow, "acme")
+		sealed, err := seal(k, u, b.field, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Bar(ctx, "acme", "ann", "leaving"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if _, err := seal(k, u, b.field, "x"); !errors.Is(err, keyring.ErrDestroyed) {
+			t.Errorf("seals: %v", err)
+		}
+		if _, err := b.Shred(ctx, "acme", "ann", "now"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if _, err := open(k, b.field, sealed); !errors.Is(err, keyring.ErrDestroyed) {
+			t.Errorf("opens: %v", err)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,9 @@ type KeysConfig struct {
 	Keyring *keyring.Keyring
 	// Concurrency bounds the KMS calls under way; 0 means 16.
 	Concurrency int
+	// DropRoots are root keys whose wraps are taken away, as [kms.Wrapped] names
+	// them. Without it the wraps of root keys that Keyring does not have stay.
+	DropRoots []string
 	// Progress, if set, is told after each key, one call at a time.
 	Progress func(Progress)
 }
@@ -52,6 +56,9 @@ type KeysResult struct {
 	Current   int // were wrapped by the current root keys already
 	Rewrapped int // were brought to the current root keys
 	Failed    int // stay as they were
+	// Kept counts by root key the wraps beside those of the current root keys,
+	// which were left, and Dropped those that were taken away.
+	Kept, Dropped map[string]int
 	// Failures are the first of the failed ones.
 	Failures []Failure
 }
@@ -65,7 +72,7 @@ func RewrapKeys(ctx context.Context, cfg KeysConfig) (KeysResult, error) {
 	if err := cfg.validate(); err != nil {
 		return KeysResult{}, err
 	}
-	w, err := cfg.Keyring.NewRewrapper(ctx)
+	w, err := cfg.Keyring.NewRewrapper(ctx, cfg.DropRoots...)
 	if err != nil {
 		return KeysResult{}, fmt.Errorf("rotate: asking for the current root keys: %w", err)
 	}
@@ -104,12 +111,14 @@ var rootWrapped = keyring.Filter{RootWrapped: true}
 // count finds how many records there are and how many of them are due.
 func (j *keysJob) count(ctx context.Context) error {
 	j.done = map[string]bool{}
+	j.result.Kept, j.result.Dropped = map[string]int{}, map[string]int{}
 	err := j.cfg.Keyring.Each(ctx, rootWrapped, func(r keyring.Record) error {
 		j.result.Checked++
 		if j.rewrapper.Due(r) {
 			j.due++
 		} else {
 			j.result.Current++
+			j.others(r, r)
 		}
 		return nil
 	})
@@ -146,6 +155,19 @@ func (j *keysJob) walk(ctx context.Context) error {
 	return nil
 }
 
+// others counts the wraps beside the current ones, before and after a record was rewrapped.
+func (j *keysJob) others(before, after keyring.Record) {
+	now := j.rewrapper.Others(after)
+	for _, root := range now {
+		j.result.Kept[root]++
+	}
+	for _, root := range j.rewrapper.Others(before) {
+		if slices.Contains(j.cfg.DropRoots, root) && !slices.Contains(now, root) {
+			j.result.Dropped[root]++
+		}
+	}
+}
+
 func (j *keysJob) failedBefore(r keyring.Record) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -155,7 +177,7 @@ func (j *keysJob) failedBefore(r keyring.Record) bool {
 // record rewraps one record and counts what became of it. Its error ends the
 // walk.
 func (j *keysJob) record(ctx context.Context, r keyring.Record) error {
-	_, err := j.rewrapper.Record(ctx, r)
+	after, err := j.rewrapper.Record(ctx, r)
 	if ctx.Err() != nil && err != nil {
 		return ctx.Err()
 	}
@@ -164,6 +186,7 @@ func (j *keysJob) record(ctx context.Context, r keyring.Record) error {
 	switch {
 	case err == nil:
 		j.result.Rewrapped++
+		j.others(r, after)
 	case errors.Is(err, keyring.ErrConflict) && !j.last:
 		j.conflicts++ // somebody wrote it meanwhile: the next pass reads it again
 		return nil

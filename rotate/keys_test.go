@@ -208,8 +208,19 @@ func TestKeysGetAWrapOfARootKeyThatWasAdded(t *testing.T) {
 	}
 	rotated, err := added.Rotate(t.Context())
 	must(t, err)
-	_, err = rotate.RewrapKeys(t.Context(), rotate.KeysConfig{Keyring: w.ring})
+	result, err = rotate.RewrapKeys(t.Context(), rotate.KeysConfig{Keyring: w.ring})
 	must(t, err)
+	if n := w.wrappedBy(t, rotated, first); n != result.Checked || result.Kept[first] != n || len(result.Dropped) != 0 {
+		t.Fatalf("%d of %d keys keep the wrap of the root key that is not here; %+v", n, result.Checked, result)
+	}
+	if result, err = rotate.RewrapKeys(t.Context(), rotate.KeysConfig{Keyring: w.ring}); err != nil || result.Kept[first] != result.Checked {
+		t.Fatalf("nothing to do: %+v, %v", result, err)
+	}
+	result, err = rotate.RewrapKeys(t.Context(), rotate.KeysConfig{Keyring: w.ring, DropRoots: []string{first}})
+	must(t, err)
+	if len(result.Kept) != 0 || result.Dropped[first] != result.Checked {
+		t.Fatalf("dropped: %+v", result)
+	}
 	if n := w.wrappedBy(t, rotated); n != result.Checked {
 		t.Fatalf("%d of %d keys are wrapped by the second root key alone", n, result.Checked)
 	}

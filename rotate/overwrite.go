@@ -18,13 +18,14 @@ var ErrNotShredded = errors.New("tenant still has keys; shred it first")
 // tenant's keys: they go on telling which values are equal to others'.
 type overwrite struct {
 	columns  []*field.Column
+	plain    []plainColumn // in transition, emptied
 	tenant   string
 	tenantAt string
 	keys     map[envelope.KeyID]bool // the tenant's, all destroyed
 }
 
 // newOverwrite makes the work of an Overwrite, which needs a tenant whose keys are all destroyed. It is about the
-// columns with `scope: global`, or all with option "all".
+// columns with `scope: global`, or all with option "all", and those in transition, whose plain columns are emptied.
 func newOverwrite(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if job.Tenant == "" {
 		return nil, errors.New("rotate: an overwrite needs the tenant that was shredded")
@@ -38,9 +39,14 @@ func newOverwrite(ctx context.Context, cfg *Config, job *Job) (work, error) {
 		return nil, err
 	}
 	if !all {
-		columns = slices.DeleteFunc(columns, func(c *field.Column) bool { return c.Scope() != field.ScopeGlobal })
+		columns = slices.DeleteFunc(columns, func(c *field.Column) bool { return c.Scope() != field.ScopeGlobal && c.Transition().Plain == "" })
 	}
 	o := &overwrite{columns: columns, tenant: job.Tenant, keys: map[envelope.KeyID]bool{}}
+	for _, c := range columns {
+		if c.Transition().Plain != "" {
+			o.plain = append(o.plain, plainColumn{name: c.Transition().Plain, typ: c.Type()})
+		}
+	}
 	if o.tenantAt, err = tenantColumn(job); err != nil {
 		return nil, err
 	}
@@ -64,7 +70,7 @@ func newOverwrite(ctx context.Context, cfg *Config, job *Job) (work, error) {
 func (o *overwrite) fork() work { return o }
 
 func (o *overwrite) reads() reads {
-	want := reads{sealed: namesOf(o.columns), writes: true}
+	want := reads{sealed: namesOf(o.columns), plain: o.plain, writes: true, fills: len(o.plain) > 0}
 	want.tenant.column, want.tenant.value = o.tenantAt, o.tenant
 	return want
 }
@@ -95,8 +101,27 @@ func (o *overwrite) plan(_ context.Context, rows []row) ([]verdict, error) {
 			done++
 		}
 		d.counts = counted(d.counts, count{"values", values}, count{"overwritten", done})
+		o.empty(d)
 	}
 	return verdicts, nil
+}
+
+// empty takes the row's values in clear away: no key has to be destroyed to read those.
+func (o *overwrite) empty(d *verdict) {
+	var emptied int64
+	for j := range o.plain {
+		if d.row.plain[j] == nil {
+			continue
+		}
+		if d.plainTo == nil {
+			d.plainTo = make([]plainEdit, len(o.plain))
+		}
+		d.plainTo[j], d.writes = plainEdit{set: true}, true
+		emptied++
+	}
+	if len(o.plain) > 0 {
+		d.counts = append(d.counts, count{"emptied", emptied})
+	}
 }
 
 // blank returns a value of the same form that nothing opens.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -10,18 +11,25 @@ import (
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/kms"
+	"github.com/rowseal/rowseal/kms/localkms"
 )
 
 // dueJob is what `rotate due` was asked to do, and what it found.
 type dueJob struct {
 	place
 	screen
-	apply, noRewrap bool
+	apply, noRewrap, atOnce bool
 
 	left    int // what is due and was not done
 	roots   []int
+	current map[int]string // the versions of roots that are due
 	tenants []keyring.Record
 	rewrap  int // keys of the store
+}
+
+// rotatorFrom is a rotator that one of several callers at once moves: a key file.
+type rotatorFrom interface {
+	RotateFrom(ctx context.Context, current string) (rootKey string, err error)
 }
 
 func newRotateDue() *cobra.Command {
@@ -37,8 +45,10 @@ and which keys of the store are not wrapped by the current root keys. With --app
 they are rotated and rewrapped, for cron. A root key in a service is rotated there;
 where the service does so by itself, nothing is due.
 
-It exits with 0 where nothing is due any more, else with 1. With a key file that has
-copies on other machines, use --no-rewrap and bring them the new file first.`,
+It exits with 0 where nothing is due any more, else with 1. After a key file was
+rotated, back it up and bring it to other machines that have a copy: the key store is
+rewrapped by the next run with --apply, or in the same one with --rewrap-at-once. Of two
+runs at once, one rotates.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if _, err := j.display(c); err != nil {
@@ -51,6 +61,8 @@ copies on other machines, use --no-rewrap and bring them the new file first.`,
 	j.screen.flags(c)
 	c.Flags().BoolVar(&j.apply, "apply", false, "rotate and rewrap what is due")
 	c.Flags().BoolVar(&j.noRewrap, "no-rewrap", false, "with --apply: leave the key store wrapped as it is")
+	c.Flags().BoolVar(&j.atOnce, "rewrap-at-once", false, "with --apply: rewrap in the run that rotates a key file, before there is a backup of it")
+	c.MarkFlagsMutuallyExclusive("no-rewrap", "rewrap-at-once")
 	return c
 }
 
@@ -102,7 +114,7 @@ func (j *dueJob) findRoots(c *cobra.Command, s *session) error {
 
 func (j *dueJob) judge(c *cobra.Command, s *session, i int, age kms.Age, limit time.Duration) {
 	out, old := c.OutOrStdout(), time.Since(age.Since)
-	_, here := s.roots[i].(rotator)
+	_, here := s.roots[i].(rotatorFrom)
 	switch {
 	case age.Automatic && age.Period <= limit:
 		fmt.Fprintf(out, "root key %s is rotated by its service every %s; there is nothing to rewrap.\n", age.RootKey, days(age.Period))
@@ -113,6 +125,10 @@ func (j *dueJob) judge(c *cobra.Command, s *session, i int, age kms.Age, limit t
 		fmt.Fprintf(out, "root key %s is %s old.\n", age.RootKey, days(old))
 	case here:
 		j.roots = append(j.roots, i)
+		if j.current == nil {
+			j.current = map[int]string{}
+		}
+		j.current[i] = age.RootKey
 		fmt.Fprintf(out, "root key %s is due: it is %s old, and %s are allowed.\n", age.RootKey, days(old), days(limit))
 	default:
 		j.left++
@@ -189,14 +205,18 @@ func (j *dueJob) confirm(c *cobra.Command, s *session, due map[string]keyring.Re
 func (j *dueJob) rotate(c *cobra.Command, s *session) error {
 	out := c.OutOrStdout()
 	for _, i := range j.roots {
-		id, err := s.roots[i].(rotator).Rotate(c.Context())
+		id, err := s.roots[i].(rotatorFrom).RotateFrom(c.Context(), j.current[i])
+		if errors.Is(err, localkms.ErrRotated) {
+			fmt.Fprintf(out, "%v\n", err) // by somebody else meanwhile
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "%s is now at %s. Back the key file up.\n", s.file.Keys.KMS[i], id)
 	}
 	for _, old := range j.tenants {
-		r, err := s.ring.Rotate(c.Context(), keyring.PurposeTenant, old.Tenant, operator(), "due by policy")
+		r, err := s.ring.RotateFrom(c.Context(), old, operator(), "due by policy")
 		if errors.Is(err, keyring.ErrDestroyed) || errors.Is(err, keyring.ErrConflict) {
 			fmt.Fprintf(out, "%v\n", err) // shredded or rotated by somebody else meanwhile
 			continue
@@ -222,7 +242,30 @@ func (j *dueJob) rewrapKeys(c *cobra.Command, s *session) error {
 		_, err := fmt.Fprintln(c.OutOrStdout(), `The key store is wrapped as before. Bring the key file to all machines, then run "rowseal rotate due --apply" again.`)
 		return err
 	}
+	if len(j.roots) > 0 && !j.atOnce {
+		return j.rewrapNext(c, s)
+	}
 	return rewrapStore(c, s, &j.screen, 0)
+}
+
+// rewrapNext leaves the rewrap to a later run: until somebody has a copy of the rotated file, its
+// loss must not take the key store with it.
+func (j *dueJob) rewrapNext(c *cobra.Command, s *session) error {
+	w, err := s.ring.NewRewrapper(c.Context())
+	if err != nil {
+		return err
+	}
+	err = s.ring.Each(c.Context(), keyring.Filter{RootWrapped: true}, func(r keyring.Record) error {
+		if w.Due(r) {
+			j.left++
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.OutOrStdout(), `The key store is wrapped as before. Back up the key file, then run "rowseal rotate due --apply" again, which rewraps.`)
+	return err
 }
 
 // remains says what is left to do in tables, where values keep the keys that they have.

@@ -33,13 +33,16 @@ func newRotateShred() *cobra.Command {
 		Long: `Destroy all keys of a tenant, so that its values never open again, and leave
 tombstones that say who, when and why and that block new keys for the tenant.
 What outlives the tenant's keys is overwritten: search terms under a global index
-key, and the values of tables that carry keys which the KMS wraps.
+key, and the values of tables that carry keys which the KMS wraps; the plain columns
+of columns in transition are emptied.
 
 First sealing is ended, then, after --wait, the keys are destroyed. A process that
 does not hear of it (the key store is not PostgreSQL, or it does not listen) goes on
-with keys that it holds until its cache's TTL is over, an hour at most; what it
-seals meanwhile is lost with the rest. With --wait 1h all processes have been refused
-before anything is destroyed.
+with keys that it holds until its cache's TTL is over, an hour at most. What it seals
+meanwhile does not open, but what outlives the keys stays readable in it: where there is
+something to overwrite, the command says when to run it again for that, and exits
+with 1. With --wait 1h all processes have been refused before anything is destroyed, and
+one run does.
 
 Without --yes it only shows what it would destroy, and exits with 1. It may be run
 again.`,
@@ -96,7 +99,33 @@ func (j *shredJob) run(c *cobra.Command, s *session) error {
 	if err := j.shred(c, s); err != nil {
 		return err
 	}
-	return j.overwrite(c, s, rest)
+	if err := j.overwrite(c, s, rest); err != nil || len(rest) == 0 {
+		return err
+	}
+	return j.late(c, s)
+}
+
+// late fails while a process may still hold a key with which it writes what outlives the keys.
+func (j *shredJob) late(c *cobra.Command, s *session) error {
+	if j.wait >= dekcache.MaxTTL {
+		return nil
+	}
+	now, err := s.store.Now(c.Context())
+	if err != nil {
+		return err
+	}
+	var until time.Time
+	err = s.ring.Each(c.Context(), keyring.Filter{Tenant: j.tenant}, func(r keyring.Record) error {
+		if at := r.ChangedAt.Add(dekcache.MaxTTL); (r.Purpose == keyring.PurposeTenant || r.Purpose == keyring.PurposeIndex) && at.After(until) {
+			until = at
+		}
+		return nil
+	})
+	if err != nil || !now.Before(until) {
+		return err
+	}
+	return fmt.Errorf("the keys are destroyed, and processes that did not hear of it may write for tenant %q with keys that they hold; run it again after %s to overwrite what they wrote",
+		j.tenant, until.UTC().Format(time.RFC3339))
 }
 
 // shred ends sealing, waits, and destroys.
@@ -155,6 +184,9 @@ func (j *shredJob) left(c *cobra.Command, s *session, done *keyring.Shredded) er
 	for _, root := range done.RootKeys {
 		fmt.Fprintf(out, "They open with root key %s until it is destroyed.\n", printable(root))
 	}
+	if !first.IsZero() {
+		fmt.Fprintln(out, "Backups from before a rewrap open with the root keys of that time, which the key store does not keep.")
+	}
 	_, err = fmt.Fprintf(out, "Tenant %s is shredded. Processes that listen have dropped its keys; others do within their cache's TTL, %v at most.\n",
 		printable(j.tenant), dekcache.MaxTTL)
 	return err
@@ -177,7 +209,7 @@ func (j *shredJob) overwrite(c *cobra.Command, s *session, tables []remnant) err
 			continue
 		}
 		job := rotate.Job{Kind: rotate.Overwrite, Table: r.table, Tenant: j.tenant, Options: map[string]string{"all": strconv.FormatBool(r.all)}}
-		if _, err := run.run(job, "rows", "values", "overwritten"); err != nil {
+		if _, err := run.run(job, "rows", "values", "overwritten", "emptied"); err != nil {
 			return fmt.Errorf("the keys are destroyed, and what outlives them in %s was not all overwritten; run it again: %w", name, err)
 		}
 	}
@@ -187,7 +219,7 @@ func (j *shredJob) overwrite(c *cobra.Command, s *session, tables []remnant) err
 // remnant is a table in which something outlives the tenant's keys.
 type remnant struct {
 	table *field.Table
-	// all says that values do, which carry keys of their own that the KMS wraps; else search terms
+	// Values in clear of columns in transition do in any case. all says that sealed values do, which carry keys of their own that the KMS wraps; else search terms
 	// do, which are alike for all tenants.
 	all bool
 }
@@ -197,7 +229,7 @@ func remnants(file *field.File) (list []remnant) {
 		r, found := remnant{table: t}, false
 		for _, col := range t.Columns() {
 			r.all = r.all || col.Mode() == envelope.ModeKMS
-			found = found || r.all || col.Scope() == field.ScopeGlobal
+			found = found || r.all || col.Scope() == field.ScopeGlobal || col.Transition().Plain != ""
 		}
 		if found {
 			list = append(list, r)

@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "seed": seed, "sql": runSQL, "subst": subst,
-			"keyid": keyID, "agekey": ageKey,
+			"keyid": keyID, "agekey": ageKey, "twice": twice, "rootid": rootID,
 		},
 	})
 }

@@ -133,6 +133,9 @@ func (s *Store) Create(ctx context.Context, records []keyring.Record) ([]keyring
 			r.CreatedAt = s.now()
 			r.ChangedAt = r.CreatedAt
 			s.records[r.ID], s.places[at] = r, r.ID
+			if r.State == keyring.Destroyed {
+				s.tell(r.ID)
+			}
 			at.version = 0
 			s.newest[at] = max(s.newest[at], r.Version)
 			at.version = r.Version
@@ -170,11 +173,14 @@ func (s *Store) Update(ctx context.Context, old, changed keyring.Record) (bool, 
 	if !ok || r.State != old.State || !sameWraps(r.Wraps, old.Wraps) {
 		return false, ctx.Err()
 	}
-	if r.State != changed.State {
+	if r.State != changed.State || changed.State == keyring.Destroyed {
 		s.tell(old.ID)
 	}
+	if r.State != changed.State {
+		r.ChangedAt = s.now()
+	}
 	r.State, r.Parent, r.Wraps = changed.State, changed.Parent, changed.Wraps
-	r.ChangedBy, r.Reason, r.ChangedAt = changed.ChangedBy, changed.Reason, s.now()
+	r.ChangedBy, r.Reason = changed.ChangedBy, changed.Reason
 	s.records[old.ID] = r
 	return true, ctx.Err()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/kms"
+	"github.com/rowseal/rowseal/kms/localkms"
 )
 
 func TestWhatIsCreatedIsReadBackWhole(t *testing.T) {
@@ -196,6 +197,18 @@ func TestUpdate(t *testing.T) {
 		t.Run("sets the time of the change only", func(t *testing.T) {
 			if !now.CreatedAt.Equal(stored.CreatedAt) || !now.ChangedAt.After(stored.ChangedAt) {
 				t.Errorf("created %v then %v, changed %v then %v", stored.CreatedAt, now.CreatedAt, stored.ChangedAt, now.ChangedAt)
+			}
+		})
+		t.Run("leaves the time where wraps alone change, or nothing does", func(t *testing.T) {
+			rewrapped := now
+			rewrapped.Wraps = []kms.Wrapped{{RootKey: "store:" + parent.ID.String(), Blob: []byte("newer")}}
+			for _, step := range [][2]keyring.Record{{now, rewrapped}, {rewrapped, rewrapped}, {rewrapped, now}} {
+				if done, err := s.Update(t.Context(), step[0], step[1]); !done || err != nil {
+					t.Fatal(done, err)
+				}
+				if got := one(t, s, stored.ID); !got.ChangedAt.Equal(now.ChangedAt) {
+					t.Errorf("changed %v, then %v", now.ChangedAt, got.ChangedAt)
+				}
 			}
 		})
 		moreWraps := now
@@ -398,6 +411,41 @@ func TestInvalidRequestsAreRefused(t *testing.T) {
 					t.Errorf("%q does not say %q", err, tt.says)
 				}
 			})
+		}
+	})
+}
+
+// TestAnEndedTenantIsFound: its mark names itself as Parent, and is returned once.
+func TestAnEndedTenantIsFound(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		root := localkms.Memory()
+		k, err := keyring.New(keyring.Config{Roots: []kms.KMS{root}, Store: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Prepare(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		for _, tenant := range []string{"a", "without keys"} {
+			for range 2 {
+				if _, err := k.Shred(t.Context(), tenant, "ann", "asked"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			list, err := s.Latest(t.Context(), keyring.PurposeTenant, []string{tenant})
+			if err != nil || len(list) != 1 || !list[0].Ended() {
+				t.Errorf("latest of %s: %v, %v", tenant, list, err)
+				continue
+			}
+			if list, err = s.ByID(t.Context(), []envelope.KeyID{list[0].ID}); err != nil || len(list) != 1 || !list[0].Ended() {
+				t.Errorf("by id: %v, %v", list, err)
+			}
+		}
+		if err := k.Bar(t.Context(), "barred", "ann", ""); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := s.Latest(t.Context(), keyring.PurposeTenant, []string{"barred"}); err != nil || len(list) != 1 || !list[0].Mark() || list[0].Ended() {
+			t.Errorf("barred: %v, %v", list, err)
 		}
 	})
 }

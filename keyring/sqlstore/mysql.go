@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/go-sql-driver/mysql"
@@ -97,10 +98,11 @@ FROM JSON_TABLE(` + myJSON + `, '$[*]' COLUMNS (
 	changed_by varchar(1024)` + myText + `'$.changed_by', reason varchar(1024)` + myText + `'$.reason')) AS r
 ON DUPLICATE KEY UPDATE id = rowseal_keys.id`
 
-// myUpdate always changes a row that it finds, so that it counts as affected
-// whether or not the connection counts the rows that were found.
-const myUpdate = `UPDATE rowseal_keys SET state = ?, parent = ?, wraps = ?, changed_by = ?, reason = ?,
-	changed_at = IF(changed_at = ` + myMicros + `, changed_at + 1, ` + myMicros + `)
+// myUpdate sets changed_at first, while state is still the old one. Where state stays,
+// what is written may be what stood there, and only some connections count such a row as
+// affected: changeMySQL looks then.
+const myUpdate = `UPDATE rowseal_keys SET changed_at = IF(state = ?, changed_at, ` + myMicros + `),
+	state = ?, parent = ?, wraps = ?, changed_by = ?, reason = ?
 WHERE id = ? AND state = ? AND wraps = ?`
 
 func mySQL() dialect {
@@ -127,11 +129,16 @@ func mySQL() dialect {
 
 // changeMySQL runs myUpdate with the arguments in the order of dialect.update.
 func changeMySQL(ctx context.Context, db *sql.DB, args ...any) (bool, error) {
-	result, err := db.ExecContext(ctx, myUpdate, append(args[3:len(args):len(args)], args[:3]...)...)
+	result, err := db.ExecContext(ctx, myUpdate, slices.Concat(args[3:4], args[3:], args[:3])...)
 	if err != nil {
 		return false, err
 	}
 	n, err := result.RowsAffected()
+	if err != nil || n > 0 || args[1] != args[3] || args[2] != args[5] {
+		return n > 0, err
+	}
+	// State and wraps were to stay: where they stand, all stands that was to be written.
+	err = db.QueryRowContext(ctx, "SELECT count(*) FROM rowseal_keys WHERE id = ? AND state = ? AND wraps = ?", args[:3]...).Scan(&n)
 	return n > 0, err
 }
 

@@ -83,20 +83,24 @@ const pgServer = `WITH server AS MATERIALIZED (
 
 const pgMicros = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 
-const pgCreate = pgServer + `INSERT INTO rowseal.keys (` + columns + `)
+// pgCreate tells listeners of tombstones: one that never was a key ends a tenant.
+const pgCreate = pgServer + `, made AS (
+INSERT INTO rowseal.keys (` + columns + `)
 SELECT id, tenant, purpose, version, state, parent, decode(commitment, 'hex'), wraps,
 	coalesce(created_at, micros), coalesce(changed_at, micros), changed_by, reason
 FROM server, json_to_recordset($1::text::json) AS r(id text, tenant text, purpose text, version bigint,
 	state text, parent text, commitment text, wraps text, created_at bigint, changed_at bigint, changed_by text, reason text)
-ON CONFLICT DO NOTHING`
+ON CONFLICT DO NOTHING RETURNING id, state
+) SELECT pg_notify('` + pgChannel + `', id) FROM made WHERE state = 'destroyed'`
 
-// pgUpdate tells listeners in its own transaction, of changes of state only: a
-// rewrap of ten thousand keys changes none that is held.
+// pgUpdate tells listeners in its own transaction, of changes of state and of tombstones
+// only: a rewrap of ten thousand keys changes none that is held.
 const pgUpdate = pgServer + `, changed AS (
 UPDATE rowseal.keys
-SET state = $4::text, parent = $5, wraps = $6, changed_by = $7, reason = $8, changed_at = micros
+SET state = $4::text, parent = $5, wraps = $6, changed_by = $7, reason = $8,
+	changed_at = CASE WHEN $4::text <> $2::text THEN micros ELSE changed_at END
 FROM server WHERE id = $1 AND state = $2::text AND wraps = $3 RETURNING id
-) SELECT CASE WHEN $4::text <> $2::text THEN pg_notify('` + pgChannel + `', id)::text END FROM changed`
+) SELECT CASE WHEN $4::text <> $2::text OR $4::text = 'destroyed' THEN pg_notify('` + pgChannel + `', id)::text END FROM changed`
 
 // pgChannel is told of keys whose state changed, by their id and nothing else:
 // every role that may connect can listen.

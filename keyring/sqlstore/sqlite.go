@@ -77,7 +77,8 @@ FROM (SELECT value AS r FROM json_each(?1)) WHERE true
 ON CONFLICT DO NOTHING`
 
 const liteUpdate = `UPDATE rowseal_keys
-SET state = ?4, parent = ?5, wraps = ?6, changed_by = ?7, reason = ?8, changed_at = ` + liteMicros + `
+SET state = ?4, parent = ?5, wraps = ?6, changed_by = ?7, reason = ?8,
+	changed_at = CASE WHEN ?4 <> ?2 THEN ` + liteMicros + ` ELSE changed_at END
 WHERE id = ?1 AND state = ?2 AND wraps = ?3 RETURNING id`
 
 func sqlite() dialect {

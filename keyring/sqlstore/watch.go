@@ -37,8 +37,10 @@ const (
 	// gather is how long a listener waits for more of what comes in bursts, so
 	// that the caches are searched once.
 	gather = 20 * time.Millisecond
-	// maxGathered bounds what is waited for.
+	// maxGathered and maxGather bound what is waited for, by number and since the first: any role
+	// that may connect can send, and must not hold back what is real by sending again and again.
 	maxGathered = 1000
+	maxGather   = 50 * time.Millisecond
 )
 
 // watchPostgres listens, and again after each interruption.
@@ -95,7 +97,11 @@ func (s *Store) listen(ctx context.Context, changed func([]envelope.KeyID), begi
 func hear(ctx context.Context, conn *pgx.Conn, changed func([]envelope.KeyID)) error {
 	for {
 		var ids []envelope.KeyID
-		for wait := probeEvery; len(ids) < maxGathered; wait = gather {
+		var until time.Time
+		for wait := probeEvery; len(ids) < maxGathered; wait = min(gather, time.Until(until)) {
+			if !until.IsZero() && wait <= 0 {
+				break
+			}
 			id, heard, err := next(ctx, conn, wait)
 			if err != nil {
 				if len(ids) > 0 {
@@ -105,6 +111,9 @@ func hear(ctx context.Context, conn *pgx.Conn, changed func([]envelope.KeyID)) e
 			}
 			if !heard {
 				break
+			}
+			if until.IsZero() {
+				until = time.Now().Add(maxGather)
 			}
 			if id != (envelope.KeyID{}) {
 				ids = append(ids, id)

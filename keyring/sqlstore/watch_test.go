@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,10 +70,42 @@ func TestListenersLearnOfChangesOfState(t *testing.T) {
 	if done, err := s.Update(t.Context(), sentinel, with(keyring.Retired, sentinel)); !done || err != nil {
 		t.Fatal(done, err)
 	}
-	for i, want := range []envelope.KeyID{a.ID, a.ID, sentinel.ID} {
+	mark := keyring.Record{ID: newID(), Tenant: "c", Purpose: keyring.PurposeTenant, Version: 1, State: keyring.Destroyed}
+	create(t, s, mark)
+	ended := mark
+	ended.Parent = mark.ID
+	if done, err := s.Update(t.Context(), mark, ended); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	for i, want := range []envelope.KeyID{a.ID, a.ID, sentinel.ID, mark.ID, mark.ID} {
 		if got := receive(t, changed); got != want {
 			t.Errorf("change %d is of %v, want %v", i+1, got, want)
 		}
+	}
+}
+
+// TestNoiseHoldsBackNoChange: any role that may connect can send on the channel, without end.
+func TestNoiseHoldsBackNoChange(t *testing.T) {
+	dsn := testpg.DSN(t)
+	s, other := initialized(t, dsn), open(t, dsn)
+	changed, _ := listening(t, other)
+	a := create(t, s, key("a", 1))[0]
+	noise, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for noise.Err() == nil {
+				_, _ = s.db.ExecContext(noise, "NOTIFY rowseal_keys, 'noise'")
+			}
+		})
+	}
+	defer wg.Wait()
+	defer stop()
+	if done, err := s.Update(t.Context(), a, with(keyring.Retired, a)); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	if got := receive(t, changed); got != a.ID {
+		t.Errorf("got %v", got)
 	}
 }
 

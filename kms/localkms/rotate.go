@@ -55,7 +55,26 @@ func (k *KMS) Age(ctx context.Context) (kms.Age, error) {
 // behind empty, lets one process at a time do this; Rotate waits for it until
 // ctx ends. Where path is a symbolic link, the file it leads to is replaced.
 func (k *KMS) Rotate(ctx context.Context) (rootKey string, err error) {
+	return k.rotate(ctx, "")
+}
+
+// ErrRotated: the version that [KMS.RotateFrom] was to replace is not the current one.
+var ErrRotated = errors.New("it was rotated already")
+
+// RotateFrom is [KMS.Rotate] if current, as [KMS.Current] gave it, is still the
+// current version, else [ErrRotated]: of several who find it too old one rotates.
+func (k *KMS) RotateFrom(ctx context.Context, current string) (rootKey string, err error) {
+	if current == "" {
+		return "", failed("rotate", "", kms.ErrInvalid, errors.New("which version is to be replaced is not said"), "")
+	}
+	return k.rotate(ctx, current)
+}
+
+func (k *KMS) rotate(ctx context.Context, from string) (rootKey string, err error) {
 	file, err := k.change(ctx, "rotate", func(file *keyFile) (*keyFile, error) {
+		if now := file.rootKey(file.current()); from != "" && now != from {
+			return nil, failed("rotate", now, kms.ErrInvalid, ErrRotated, "")
+		}
 		next, err := file.withNewVersion(k.clock())
 		if err != nil {
 			return nil, failed("rotate", "", kms.ErrInvalid, err,
