@@ -71,7 +71,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 	if a.finish(p); a.refusal != nil {
 		return nil, a.refusal
 	}
-	p.Effects = parse.Scan(text, func(string) bool { return false }).Effects
+	p.Effects = parse.Scan(text, parse.UTF8, func(string) bool { return false }).Effects
 	p.OfTenant, p.Hidden = a.ofTenant, a.hidden
 	p.Touches = len(p.Pieces) > 0 || p.Params != nil
 	for _, s := range p.Stmts {

@@ -77,18 +77,24 @@ func (c *clientSide) looksUp(text string) bool {
 
 // words reads a text's words, by a snapshot that is not out of date.
 func (c *clientSide) words(text string) (words parse.Words, err error) {
-	if seen := c.snapshot; seen != nil {
-		words = c.engine().scan(seen, text)
-		if !words.Sensitive && always(text, words.Effects) {
-			return words, nil
-		}
-		if err = c.revalidate(); err != nil || c.snapshot == seen {
+	if c.snapshot == nil {
+		if err = c.revalidate(); err != nil {
 			return words, err
 		}
-	} else if err = c.revalidate(); err != nil {
+	}
+	coding, err := c.coding(text)
+	if err != nil {
 		return words, err
 	}
-	return c.engine().scan(c.snapshot, text), nil
+	seen := c.snapshot
+	words = c.engine().scan(seen, text, coding)
+	if !words.Sensitive && always(text, words.Effects) {
+		return words, nil
+	}
+	if err = c.revalidate(); err != nil || c.snapshot == seen {
+		return words, err
+	}
+	return c.engine().scan(c.snapshot, text, coding), nil
 }
 
 // always reports whether a text is one that the server takes in a transaction that has failed:

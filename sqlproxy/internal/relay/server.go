@@ -68,6 +68,11 @@ func (v *serverSide) message(typ byte) error {
 		if err := v.committed(); err != nil {
 			return err
 		}
+		if typ == wire.ParameterStatus {
+			if err := v.reported(); err != nil {
+				return err
+			}
+		}
 		v.in.Pass()
 		return nil
 	}

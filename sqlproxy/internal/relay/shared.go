@@ -126,7 +126,7 @@ func (r *rules) database(name string) *database {
 
 // engine is the analysis, as functions, so that tests can put plans in its place.
 type engine struct {
-	scan        func(snapshot *catalog.Snapshot, text string) parse.Words
+	scan        func(snapshot *catalog.Snapshot, text string, coding parse.Coding) parse.Words
 	analyze     func(c *plan.Context, text string) (*plan.Plan, error)
 	load        func(ctx context.Context, q catalog.Querier, policy *field.Policy) (*catalog.Snapshot, error)
 	fingerprint string
@@ -149,8 +149,8 @@ type copyOpener interface {
 }
 
 var realEngine = engine{
-	scan: func(snapshot *catalog.Snapshot, text string) parse.Words {
-		return parse.Scan(text, snapshot.Sensitive)
+	scan: func(snapshot *catalog.Snapshot, text string, coding parse.Coding) parse.Words {
+		return parse.Scan(text, coding, snapshot.Sensitive)
 	},
 	analyze:     plan.Analyze,
 	load:        catalog.Load,
