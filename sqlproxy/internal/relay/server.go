@@ -249,7 +249,7 @@ func (v *serverSide) status(status byte) bool {
 	if v.altered {
 		// Others may have looked at the catalog after the change, but before it was committed.
 		v.altered = false
-		v.s.cfg.Shared.rules.Load().database(v.s.pair.Database).stale()
+		v.s.cfg.Shared.rules.Load().databaseOf(v.s).stale()
 	}
 	return true
 }

@@ -56,7 +56,7 @@ func (s *Shared) Replace(policy *field.Policy, cipher *field.Cipher) {
 		policy: policy, cipher: cipher,
 		sealed:    policy != nil && len(policy.Tables()) > 0,
 		plans:     plans,
-		databases: map[string]*database{},
+		databases: map[place]*database{},
 	})
 }
 
@@ -69,7 +69,7 @@ type rules struct {
 	plans  *lru.Cache[planKey, *plan.Plan]
 
 	mu        sync.Mutex
-	databases map[string]*database
+	databases map[place]*database
 }
 
 // planKey is what a plan follows from. The tenant is not part of it, but whether there is one is.
@@ -113,13 +113,18 @@ func (d *database) put(snapshot *catalog.Snapshot, print string, before int64) {
 	d.until.CompareAndSwap(before, int64(time.Since(start)+freshFor))
 }
 
-func (r *rules) database(name string) *database {
+// place is where a database is: sessions that began before a reload may be on another server.
+type place struct{ server, name string }
+
+// databaseOf gives what is known of a session's database.
+func (r *rules) databaseOf(s *session) *database {
+	at := place{s.cfg.Server, s.pair.Database}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	d := r.databases[name]
+	d := r.databases[at]
 	if d == nil {
 		d = &database{}
-		r.databases[name] = d
+		r.databases[at] = d
 	}
 	return d
 }

@@ -127,7 +127,7 @@ func (c *clientSide) follow() {
 	// What was prepared under a policy stays changed at the server.
 	c.looks = c.looks || r.sealed
 	c.rules = r
-	c.database = r.database(c.s.pair.Database)
+	c.database = r.databaseOf(c.s)
 	c.snapshot, c.print = nil, ""
 	c.catalog.fresh = false
 }
