@@ -39,6 +39,8 @@ type Context struct {
 	// NoBackslash is set where standard_conforming_strings is off, so that the
 	// parser and the server would read backslashes differently.
 	NoBackslash bool
+	// NullEquals is set where transform_null_equals is on, so that the server reads `= NULL` as IS NULL.
+	NullEquals bool
 	// Repeats is set for a text that may run several times with one plan (Parse), so that
 	// its constants are sealed anew each time.
 	Repeats bool

@@ -151,7 +151,7 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words, prep
 	}
 	k := planKey{
 		text: text, oids: oidKey(oids), path: v.pathKey, snapshot: v.snapshot,
-		tenant: v.values.Tenant != "", noBackslash: v.noBackslash, prepared: prepared,
+		tenant: v.values.Tenant != "", noBackslash: v.noBackslash, nullEquals: v.nullEquals, prepared: prepared,
 	}
 	cached := !words.Names && len(text) <= maxPlanText
 	if cached {
@@ -200,7 +200,7 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32, prepared bool
 	}()
 	p, err = c.engine().analyze(&plan.Context{
 		Catalog: v.snapshot, Policy: c.rules.policy, Path: v.path, ParamTypes: oids, Tenant: v.values.Tenant,
-		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash, Repeats: prepared,
+		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash, NullEquals: v.nullEquals, Repeats: prepared,
 		Unread: c.unread,
 	}, text)
 	if err == nil {

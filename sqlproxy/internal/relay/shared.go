@@ -78,6 +78,7 @@ type planKey struct {
 	snapshot         *catalog.Snapshot
 	tenant           bool
 	noBackslash      bool
+	nullEquals       bool
 	prepared         bool
 }
 

@@ -23,6 +23,8 @@ type view struct {
 	values *sealing.Session
 	// noBackslash is set where standard_conforming_strings is off.
 	noBackslash bool
+	// nullEquals is set where transform_null_equals is on.
+	nullEquals bool
 	// encoding is the client's where texts in it are not read, because they are not in UTF-8; else "". coding says what
 	// they are in.
 	encoding string
@@ -32,7 +34,7 @@ type view struct {
 // same reports whether a text means under v what it meant under o.
 func (v *view) same(o *view) bool {
 	return v == o || v != nil && o != nil && v.rules == o.rules && v.snapshot == o.snapshot && v.pathKey == o.pathKey &&
-		(v.values.Tenant == "") == (o.values.Tenant == "") && v.noBackslash == o.noBackslash && v.coding == o.coding
+		(v.values.Tenant == "") == (o.values.Tenant == "") && v.noBackslash == o.noBackslash && v.nullEquals == o.nullEquals && v.coding == o.coding
 }
 
 // known says whether something that was asked is still so.
@@ -234,7 +236,11 @@ const settingsText = `SELECT pg_catalog.encode(pg_catalog.convert_to(pg_catalog.
 	`pg_catalog.encode(pg_catalog.convert_to(pg_catalog.current_setting('rowseal.tenant', true), e.e), 'hex'), pg_catalog.current_setting('DateStyle'), ` +
 	`pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('IntervalStyle'), ` +
 	`pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('extra_float_digits'), ` +
-	`pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding'), pg_catalog.pg_backend_pid()`
+	`pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding'), ` +
+	`pg_catalog.current_setting('array_nulls'), pg_catalog.current_setting('transform_null_equals'), pg_catalog.pg_backend_pid()`
+
+// ownSettings is how many columns that has.
+const ownSettings = 12
 
 // askSettings asks for the settings that statements and values depend on.
 func (c *clientSide) askSettings() (*view, error) {
@@ -246,17 +252,17 @@ func (c *clientSide) askSettings() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) < 10 {
+	if len(rows) != 1 || len(rows[0]) < ownSettings {
 		return nil, errors.New("the settings have not the expected columns")
 	}
-	if names != "" && len(rows[0]) == 11 {
+	if names != "" && len(rows[0]) == ownSettings+1 {
 		has := map[string]string{}
-		if err := json.Unmarshal(rows[0][10], &has); err != nil && rows[0][10] != nil {
+		if err := json.Unmarshal(rows[0][ownSettings], &has); err != nil && rows[0][ownSettings] != nil {
 			return nil, fmt.Errorf("the names of statements are not understood: %w", err)
 		}
 		c.confirmBy(has)
 	}
-	if err := c.stillHere(rows[0][9]); err != nil {
+	if err := c.stillHere(rows[0][ownSettings-1]); err != nil {
 		return nil, err
 	}
 	return c.makeView(rows[0])
@@ -264,8 +270,8 @@ func (c *clientSide) askSettings() (*view, error) {
 
 // makeView makes a view of the answer to settingsText.
 func (c *clientSide) makeView(row [][]byte) (*view, error) {
-	var is [9]string
-	for i, v := range row[:9] {
+	var is [ownSettings]string
+	for i, v := range row[:ownSettings] {
 		is[i] = string(v)
 	}
 	path, err := hex.DecodeString(is[0])
@@ -276,13 +282,16 @@ func (c *clientSide) makeView(row [][]byte) (*view, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the tenant is not understood: %w", err)
 	}
-	v := &view{rules: c.rules, snapshot: c.snapshot, pathKey: is[0], noBackslash: is[7] != "on", coding: c.snapshot.Coding(is[8])}
+	v := &view{rules: c.rules, snapshot: c.snapshot, pathKey: is[0], noBackslash: is[7] != "on", nullEquals: is[10] != "off", coding: c.snapshot.Coding(is[8])}
 	if err := json.Unmarshal(path, &v.path); err != nil {
 		return nil, fmt.Errorf("the search_path is not understood: %w", err)
 	}
 	settings, err := pgtext.Parse(is[2], is[3], is[4], is[5], is[6])
 	if err != nil {
 		return nil, err
+	}
+	if is[9] != "on" {
+		settings = settings.NullsAreText()
 	}
 	if v.coding != parse.UTF8 {
 		v.encoding = is[8]
