@@ -99,7 +99,7 @@ func TestNamesThatTheServerCutsAreRefusedWhereTheyDecide(t *testing.T) {
 
 func TestFalseWordsAskForNoReplication(t *testing.T) {
 	for _, word := range []string{"", "0", "off", "OF", "f", "False", "n", "no"} {
-		if asksReplication(word) {
+		if AsksReplication(word) {
 			t.Errorf("%q is taken for a wish", word)
 		}
 	}

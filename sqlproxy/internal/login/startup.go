@@ -117,7 +117,7 @@ func (a *attempt) admit(p packet) (*startup, error) {
 	if err := a.config.Encryption.checkUser(a.client.certificate(), s.user); err != nil {
 		return nil, err
 	}
-	if !a.config.AllowReplication && asksReplication(s.parameters["replication"]) {
+	if !a.config.AllowReplication && AsksReplication(s.parameters["replication"]) {
 		return nil, &Error{
 			SQLState: stateUnsupported, Message: "replication connections do not pass the proxy",
 			Hint: "Connect to the server itself; its stream holds sealed values only.",
@@ -148,9 +148,9 @@ func (c *Config) checkNames(s *startup) error {
 	return nil
 }
 
-// asksReplication reports whether the start-up parameter replication has any value but a false one,
+// AsksReplication reports whether the start-up parameter replication has any value but a false one,
 // as the server reads booleans. What it would not read as one counts as asking.
-func asksReplication(value string) bool {
+func AsksReplication(value string) bool {
 	if value == "" {
 		return false
 	}

@@ -159,7 +159,7 @@ func (v *serverSide) answer(e *expected, typ byte) error {
 		}
 	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
 		return v.complete(e)
-	case wire.CopyInResponse:
+	case wire.CopyInResponse, wire.CopyBothResponse:
 		return v.copyInBegins(e)
 	case wire.CopyOutResponse:
 		v.copyOutBegins(e)
