@@ -127,8 +127,13 @@ func TestAnEncodingGoesWithItsTransaction(t *testing.T) {
 	_, through := sealed(t, &relay.Config{})
 	conn := connect(t, through, pgx.QueryExecModeSimpleProtocol).PgConn()
 	for _, c := range []struct{ text, state string }{
-		{"BEGIN", ""}, {"SET client_encoding TO SJIS", ""}, {"SELECT 'ö'", "0A000"}, {"ROLLBACK", ""},
-		{"SELECT 'ö'", ""}, {"BEGIN; SET LOCAL client_encoding TO SJIS; COMMIT", ""}, {"SELECT 'ö'", ""},
+		{"BEGIN", ""},
+		{"SET client_encoding TO SJIS", ""},
+		{"SELECT 'ö'", "0A000"},
+		{"ROLLBACK", ""},
+		{"SELECT 'ö'", ""},
+		{"BEGIN; SET LOCAL client_encoding TO SJIS; COMMIT", ""},
+		{"SELECT 'ö'", ""},
 	} {
 		if _, state := tryText(t, conn, c.text); state != c.state {
 			t.Errorf("%q: SQLSTATE %q, not %q", c.text, state, c.state)
