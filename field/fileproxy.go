@@ -74,7 +74,7 @@ type ProxyAuth struct {
 	// Users is a file with a line for each user; "" for none.
 	Users string
 	// Query gives the verifier of the user $1, asked on a connection of the
-	// proxy's own; "" for none.
+	// proxy's own; "default" for the proxy's own query, "" for none.
 	Query string
 	// Service is whom the proxy logs in to the server as; without a user it is the client's own.
 	Service ProxyService

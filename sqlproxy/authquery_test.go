@@ -1,6 +1,8 @@
 package sqlproxy
 
 import (
+	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +47,43 @@ func TestAuthQueryAsksTheServer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestRolesThatMayNotLogInHaveNoVerifier(t *testing.T) {
+	c := testCluster(t)
+	c.exec(t, "RESET password_encryption", "CREATE ROLE nologin PASSWORD '"+appPassword+"'",
+		"CREATE ROLE expired LOGIN PASSWORD '"+appPassword+"' VALID UNTIL '2001-01-01'",
+		"CREATE ROLE lasting LOGIN PASSWORD '"+appPassword+"' VALID UNTIL 'infinity'")
+	manual, err := os.ReadFile("../docs/PROXY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, export, _ := strings.Cut(string(manual), `psql -AtF ' ' -c "`)
+	export, _, _ = strings.Cut(export, `" "$DSN"`)
+	var lines []string
+	if err := c.admin.QueryRow(t.Context(), "SELECT array_agg(format) FROM ("+export+") AS export").Scan(&lines); err != nil {
+		t.Fatal(err)
+	}
+	_, own, _ := strings.Cut(string(manual), "```sql\nSELECT rolpassword ")
+	own, _, _ = strings.Cut(own, "```")
+	for _, sql := range []string{"", "SELECT rolpassword " + own} {
+		q, err := NewAuthQuery(&AuthQuery{
+			Upstream: c.upstream(true), Database: "postgres", Credential: Credential{User: "service", Password: servicePassword}, SQL: sql,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		for user, want := range map[string]bool{"lasting": true, "nologin": false, "expired": false} {
+			if got, err := q.Verifier(t.Context(), user); err != nil || (got != "") != want {
+				t.Errorf("%q gives %s %q, %v", sql, user, got, err)
+			}
+			listed := slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, `"`+user+`"`) })
+			if listed != want {
+				t.Errorf("the export lists %s: %v", user, listed)
+			}
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 //go:noinline
 func (s *Server) relayConfig(st *state, pair *login.Pair) *relay.Config {
 	c := &relay.Config{
-		Shared: s.shared, Tenant: st.tenant(pair.User, pair.Database),
+		Shared: s.shared, Server: st.Upstream.Address, Tenant: st.tenant(pair.User, pair.Database),
 		Pooled: st.SessionPooler, MaxText: st.MaxStatement, MaxHeld: st.MaxMessage,
 		Drain: s.drain, Logger: st.Log, Stats: &s.counts.relay,
 	}

@@ -2,6 +2,8 @@ package sqlproxy
 
 import (
 	"bytes"
+	"context"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -88,6 +90,35 @@ func TestPolicyAndTenantReachTheSession(t *testing.T) {
 	}
 	if got := s.counts.relay.Rows.Load(); got == 0 {
 		t.Error("no row is counted")
+	}
+}
+
+func TestNoNameIsCutOnTheWayToATenant(t *testing.T) {
+	c, via := plain(t)
+	direct := connect(t, via(c.Upstream.Address))
+	user := strings.Repeat("u", 60-len(direct.Config().Database)) + direct.Config().Database + "end"
+	mustRun(t, direct, "CREATE ROLE "+user+" LOGIN SUPERUSER PASSWORD '"+direct.Config().Password+"'")
+	t.Cleanup(func() {
+		if _, err := direct.Exec(context.Background(), "DROP ROLE "+user); err != nil {
+			t.Error(err)
+		}
+	})
+	c.Policy, c.Cipher = people(t)
+	c.Tenants = []Tenant{{User: user, Tenant: "north"}}
+	_, address := start(t, c)
+	config, err := pgx.ParseConfig(via(address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{user: "", user + "x": "28000"} {
+		config.User = name
+		conn, err := pgx.ConnectConfig(t.Context(), config)
+		if got := stateOf(err); got != want {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			conn.Close(context.Background())
+		}
 	}
 }
 

@@ -71,6 +71,7 @@ func (s *Server) Reload(c Config) error {
 	next.login = &login.Config{
 		Upstream: c.Upstream, Encryption: c.Clients, Terminated: c.Terminated,
 		Handshake: c.Handshake, AllowReplication: c.AllowReplication, Sessions: &s.sessions,
+		ExactNames: len(c.Tenants) > 0,
 	}
 	if err := next.login.Validate(); err != nil {
 		return err

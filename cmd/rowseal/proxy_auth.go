@@ -45,6 +45,9 @@ func (s *session) authQuery(sql string, upstream sqlproxy.Upstream, p *place) (s
 	if p.dsn == "" {
 		return nil, errors.New("proxy.auth.query is asked on a connection of the proxy's own, and --dsn names none; give --dsn postgres://…")
 	}
+	if sql == "default" {
+		sql = sqlproxy.DefaultAuthQuery
+	}
 	cfg, err := pgconn.ParseConfig(p.dsn)
 	if err != nil {
 		return nil, errors.New("--dsn cannot be read as a connection string")

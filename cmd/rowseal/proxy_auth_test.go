@@ -37,6 +37,18 @@ func configOf(t *testing.T, f *field.Proxy) (sqlproxy.Config, error) {
 	return s.proxyConfig(&place{}, slog.New(slog.DiscardHandler))
 }
 
+func TestTheAuthQueryMayBeTheDefault(t *testing.T) {
+	for word, want := range map[string]string{"default": sqlproxy.DefaultAuthQuery, "SELECT own($1)": "SELECT own($1)"} {
+		s := &session{}
+		if _, err := s.authQuery(word, sqlproxy.Upstream{}, &place{dsn: "postgres://proxy@db.example/postgres"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.verifiers.(*sqlproxy.AuthQuery).SQL; got != want {
+			t.Errorf("%s asks %s", word, got)
+		}
+	}
+}
+
 func TestTheServiceLogsInWithAPasswordFromElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	users := usersFile(t, dir)

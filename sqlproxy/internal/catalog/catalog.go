@@ -27,6 +27,7 @@ type Snapshot struct {
 	Path []string
 
 	temp      string // the session's schema of temporary objects, "" for none
+	server    string // the server's encoding; "" where the catalog was not asked
 	narrow    bool   // the encoding is not UTF-8: names beyond ASCII may be folded otherwise
 	code      parse.Effects
 	relations map[qualified]*Relation
@@ -53,6 +54,14 @@ type qualified struct{ schema, name string }
 // Temporary reports whether the session had a schema of temporary objects, so that the
 // Snapshot is of no use for other sessions.
 func (s *Snapshot) Temporary() bool { return s.temp != "" }
+
+// Coding says what texts of a session are in whose client_encoding is as given.
+func (s *Snapshot) Coding(client string) parse.Coding {
+	if s.server == "" {
+		return parse.CodingOf(client, "UTF8")
+	}
+	return parse.CodingOf(client, s.server)
+}
 
 // Kind says what a word of a text may name; it is made for [parse.Scanner].
 func (s *Snapshot) Kind(word []byte) parse.Kind {

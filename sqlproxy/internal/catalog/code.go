@@ -41,7 +41,8 @@ func codeOf(language, body string) (e parse.Effects) {
 		case "set":
 			sets = true
 		case "search_path", "schema", "rowseal", "role", "session", "authorization", "local", "names", "client_encoding",
-			"datestyle", "timezone", "time", "intervalstyle", "bytea_output", "extra_float_digits", "standard_conforming_strings":
+			"datestyle", "timezone", "time", "intervalstyle", "bytea_output", "extra_float_digits", "standard_conforming_strings",
+			"array_nulls", "transform_null_equals":
 			setting = true // UPDATE has a SET too
 		}
 		return false

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -21,9 +22,11 @@ const (
 // loader holds what is needed while a Snapshot is made.
 type loader struct {
 	*Snapshot
-	ctx       context.Context
-	q         Querier
-	policy    *field.Policy
+	ctx    context.Context
+	q      Querier
+	policy *field.Policy
+	// converted is what the session's own encoding makes it ask for; see inUTF8.
+	converted string
 	rowTypes  map[uint32]uint32 // type of a row, or of an array of rows, to its relation
 	typeNames map[uint32]string
 	bodies    map[*Function]string
@@ -89,8 +92,9 @@ func newSnapshot() *Snapshot {
 
 // row is a row of an answer. Its methods note an answer that is not what was asked for.
 type row struct {
-	cells [][]byte
-	err   *error
+	cells   [][]byte
+	encoded bool // what inUTF8 marks is in hexadecimal digits
+	err     *error
 }
 
 func (r row) text(i int) string {
@@ -99,6 +103,19 @@ func (r row) text(i int) string {
 		return ""
 	}
 	return string(r.cells[i])
+}
+
+// name gives a cell that inUTF8 marks.
+func (r row) name(i int) string {
+	text := r.text(i)
+	if !r.encoded {
+		return text
+	}
+	name, err := hex.DecodeString(text)
+	if err != nil {
+		*r.err = fmt.Errorf("the server's answer holds no bytes in column %d", i+1)
+	}
+	return string(name)
 }
 
 func (r row) oid(i int) uint32 {
@@ -129,37 +146,50 @@ func (r row) letter(i int) byte {
 
 // each gives each row of a query's answer to take.
 func (l *loader) each(sql string, take func(row)) error {
-	rows, err := l.q.Query(l.ctx, sql)
+	rows, err := l.q.Query(l.ctx, inUTF8(sql, l.converted))
 	if err != nil {
 		return err
 	}
 	var wrong error
 	for _, cells := range rows {
-		take(row{cells, &wrong})
+		take(row{cells, l.converted != "", &wrong})
 	}
 	return wrong
 }
 
 func (l *loader) facts() error {
 	err := l.each(queryFacts, func(r row) {
-		l.narrow = r.text(0) != "UTF8"
-		l.temp = r.text(1)
+		l.server, l.narrow = r.text(0), r.text(0) != "UTF8"
+		l.converted = conversion(r.text(0), r.text(1))
+		l.temp = r.text(2)
 	})
 	if err != nil {
 		return err
 	}
-	return l.each(queryPath, func(r row) { l.Path = append(l.Path, r.text(0)) })
+	return l.each(queryPath, func(r row) { l.Path = append(l.Path, r.name(0)) })
+}
+
+// conversion gives what the catalog is to be asked for in; "" where the session gets it in the bytes that all
+// others have: a snapshot is shared, and names are looked up in it as they are in texts.
+func conversion(server, client string) string {
+	switch {
+	case server == "SQL_ASCII" && client != "SQL_ASCII":
+		return "SQL_ASCII"
+	case server == "SQL_ASCII", parse.CodingOf(client, server) == parse.UTF8:
+		return ""
+	}
+	return "UTF8"
 }
 
 func (l *loader) loadRelations() error {
 	schemas := map[string]string{} // one string for each schema
 	return l.each(queryRelations, func(r row) {
-		schema, ok := schemas[r.text(1)]
+		schema, ok := schemas[r.name(1)]
 		if !ok {
-			schema = r.text(1)
+			schema = r.name(1)
 			schemas[schema] = schema
 		}
-		rel := &Relation{OID: r.oid(0), Schema: schema, Name: r.text(2), Kind: r.letter(3), Temporary: r.letter(4) == 't', Triggers: r.yes(5)}
+		rel := &Relation{OID: r.oid(0), Schema: schema, Name: r.name(2), Kind: r.letter(3), Temporary: r.letter(4) == 't', Triggers: r.yes(5)}
 		l.byOID[rel.OID] = rel
 		l.relations[qualified{schema, rel.Name}] = rel
 	})
@@ -174,8 +204,8 @@ func (l *loader) loadColumns() error {
 		}
 		name, ok := names[string(r.cells[1])]
 		if !ok {
-			name = r.text(1)
-			names[name] = name
+			name = r.name(1)
+			names[string(r.cells[1])] = name
 		}
 		rel.Columns = append(rel.Columns, Column{
 			Name: name, Num: int16(r.integer(2, 16)), Type: r.oid(3), Typmod: int32(r.integer(4, 32)),
@@ -186,7 +216,7 @@ func (l *loader) loadColumns() error {
 }
 
 func (l *loader) loadTaken() error {
-	return l.each(queryTaken, func(r row) { l.taken[qualified{r.text(0), r.text(1)}] = true })
+	return l.each(queryTaken, func(r row) { l.taken[qualified{r.name(0), r.name(1)}] = true })
 }
 
 func (l *loader) loadUnique() error {
@@ -232,7 +262,7 @@ func (l *loader) loadGuards() error {
 
 func (l *loader) loadTypes() error {
 	return l.each(queryTypes, func(r row) {
-		oid, name := r.oid(0), qualified{r.text(1), r.text(2)}
+		oid, name := r.oid(0), qualified{r.name(1), r.name(2)}
 		l.types[name] = oid
 		l.typeNames[oid] = name.name
 		if r.letter(3) == 'd' {
@@ -253,16 +283,16 @@ func (l *loader) loadTypes() error {
 
 func (l *loader) loadFunctions() error {
 	return l.each(queryFunctions, func(r row) {
-		f := &Function{OID: r.oid(0), Schema: r.text(1), Name: r.text(2), Set: r.yes(7)}
+		f := &Function{OID: r.oid(0), Schema: r.name(1), Name: r.name(2), Set: r.yes(7)}
 		f.Returns = l.byOID[l.rowTypes[r.oid(3)]]
 		l.functions[f.Name] = append(l.functions[f.Name], f)
 		l.byID[f.OID] = f
 		if r.yes(4) {
 			// C code is taken not to change settings.
 			l.names[f.Name] |= parse.NamesFunction
-			l.bodies[f] = r.text(5)
-			l.code |= codeOf(r.text(6), l.bodies[f])
-			if f.Returns != nil && r.text(6) == "sql" && r.yes(8) {
+			l.bodies[f] = r.name(5)
+			l.code |= codeOf(r.name(6), l.bodies[f])
+			if f.Returns != nil && r.name(6) == "sql" && r.yes(8) {
 				f.Query = l.bodies[f]
 			}
 		}
@@ -294,7 +324,7 @@ func (l *loader) loadViews() error {
 	}
 	return l.each(fmt.Sprintf(queryViews, strings.Join(oids, ",")), func(r row) {
 		if rel := l.byOID[r.oid(0)]; rel != nil {
-			rel.Definition = strings.TrimSuffix(strings.TrimSpace(r.text(1)), ";")
+			rel.Definition = strings.TrimSuffix(strings.TrimSpace(r.name(1)), ";")
 			if rel.Definition == "" {
 				rel.Wrong = "the view " + rel.String() + " is being changed; try again"
 			}

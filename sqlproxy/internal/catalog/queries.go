@@ -1,17 +1,34 @@
 package catalog
 
+import "strings"
+
 // The queries run in the client's own session, whose search_path is the client's. So they name the
 // schema of every function, type and operator, and use no syntax that looks an operator up by name (IN,
 // BETWEEN, CASE x WHEN, USING). They need no rights beyond those that every role has. Numbers in
 // pg_depend are those that PostgreSQL gives its own catalogs: 1247 pg_type, 1255 pg_proc, 1259 pg_class,
 // 2618 pg_rewrite; languages are 12 internal, 13 C.
+//
+// What stands between {{ and }} may hold characters that the client's encoding has otherwise or not at all; see inUTF8.
 
-const queryFacts = `SELECT pg_catalog.current_setting('server_encoding'), n.nspname
+const queryFacts = `SELECT pg_catalog.current_setting('server_encoding'), pg_catalog.current_setting('client_encoding'), n.nspname
 FROM (SELECT 1) AS one LEFT JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()`
 
-const queryPath = `SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS u(s, n) ORDER BY n`
+// inUTF8 gives a query's form for sessions whose texts the server converts: what is marked comes in
+// UTF-8 whatever the client's encoding is, in hexadecimal digits. to is UTF8, or SQL_ASCII where the server does not know
+// what its bytes stand for. For other sessions the query is left as it is.
+func inUTF8(sql, to string) string {
+	if to == "" {
+		return unmarked.Replace(sql)
+	}
+	return strings.NewReplacer("{{", "pg_catalog.encode(pg_catalog.convert_to((",
+		"}}", ")::pg_catalog.text, '"+to+"'::pg_catalog.name), 'hex')").Replace(sql)
+}
 
-const queryRelations = `SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence,
+var unmarked = strings.NewReplacer("{{", "", "}}", "")
+
+const queryPath = `SELECT {{s}} FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS u(s, n) ORDER BY n`
+
+const queryRelations = `SELECT c.oid, {{n.nspname}}, {{c.relname}}, c.relkind, c.relpersistence,
  EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid
    AND (t.tgtype OPERATOR(pg_catalog.&) 64::pg_catalog.int2) OPERATOR(pg_catalog.<>) 0::pg_catalog.int2)
  OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid
@@ -21,7 +38,7 @@ WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,v,m,f,p,S}'::pg_catalog."char"[]
  AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)
 ORDER BY c.oid`
 
-const queryColumns = `SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef,
+const queryColumns = `SELECT a.attrelid, {{a.attname}}, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef,
  a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char", a.attidentity OPERATOR(pg_catalog.<>) ''::pg_catalog."char",
  EXISTS (SELECT FROM pg_catalog.pg_collation o WHERE o.oid OPERATOR(pg_catalog.=) a.attcollation AND NOT o.collisdeterministic)
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
@@ -36,7 +53,7 @@ WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AN
 ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid`
 
 // queryTaken gives the names that relations cannot get besides those of queryRelations; 99 is pg_toast.
-const queryTaken = `SELECT n.nspname, c.relname
+const queryTaken = `SELECT {{n.nspname}}, {{c.relname}}
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{i,I,c}'::pg_catalog."char"[]) AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
  AND c.relnamespace OPERATOR(pg_catalog.<>) 99::pg_catalog.oid AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)`
@@ -48,15 +65,15 @@ const queryGuards = `SELECT c.conrelid, c.conkey
 FROM pg_catalog.pg_constraint c
 WHERE c.contype OPERATOR(pg_catalog.=) 'c'::pg_catalog."char" AND c.conname OPERATOR(pg_catalog.~) '^rowseal_.*_guard_[0-9a-f]{16}$'`
 
-const queryTypes = `SELECT t.oid, n.nspname, t.typname, t.typtype, t.typbasetype, t.typrelid, t.typarray, t.typelem, t.typcategory
+const queryTypes = `SELECT t.oid, {{n.nspname}}, {{t.typname}}, t.typtype, t.typbasetype, t.typrelid, t.typarray, t.typelem, t.typcategory
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
 WHERE NOT pg_catalog.pg_is_other_temp_schema(t.typnamespace)`
 
 // A body in the SQL standard's form is not in prosrc.
-const queryFunctions = `SELECT p.oid, n.nspname, p.proname, p.prorettype,
+const queryFunctions = `SELECT p.oid, {{n.nspname}}, {{p.proname}}, p.prorettype,
  p.prolang OPERATOR(pg_catalog.<>) 12::pg_catalog.oid AND p.prolang OPERATOR(pg_catalog.<>) 13::pg_catalog.oid,
- CASE WHEN p.prosrc OPERATOR(pg_catalog.=) ''::pg_catalog.text AND l.lanname OPERATOR(pg_catalog.=) 'sql'::pg_catalog.name
-  THEN pg_catalog.pg_get_functiondef(p.oid) ELSE p.prosrc END, l.lanname, p.proretset, p.proconfig IS NULL
+ {{CASE WHEN p.prosrc OPERATOR(pg_catalog.=) ''::pg_catalog.text AND l.lanname OPERATOR(pg_catalog.=) 'sql'::pg_catalog.name
+  THEN pg_catalog.pg_get_functiondef(p.oid) ELSE p.prosrc END}}, {{l.lanname}}, p.proretset, p.proconfig IS NULL
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
  JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
 WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
@@ -95,7 +112,7 @@ WHERE d.classid OPERATOR(pg_catalog.=) 1255::pg_catalog.oid
  AND d.refclassid OPERATOR(pg_catalog.=) ANY ('{1247,1255,1259}'::pg_catalog.oid[])`
 
 // queryViews gives the definitions of the views whose OIDs stand for %s.
-const queryViews = `SELECT u.o, pg_catalog.pg_get_viewdef(u.o) FROM pg_catalog.unnest('{%s}'::pg_catalog.oid[]) AS u(o)`
+const queryViews = `SELECT u.o, {{pg_catalog.pg_get_viewdef(u.o)}} FROM pg_catalog.unnest('{%s}'::pg_catalog.oid[]) AS u(o)`
 
 // Fingerprint is a cheap query whose answer (one row, one column) changes when
 // the catalog does, so that a Snapshot needs loading again. Temporary objects do

@@ -64,6 +64,10 @@ type Config struct {
 	// AllowReplication lets connections through that ask for the replication
 	// protocol, whose stream the proxy does not read.
 	AllowReplication bool
+	// ExactNames refuses names of users and databases that are longer than the server's may be, because what follows
+	// from them is decided here. It goes without saying where clients are verified by the proxy or by their certificates'
+	// names.
+	ExactNames bool
 	// Sessions knows whose cancel key is whose. Several Configs may share one.
 	// Required.
 	Sessions *Sessions

@@ -71,9 +71,35 @@ func TestRequestsForEncryptionAreAnsweredOnceEach(t *testing.T) {
 	<-done
 }
 
+func TestNamesThatTheServerCutsAreRefusedWhereTheyDecide(t *testing.T) {
+	fits := strings.Repeat("u", 63)
+	for _, tt := range []struct {
+		name           string
+		config         Config
+		user, database string
+		refused        bool
+	}{
+		{"nothing decides", Config{}, fits + "x", fits + "x", false},
+		{"names that fit", Config{ExactNames: true}, fits, fits, false},
+		{"a user", Config{ExactNames: true}, fits + "x", "d", true},
+		{"a database", Config{ExactNames: true}, "u", fits + "x", true},
+		{"bytes, not letters", Config{ExactNames: true}, strings.Repeat("ü", 32), "d", true},
+		{"clients are verified here", Config{Terminated: &Terminated{}}, fits + "x", "d", true},
+		{"by certificates", Config{Encryption: Encryption{ClientName: CommonName}}, fits + "x", "d", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.config.checkNames(&startup{user: tt.user, database: tt.database})
+			var e *Error
+			if got := errors.As(err, &e) && e.SQLState == "28000"; got != tt.refused {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 func TestFalseWordsAskForNoReplication(t *testing.T) {
 	for _, word := range []string{"", "0", "off", "OF", "f", "False", "n", "no"} {
-		if asksReplication(word) {
+		if AsksReplication(word) {
 			t.Errorf("%q is taken for a wish", word)
 		}
 	}

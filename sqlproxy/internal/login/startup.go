@@ -111,10 +111,13 @@ func (a *attempt) admit(p packet) (*startup, error) {
 	if a.config.Encryption.Require && a.certificate == nil {
 		return nil, unauthorized("the proxy takes encrypted connections only", "Connect with sslmode=require or stricter.")
 	}
+	if err := a.config.checkNames(s); err != nil {
+		return nil, err
+	}
 	if err := a.config.Encryption.checkUser(a.client.certificate(), s.user); err != nil {
 		return nil, err
 	}
-	if !a.config.AllowReplication && asksReplication(s.parameters["replication"]) {
+	if !a.config.AllowReplication && AsksReplication(s.parameters["replication"]) {
 		return nil, &Error{
 			SQLState: stateUnsupported, Message: "replication connections do not pass the proxy",
 			Hint: "Connect to the server itself; its stream holds sealed values only.",
@@ -128,9 +131,26 @@ func (a *attempt) admit(p packet) (*startup, error) {
 	return s, nil
 }
 
-// asksReplication reports whether the start-up parameter replication has any value but a false one,
+// maxName is the length in bytes that names have at the server. Before PostgreSQL 17 it cuts longer ones, so that
+// they stand for a user or a database of another name.
+const maxName = 63
+
+// checkNames refuses names that may stand for others at the server, where they decide anything.
+func (c *Config) checkNames(s *startup) error {
+	if !c.ExactNames && c.Terminated == nil && c.Encryption.ClientName == NoName {
+		return nil
+	}
+	for what, name := range map[string]string{"user": s.user, "database": s.database} {
+		if len(name) > maxName {
+			return unauthorized("the name of the "+what+" is longer than 63 bytes", "The server would cut it; connect with the name that it has.")
+		}
+	}
+	return nil
+}
+
+// AsksReplication reports whether the start-up parameter replication has any value but a false one,
 // as the server reads booleans. What it would not read as one counts as asking.
-func asksReplication(value string) bool {
+func AsksReplication(value string) bool {
 	if value == "" {
 		return false
 	}

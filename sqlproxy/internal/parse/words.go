@@ -42,9 +42,9 @@ type Scanner struct {
 	// Conforming says that standard_conforming_strings is known to be on. Otherwise a text
 	// with a backslash in a plain string counts as sensitive.
 	Conforming bool
-	// Encoded says that client_encoding is neither UTF8 nor SQL_ASCII: texts that
-	// are not plain ASCII count as sensitive.
-	Encoded bool
+	// Coding says what texts are in. Where it is HighBytes, words beyond ASCII count as sensitive, where it is
+	// AnyBytes whole texts that are not plain ASCII do.
+	Coding Coding
 
 	text   string
 	found  Words
@@ -56,12 +56,13 @@ type Scanner struct {
 
 var scanners = sync.Pool{New: func() any { return new(Scanner) }}
 
-// Scan reads a text's words with a [Scanner] that knows nothing of the session.
+// Scan reads a text's words with a [Scanner] that knows nothing of the session but its encoding.
 // Functions of users are not known to it, so that Effects lacks what they change.
-func Scan(text string, sensitive func(word string) bool) Words {
+func Scan(text string, coding Coding, sensitive func(word string) bool) Words {
 	s := scanners.Get().(*Scanner)
 	defer scanners.Put(s)
 	defer func() { s.Kind = nil }()
+	s.Coding = coding
 	s.Kind = func(word []byte) Kind {
 		if sensitive(string(word)) {
 			return NamesSealed
@@ -119,15 +120,14 @@ func (s *Scanner) readable() bool {
 	if strings.IndexByte(s.text, 0) >= 0 {
 		return false
 	}
-	if s.Encoded {
-		for i := 0; i < len(s.text); i++ {
-			if s.text[i] >= utf8.RuneSelf {
-				return false
-			}
-		}
+	switch s.Coding {
+	case UTF8:
+		return utf8.ValidString(s.text)
+	case HighBytes:
 		return true
+	default:
+		return ASCII(s.text)
 	}
-	return utf8.ValidString(s.text)
 }
 
 // uncertain notes that the rest of the text may be read in two ways.
@@ -168,7 +168,9 @@ func (s *Scanner) name(i int) int {
 
 // cut gives the first n bytes of what was read, as long as names are.
 func (s *Scanner) cut(n int) []byte {
-	if n > maxName {
+	if n > maxName && s.Coding != UTF8 {
+		n = maxName
+	} else if n > maxName {
 		for n = maxName; n > 0 && !utf8.RuneStart(s.word[n]); n-- {
 		}
 	}
@@ -178,7 +180,7 @@ func (s *Scanner) cut(n int) []byte {
 // look notes what a word may name.
 func (s *Scanner) look(word []byte) {
 	kind := s.Kind(word)
-	if kind&NamesSealed != 0 {
+	if kind&NamesSealed != 0 || s.Coding != UTF8 && beyond(word) >= 0 {
 		s.found.Sensitive = true
 	}
 	if kind&NamesFunction != 0 {

@@ -116,16 +116,54 @@ func TestScanKnowsTheSession(t *testing.T) {
 		{`SELECT 'plain'`, parse.Scanner{}, false},
 		{`SELECT "\"`, parse.Scanner{}, false},
 		{"SELECT 'ü'", parse.Scanner{Conforming: true}, false},
-		{"SELECT 'ü'", parse.Scanner{Conforming: true, Encoded: true}, true},
-		{"SELECT 'u'", parse.Scanner{Conforming: true, Encoded: true}, false},
+		{"SELECT '\xfc' -- \xfc", parse.Scanner{Conforming: true}, true},
+		{"SELECT '\xfc' -- \xfc", parse.Scanner{Conforming: true, Coding: parse.HighBytes}, false},
+		{"SELECT \xfc", parse.Scanner{Conforming: true, Coding: parse.HighBytes}, true},
+		{"SELECT \"\xc3\xbc\"", parse.Scanner{Conforming: true, Coding: parse.HighBytes}, true},
+		{"DO '\xfc'", parse.Scanner{Conforming: true, Coding: parse.HighBytes}, true},
+		{"SELECT " + longest + "\xbf", parse.Scanner{Conforming: true, Coding: parse.HighBytes}, true},
+		{"SELECT 'ü'", parse.Scanner{Conforming: true, Coding: parse.AnyBytes}, true},
+		{"SELECT 'u'", parse.Scanner{Conforming: true, Coding: parse.AnyBytes}, false},
 	} {
 		c.scan.Kind = kinds
 		if got := c.scan.Scan(c.text).Sensitive; got != c.want {
-			t.Errorf("%q, conforming %v, encoded %v: sensitive %v", c.text, c.scan.Conforming, c.scan.Encoded, got)
+			t.Errorf("%q, conforming %v, coding %v: sensitive %v", c.text, c.scan.Conforming, c.scan.Coding, got)
 		}
 	}
-	if !parse.Scan("SELECT * FROM People", func(word string) bool { return word == "people" }).Sensitive {
+	if !parse.Scan("SELECT * FROM People", parse.UTF8, func(word string) bool { return word == "people" }).Sensitive {
 		t.Error("the simple Scan does not see a name")
+	}
+}
+
+func TestCodingOf(t *testing.T) {
+	for _, c := range []struct {
+		client, server string
+		want           parse.Coding
+	}{
+		{"UTF8", "UTF8", parse.UTF8},
+		{"UTF8", "LATIN1", parse.UTF8},
+		{"UNICODE", "UTF8", parse.UTF8},
+		{"SQL_ASCII", "UTF8", parse.UTF8},
+		{"SQL_ASCII", "SQL_ASCII", parse.UTF8},
+		{"SQL_ASCII", "LATIN1", parse.HighBytes},
+		{"LATIN9", "UTF8", parse.HighBytes},
+		{"WIN1251", "UTF8", parse.HighBytes},
+		{"KOI8U", "UTF8", parse.HighBytes},
+		{"ISO_8859_8", "UTF8", parse.HighBytes},
+		{"EUC_JIS_2004", "UTF8", parse.HighBytes},
+		{"MULE_INTERNAL", "MULE_INTERNAL", parse.HighBytes},
+		{"SJIS", "UTF8", parse.AnyBytes},
+		{"SHIFT_JIS_2004", "EUC_JP", parse.AnyBytes},
+		{"BIG5", "UTF8", parse.AnyBytes},
+		{"GBK", "UTF8", parse.AnyBytes},
+		{"GB18030", "UTF8", parse.AnyBytes},
+		{"UHC", "UTF8", parse.AnyBytes},
+		{"JOHAB", "UTF8", parse.AnyBytes},
+		{"", "UTF8", parse.AnyBytes},
+	} {
+		if got := parse.CodingOf(c.client, c.server); got != c.want {
+			t.Errorf("a client in %q of a server in %q: %d, not %d", c.client, c.server, got, c.want)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ package pgtext
 
 import (
 	"bytes"
+	"encoding/binary"
 	"unicode/utf8"
 
 	"github.com/rowseal/rowseal/codec"
@@ -84,6 +85,21 @@ func (s *Settings) appendScalar(dst []byte, t codec.Type, src []byte) ([]byte, e
 // Errors are *[codec.Error] and never hold the value; dst is then returned as
 // it was.
 func (s *Settings) FromText(dst []byte, t codec.Type, text string) ([]byte, error) {
+	if !s.nullsAreText || !t.IsArray() {
+		return s.fromText(dst, t, text)
+	}
+	out, err := s.fromText(nil, t, text)
+	if err != nil {
+		return dst, err
+	}
+	defer clear(out)
+	if len(out) >= 8 && binary.BigEndian.Uint32(out[4:]) != 0 {
+		return dst, refuse(t, opEncode, "text", stateUnsupported, "the array has the word NULL while array_nulls is off; SET array_nulls TO on, or put the word into quotes")
+	}
+	return appendBytes(dst, out), nil
+}
+
+func (s *Settings) fromText(dst []byte, t codec.Type, text string) ([]byte, error) {
 	switch t.Code() {
 	case codeInterval:
 		return s.readInterval(dst, t, text)

@@ -16,6 +16,8 @@ type Settings struct {
 	interval    intervalStyle
 	escape      bool // bytea_output
 	floatDigits int
+	// nullsAreText is set where array_nulls is off.
+	nullsAreText bool
 }
 
 type dateStyle byte
@@ -86,6 +88,14 @@ func Parse(dateStyle, timeZone, intervalStyle, byteaOutput, extraFloatDigits str
 		return nil, err
 	}
 	return s, nil
+}
+
+// NullsAreText gives the settings of a session whose array_nulls is off: an array's word NULL is a text to the server
+// there, so that such arrays are refused.
+func (s *Settings) NullsAreText() *Settings {
+	other := *s
+	other.nullsAreText = true
+	return &other
 }
 
 func word[V any](words map[string]V, setting, value string) (V, error) {

@@ -39,6 +39,8 @@ type Context struct {
 	// NoBackslash is set where standard_conforming_strings is off, so that the
 	// parser and the server would read backslashes differently.
 	NoBackslash bool
+	// NullEquals is set where transform_null_equals is on, so that the server reads `= NULL` as IS NULL.
+	NullEquals bool
 	// Repeats is set for a text that may run several times with one plan (Parse), so that
 	// its constants are sealed anew each time.
 	Repeats bool
@@ -71,7 +73,7 @@ func Analyze(c *Context, text string) (*Plan, error) {
 	if a.finish(p); a.refusal != nil {
 		return nil, a.refusal
 	}
-	p.Effects = parse.Scan(text, func(string) bool { return false }).Effects
+	p.Effects = parse.Scan(text, parse.UTF8, func(string) bool { return false }).Effects
 	p.OfTenant, p.Hidden = a.ofTenant, a.hidden
 	p.Touches = len(p.Pieces) > 0 || p.Params != nil
 	for _, s := range p.Stmts {

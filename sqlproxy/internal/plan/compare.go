@@ -31,6 +31,13 @@ func (a *analyzer) operator(sc *scope, n *pg.Node, x *pg.A_Expr, w want) origin 
 		}
 	}
 	op, eq := equality(x.Name)
+	if a.c.NullEquals && op == "=" && x.Kind == pg.A_Expr_Kind_AEXPR_OP && (x.Lexpr.GetAConst().GetIsnull() || x.Rexpr.GetAConst().GetIsnull()) {
+		a.refuse(&Refusal{
+			SQLState: "0A000", Position: int(x.Location), Message: "= NULL beside sealed columns is not supported while transform_null_equals is on",
+			Hint: "Write IS NULL, or SET transform_null_equals TO off.",
+		})
+		return origin{}
+	}
 	if a.equalMoving(sc, x, eq) {
 		return a.result(n, w)
 	}

@@ -17,7 +17,7 @@ func (a *analyzer) order() {
 	settings, made, sensitive := -1, -1, false
 	for i, raw := range a.tree.Stmts {
 		from, to := a.stmtRange(raw)
-		words := parse.Scan(a.tree.Text[from:to], a.c.Catalog.Sensitive)
+		words := parse.Scan(a.tree.Text[from:to], parse.UTF8, a.c.Catalog.Sensitive)
 		before := -1
 		switch {
 		case settings >= 0 && words.Sensitive:

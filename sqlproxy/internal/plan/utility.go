@@ -166,7 +166,7 @@ func (a *analyzer) callStmt(s *pg.CallStmt) Stmt {
 // proxy's sight. Strings within strings count too, since EXECUTE may run them.
 func (a *analyzer) code(raw *pg.RawStmt, what string) {
 	from, to := a.stmtRange(raw)
-	if !parse.Scan(a.tree.Text[from:to], a.c.Catalog.Sensitive).Sensitive {
+	if !parse.Scan(a.tree.Text[from:to], parse.UTF8, a.c.Catalog.Sensitive).Sensitive {
 		return
 	}
 	a.refuse(&Refusal{

@@ -72,6 +72,8 @@ type clientSide struct {
 	confirmed        int64
 
 	copyIn copyIn
+	// replicates is set where the client speaks the replication protocol.
+	replicates bool
 }
 
 func (c *clientSide) init(s *session) {
@@ -111,7 +113,12 @@ func (c *clientSide) run() error {
 // begin learns what the catalog is like, and tells the client that it may begin.
 func (c *clientSide) begin() error {
 	c.follow()
-	if c.looks {
+	if replicates, inDatabase := c.s.replicates(); replicates {
+		if err := c.beginReplication(inDatabase); err != nil {
+			c.tellFatal(refusal("58000", "the proxy cannot read the database's catalog", "See the proxy's log."))
+			return err
+		}
+	} else if c.looks {
 		var told *fatalError
 		if err := c.currentCatalog(); errors.As(err, &told) {
 			return err
@@ -129,6 +136,11 @@ func (c *clientSide) message(typ byte) error {
 	case wire.Sync, wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
 	default:
 		c.copyIn.state = copyAsk
+	}
+	if c.replicates {
+		if done, err := c.replicate(typ); done {
+			return err
+		}
 	}
 	switch typ {
 	case wire.Query:

@@ -230,7 +230,7 @@ type testUpstream struct{ config *pgx.ConnConfig }
 
 func (u *testUpstream) serve(ctx context.Context, t testing.TB, ln net.Listener, cfg *relay.Config) {
 	lc := &login.Config{
-		Upstream: u.upstream(), Sessions: &login.Sessions{},
+		Upstream: u.upstream(), Sessions: &login.Sessions{}, AllowReplication: true,
 	}
 	running := make(chan struct{}, 1000)
 	n := 0

@@ -137,7 +137,7 @@ func (v *serverSide) hides(fields []wire.Field) bool {
 	if !r.sealed {
 		return false
 	}
-	snapshot, _ := r.database(v.s.pair.Database).get()
+	snapshot, _ := r.databaseOf(v.s).get()
 	table := wire.Find(fields, wire.FieldTable)
 	return snapshot == nil || table == "" ||
 		v.s.cfg.Shared.engine.covered(snapshot, wire.Find(fields, wire.FieldSchema), table)

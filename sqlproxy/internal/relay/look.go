@@ -77,18 +77,24 @@ func (c *clientSide) looksUp(text string) bool {
 
 // words reads a text's words, by a snapshot that is not out of date.
 func (c *clientSide) words(text string) (words parse.Words, err error) {
-	if seen := c.snapshot; seen != nil {
-		words = c.engine().scan(seen, text)
-		if !words.Sensitive && always(text, words.Effects) {
-			return words, nil
-		}
-		if err = c.revalidate(); err != nil || c.snapshot == seen {
+	if c.snapshot == nil {
+		if err = c.revalidate(); err != nil {
 			return words, err
 		}
-	} else if err = c.revalidate(); err != nil {
+	}
+	coding, err := c.coding(text)
+	if err != nil {
 		return words, err
 	}
-	return c.engine().scan(c.snapshot, text), nil
+	seen := c.snapshot
+	words = c.engine().scan(seen, text, coding)
+	if !words.Sensitive && always(text, words.Effects) {
+		return words, nil
+	}
+	if err = c.revalidate(); err != nil || c.snapshot == seen {
+		return words, err
+	}
+	return c.engine().scan(c.snapshot, text, coding), nil
 }
 
 // always reports whether a text is one that the server takes in a transaction that has failed:
@@ -145,7 +151,7 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words, prep
 	}
 	k := planKey{
 		text: text, oids: oidKey(oids), path: v.pathKey, snapshot: v.snapshot,
-		tenant: v.values.Tenant != "", noBackslash: v.noBackslash, prepared: prepared,
+		tenant: v.values.Tenant != "", noBackslash: v.noBackslash, nullEquals: v.nullEquals, prepared: prepared,
 	}
 	cached := !words.Names && len(text) <= maxPlanText
 	if cached {
@@ -194,7 +200,7 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32, prepared bool
 	}()
 	p, err = c.engine().analyze(&plan.Context{
 		Catalog: v.snapshot, Policy: c.rules.policy, Path: v.path, ParamTypes: oids, Tenant: v.values.Tenant,
-		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash, Repeats: prepared,
+		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash, NullEquals: v.nullEquals, Repeats: prepared,
 		Unread: c.unread,
 	}, text)
 	if err == nil {

@@ -83,7 +83,7 @@ func (c *clientSide) risky() bool {
 	}
 	k.seen, k.risky = c.snapshot, k.lost != nil && k.lost != c.snapshot
 	for text := range k.texts {
-		k.risky = k.risky || c.engine().scan(c.snapshot, text).Sensitive
+		k.risky = k.risky || c.engine().scan(c.snapshot, text, codingAgain(text)).Sensitive
 	}
 	return k.risky
 }
@@ -95,7 +95,7 @@ func (c *clientSide) unreadMoved(name string) bool {
 		return true
 	}
 	for text, names := range k.texts {
-		if slices.Contains(names, name) && c.engine().scan(c.snapshot, text).Sensitive {
+		if slices.Contains(names, name) && c.engine().scan(c.snapshot, text, codingAgain(text)).Sensitive {
 			return true
 		}
 	}
@@ -146,7 +146,7 @@ func (c *clientSide) stands(st *statement) bool {
 	unsure, moved := c.unsure, c.moved
 	defer func() { c.again, c.unsure, c.moved = false, unsure, moved }()
 	if !st.sensitive {
-		if !c.engine().scan(c.view.snapshot, st.text).Sensitive {
+		if !c.engine().scan(c.view.snapshot, st.text, codingAgain(st.text)).Sensitive {
 			return true
 		}
 		st.sensitive = true
@@ -198,7 +198,7 @@ func (c *clientSide) recheck(st *statement) error {
 		if st.snapshot == c.snapshot {
 			return nil
 		}
-		if st.snapshot = c.snapshot; !c.engine().scan(c.snapshot, st.text).Sensitive {
+		if st.snapshot = c.snapshot; !c.engine().scan(c.snapshot, st.text, codingAgain(st.text)).Sensitive {
 			return nil
 		}
 		st.sensitive = true
@@ -213,7 +213,7 @@ func (c *clientSide) recheck(st *statement) error {
 	if c.meant(st, v) {
 		return nil
 	}
-	words := c.engine().scan(c.snapshot, st.text)
+	words := c.engine().scan(c.snapshot, st.text, codingAgain(st.text))
 	v, p, err := c.analyse(st.text, st.oids, words, st.repeats)
 	if err != nil {
 		return err

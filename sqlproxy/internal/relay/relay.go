@@ -42,6 +42,9 @@ const (
 type Config struct {
 	// Shared is what sessions have in common, the policy and cipher among it. Required.
 	Shared *Shared
+	// Server names the server of the session's connection, such as its address: sessions share what is known of a
+	// database with those of the same server only.
+	Server string
 	// Tenant, where it is not "", is the session's tenant whatever it sets; SET
 	// rowseal.tenant is refused then.
 	Tenant string

@@ -194,7 +194,7 @@ func (v *serverSide) meant(column *wire.ColumnInfo, possible []*field.Column, vi
 		}
 	}
 	// A table that was made anew since, in the place of the old one.
-	latest, _ := v.s.cfg.Shared.rules.Load().database(v.s.pair.Database).get()
+	latest, _ := v.s.cfg.Shared.rules.Load().databaseOf(v.s).get()
 	return latest != nil && holds(latest, column, possible)
 }
 

@@ -68,6 +68,11 @@ func (v *serverSide) message(typ byte) error {
 		if err := v.committed(); err != nil {
 			return err
 		}
+		if typ == wire.ParameterStatus {
+			if err := v.reported(); err != nil {
+				return err
+			}
+		}
 		v.in.Pass()
 		return nil
 	}
@@ -154,7 +159,7 @@ func (v *serverSide) answer(e *expected, typ byte) error {
 		}
 	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
 		return v.complete(e)
-	case wire.CopyInResponse:
+	case wire.CopyInResponse, wire.CopyBothResponse:
 		return v.copyInBegins(e)
 	case wire.CopyOutResponse:
 		v.copyOutBegins(e)
@@ -244,7 +249,7 @@ func (v *serverSide) status(status byte) bool {
 	if v.altered {
 		// Others may have looked at the catalog after the change, but before it was committed.
 		v.altered = false
-		v.s.cfg.Shared.rules.Load().database(v.s.pair.Database).stale()
+		v.s.cfg.Shared.rules.Load().databaseOf(v.s).stale()
 	}
 	return true
 }

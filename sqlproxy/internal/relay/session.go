@@ -36,6 +36,8 @@ type session struct {
 
 	// status is the transaction's, of the last ReadyForQuery.
 	status atomic.Int32
+	// coding is what texts in the client's encoding are in, as the server reported it last.
+	coding atomic.Int32
 	// ends counts the transactions that have ended: each ReadyForQuery outside of one.
 	ends     atomic.Int64
 	draining atomic.Bool
@@ -69,6 +71,7 @@ func newSession(ctx context.Context, pair *login.Pair, cfg *Config) *session {
 	s.up = wire.NewStream(pair.Server, pair.Client, pair.FromServer, nil)
 	s.copying.init()
 	s.status.Store('I')
+	s.setCoding(pair.Status["client_encoding"])
 	s.queue.atEnd.Store(true)
 	s.client.init(s)
 	s.server.init(s)

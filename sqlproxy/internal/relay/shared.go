@@ -56,7 +56,7 @@ func (s *Shared) Replace(policy *field.Policy, cipher *field.Cipher) {
 		policy: policy, cipher: cipher,
 		sealed:    policy != nil && len(policy.Tables()) > 0,
 		plans:     plans,
-		databases: map[string]*database{},
+		databases: map[place]*database{},
 	})
 }
 
@@ -69,7 +69,7 @@ type rules struct {
 	plans  *lru.Cache[planKey, *plan.Plan]
 
 	mu        sync.Mutex
-	databases map[string]*database
+	databases map[place]*database
 }
 
 // planKey is what a plan follows from. The tenant is not part of it, but whether there is one is.
@@ -78,6 +78,7 @@ type planKey struct {
 	snapshot         *catalog.Snapshot
 	tenant           bool
 	noBackslash      bool
+	nullEquals       bool
 	prepared         bool
 }
 
@@ -113,20 +114,25 @@ func (d *database) put(snapshot *catalog.Snapshot, print string, before int64) {
 	d.until.CompareAndSwap(before, int64(time.Since(start)+freshFor))
 }
 
-func (r *rules) database(name string) *database {
+// place is where a database is: sessions that began before a reload may be on another server.
+type place struct{ server, name string }
+
+// databaseOf gives what is known of a session's database.
+func (r *rules) databaseOf(s *session) *database {
+	at := place{s.cfg.Server, s.pair.Database}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	d := r.databases[name]
+	d := r.databases[at]
 	if d == nil {
 		d = &database{}
-		r.databases[name] = d
+		r.databases[at] = d
 	}
 	return d
 }
 
 // engine is the analysis, as functions, so that tests can put plans in its place.
 type engine struct {
-	scan        func(snapshot *catalog.Snapshot, text string) parse.Words
+	scan        func(snapshot *catalog.Snapshot, text string, coding parse.Coding) parse.Words
 	analyze     func(c *plan.Context, text string) (*plan.Plan, error)
 	load        func(ctx context.Context, q catalog.Querier, policy *field.Policy) (*catalog.Snapshot, error)
 	fingerprint string
@@ -149,8 +155,8 @@ type copyOpener interface {
 }
 
 var realEngine = engine{
-	scan: func(snapshot *catalog.Snapshot, text string) parse.Words {
-		return parse.Scan(text, snapshot.Sensitive)
+	scan: func(snapshot *catalog.Snapshot, text string, coding parse.Coding) parse.Words {
+		return parse.Scan(text, coding, snapshot.Sensitive)
 	},
 	analyze:     plan.Analyze,
 	load:        catalog.Load,

@@ -1,10 +1,10 @@
 package relay
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
@@ -23,14 +23,18 @@ type view struct {
 	values *sealing.Session
 	// noBackslash is set where standard_conforming_strings is off.
 	noBackslash bool
-	// encoding is the client's where it is neither UTF8 nor SQL_ASCII, else "".
+	// nullEquals is set where transform_null_equals is on.
+	nullEquals bool
+	// encoding is the client's where texts in it are not read, because they are not in UTF-8; else "". coding says what
+	// they are in.
 	encoding string
+	coding   parse.Coding
 }
 
 // same reports whether a text means under v what it meant under o.
 func (v *view) same(o *view) bool {
 	return v == o || v != nil && o != nil && v.rules == o.rules && v.snapshot == o.snapshot && v.pathKey == o.pathKey &&
-		(v.values.Tenant == "") == (o.values.Tenant == "") && v.noBackslash == o.noBackslash
+		(v.values.Tenant == "") == (o.values.Tenant == "") && v.noBackslash == o.noBackslash && v.nullEquals == o.nullEquals && v.coding == o.coding
 }
 
 // known says whether something that was asked is still so.
@@ -38,12 +42,14 @@ type known struct {
 	fresh bool
 	// dirty is set where the transaction's end may change it.
 	dirty bool
+	// moved is set by every change; see clientSide.coding.
+	moved bool
 	// ends is how many transactions had ended when it was asked.
 	ends int64
 }
 
 // change notes that a statement may change it.
-func (k *known) change() { k.fresh, k.dirty = false, true }
+func (k *known) change() { k.fresh, k.dirty, k.moved = false, true, true }
 
 // settled says that it was asked now. In no transaction it stays so.
 func (k *known) settled(c *clientSide) {
@@ -123,7 +129,7 @@ func (c *clientSide) follow() {
 	// What was prepared under a policy stays changed at the server.
 	c.looks = c.looks || r.sealed
 	c.rules = r
-	c.database = r.database(c.s.pair.Database)
+	c.database = r.databaseOf(c.s)
 	c.snapshot, c.print = nil, ""
 	c.catalog.fresh = false
 }
@@ -224,51 +230,75 @@ func (c *clientSide) askTemporary() error {
 	return nil
 }
 
-const settingsText = `SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(true)), ` +
-	`pg_catalog.current_setting('rowseal.tenant', true), pg_catalog.current_setting('DateStyle'), ` +
+// settingsText asks for names in their own bytes, which not every encoding of clients has: they are looked up among
+// those of the catalog.
+const settingsText = `SELECT pg_catalog.encode(pg_catalog.convert_to(pg_catalog.array_to_json(pg_catalog.current_schemas(true))::pg_catalog.text, e.e), 'hex'), ` +
+	`pg_catalog.encode(pg_catalog.convert_to(pg_catalog.current_setting('rowseal.tenant', true), e.e), 'hex'), pg_catalog.current_setting('DateStyle'), ` +
 	`pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('IntervalStyle'), ` +
 	`pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('extra_float_digits'), ` +
-	`pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding'), pg_catalog.pg_backend_pid()`
+	`pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding'), ` +
+	`pg_catalog.current_setting('array_nulls'), pg_catalog.current_setting('transform_null_equals'), pg_catalog.pg_backend_pid()`
+
+// ownSettings is how many columns that has.
+const ownSettings = 12
 
 // askSettings asks for the settings that statements and values depend on.
 func (c *clientSide) askSettings() (*view, error) {
 	names := c.confirmWith()
-	rows, err := c.Query(c.s.ctx, settingsText+names)
+	// The server converts nothing to SQL_ASCII, and cannot convert what it has as that.
+	const from = ` FROM (SELECT CASE WHEN pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII'::pg_catalog.text ` +
+		`THEN 'SQL_ASCII'::pg_catalog.name ELSE 'UTF8'::pg_catalog.name END AS e) AS e`
+	rows, err := c.Query(c.s.ctx, settingsText+names+from)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) < 10 {
+	if len(rows) != 1 || len(rows[0]) < ownSettings {
 		return nil, errors.New("the settings have not the expected columns")
 	}
-	if names != "" && len(rows[0]) == 11 {
+	if names != "" && len(rows[0]) == ownSettings+1 {
 		has := map[string]string{}
-		if err := json.Unmarshal(rows[0][10], &has); err != nil && rows[0][10] != nil {
+		if err := json.Unmarshal(rows[0][ownSettings], &has); err != nil && rows[0][ownSettings] != nil {
 			return nil, fmt.Errorf("the names of statements are not understood: %w", err)
 		}
 		c.confirmBy(has)
 	}
-	if err := c.stillHere(rows[0][9]); err != nil {
+	if err := c.stillHere(rows[0][ownSettings-1]); err != nil {
 		return nil, err
 	}
-	var is [9]string
-	for i, v := range rows[0][:9] {
+	return c.makeView(rows[0])
+}
+
+// makeView makes a view of the answer to settingsText.
+func (c *clientSide) makeView(row [][]byte) (*view, error) {
+	var is [ownSettings]string
+	for i, v := range row[:ownSettings] {
 		is[i] = string(v)
 	}
-	v := &view{rules: c.rules, snapshot: c.snapshot, pathKey: is[0], noBackslash: is[7] != "on"}
-	if err := json.Unmarshal(rows[0][0], &v.path); err != nil {
+	path, err := hex.DecodeString(is[0])
+	if err != nil {
+		return nil, fmt.Errorf("the search_path is not understood: %w", err)
+	}
+	tenant, err := hex.DecodeString(is[1])
+	if err != nil {
+		return nil, fmt.Errorf("the tenant is not understood: %w", err)
+	}
+	v := &view{rules: c.rules, snapshot: c.snapshot, pathKey: is[0], noBackslash: is[7] != "on", nullEquals: is[10] != "off", coding: c.snapshot.Coding(is[8])}
+	if err := json.Unmarshal(path, &v.path); err != nil {
 		return nil, fmt.Errorf("the search_path is not understood: %w", err)
 	}
 	settings, err := pgtext.Parse(is[2], is[3], is[4], is[5], is[6])
 	if err != nil {
 		return nil, err
 	}
-	if e := strings.ToUpper(is[8]); e != "UTF8" && e != "SQL_ASCII" {
+	if is[9] != "on" {
+		settings = settings.NullsAreText()
+	}
+	if v.coding != parse.UTF8 {
 		v.encoding = is[8]
 	}
-	tenant := is[1]
 	if c.s.cfg.Tenant != "" {
-		tenant = c.s.cfg.Tenant
+		tenant = []byte(c.s.cfg.Tenant)
 	}
-	v.values = &sealing.Session{Cipher: c.rules.cipher, Settings: settings, Tenant: tenant}
+	v.values = &sealing.Session{Cipher: c.rules.cipher, Settings: settings, Tenant: string(tenant)}
 	return v, nil
 }
