@@ -128,7 +128,7 @@ func withPolicy(job *Job, columns []*field.Column) {
 		fmt.Fprintf(h, "%q %q %v %d %v %d %v %v %q %q\n", c.Field(), c.Name(), c.Type(), c.Suite(), c.Mode(), c.Pad(), c.Flags(),
 			c.Scope(), c.Domain(), t.RowID())
 	}
-	identify(job, "policy", hex.EncodeToString(h.Sum(nil)[:8]))
+	identify(job, policyOption, hex.EncodeToString(h.Sum(nil)[:8]))
 }
 
 // withKeys makes the keys that are current part of the job's identity. What an open job did before keys were rotated
@@ -147,7 +147,7 @@ func withKeys(ctx context.Context, cfg *Config, job *Job, columns []*field.Colum
 			return fmt.Errorf("rotate: reading the key store: %w", err)
 		}
 	}
-	identify(job, "keys", strings.TrimSpace(fmt.Sprintf("%d %s", rotations, root)))
+	identify(job, keysOption, strings.TrimSpace(fmt.Sprintf("%d %s", rotations, root)))
 	return nil
 }
 

@@ -162,11 +162,7 @@ func (j *Job) entry(owner string) (entry, error) {
 			return entry{}, fmt.Errorf("rotate: %w: %s.%s is not a sealed column of the policy", ErrNoColumn, j.Table.Name(), c)
 		}
 	}
-	spec, err := json.Marshal(struct {
-		Columns []string          `json:"columns,omitempty"`
-		Tenant  string            `json:"tenant,omitempty"`
-		Options map[string]string `json:"options,omitempty"`
-	}{columns, j.Tenant, j.Options})
+	spec, err := json.Marshal(jobSpec{columns, j.Tenant, j.Options})
 	if err != nil {
 		return entry{}, err
 	}

@@ -52,6 +52,8 @@ type journal interface {
 	list(ctx context.Context, all bool) ([]Status, error)
 	// order gives an operator's command to a job that is not over; ErrNoJob where it is.
 	order(ctx context.Context, id int64, o Order) error
+	// supersede ends a job that is not over, with o's reason.
+	supersede(ctx context.Context, id int64, o Order) error
 }
 
 // entry is a job as the journal knows it.
@@ -103,6 +105,9 @@ const (
 	StateRunning  = "running" // not over; whether anybody works on it, Owners says
 	StateDone     = "done"
 	StateCanceled = "canceled"
+	// StateSuperseded: keys, policy or columns are not those that the job was begun for. Order.Reason says which, and
+	// what job took its place.
+	StateSuperseded = "superseded"
 )
 
 // Status is a job as the journal has it.

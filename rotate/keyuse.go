@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/rowseal/rowseal/envelope"
@@ -55,10 +54,6 @@ func LastVerify(jobs []Status, table string, after time.Time) (last Status, ok b
 
 // whole says that the job is not narrowed to columns or a tenant, and that no row can have moved past it.
 func (s *Status) whole() bool {
-	var spec struct {
-		Columns []string          `json:"columns"`
-		Tenant  string            `json:"tenant"`
-		Options map[string]string `json:"options"`
-	}
-	return json.Unmarshal([]byte(s.Spec), &spec) == nil && len(spec.Columns) == 0 && spec.Tenant == "" && spec.Options[byPlace] == ""
+	spec, err := specOf(s.Spec)
+	return err == nil && len(spec.Columns) == 0 && spec.Tenant == "" && spec.Options[byPlace] == ""
 }

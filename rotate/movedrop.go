@@ -170,5 +170,6 @@ func (m *Move) dropOne(ctx context.Context, kind Kind, drop, keep string) error 
 	if err != nil {
 		return err
 	}
+	m.closeBackfills(ctx)
 	return m.step(ctx, func(c *catalog) ([]action, error) { return m.setNotNull(c, keep), nil })
 }

@@ -34,6 +34,7 @@ func (m *Move) Swap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	m.closeBackfills(ctx)
 	return m.step(ctx, func(c *catalog) ([]action, error) { return m.setNotNull(c, m.plain), nil })
 }
 

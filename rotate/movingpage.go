@@ -30,15 +30,19 @@ func newMovingPage(ctx context.Context, cfg *Config, job *Job) (*movingPage, err
 		case c.Transition().Plain != "":
 			columns = append(columns, c)
 		case len(job.Columns) > 0:
-			return nil, fmt.Errorf("rotate: column %v takes over from no plain column; declare `transition: {plain: COLUMN, write: both}` in the policy", c)
+			return nil, fmt.Errorf("rotate: %w: column %v takes over from no plain column; declare `transition: {plain: COLUMN, write: both}` in the policy", errNoTransition, c)
 		}
 	}
 	if len(columns) == 0 {
-		return nil, fmt.Errorf("rotate: no column of table %s is in transition; declare `transition: {plain: COLUMN, write: both}` in the policy", job.Table.Name())
+		return nil, fmt.Errorf("rotate: %w: no column of table %s is in transition; declare `transition: {plain: COLUMN, write: both}` in the policy", errNoTransition, job.Table.Name())
 	}
 	withPolicy(job, columns)
 	for _, c := range columns { // withPolicy does not know of them
-		job.Options["moves "+c.Name()] = fmt.Sprintf("%+v", c.Transition())
+		write := "sealed"
+		if c.Transition().Both {
+			write = "both"
+		}
+		identify(job, movesOption+c.Name(), write+" "+c.Transition().Plain)
 	}
 	tenantAt, err := tenantColumn(job)
 	if err != nil {

@@ -21,12 +21,49 @@ import (
 // nothing counted twice. A row that others change meanwhile is read again and never overwritten. While the server or the KMS
 // is away, Run waits up to cfg.Patience.
 //
-// Errors: ErrIncomplete where the job came to its end and single values failed, for a Verify ErrFindings; ErrCanceled; ErrNoTable, ErrNoColumn,
+// Errors: ErrIncomplete where the job came to its end and single values failed, for a Verify ErrFindings; ErrCanceled; ErrSuperseded; ErrNoTable, ErrNoColumn,
 // ErrNoPrimaryKey, ErrNoJournal; ctx's. The result says in each case what was done.
 //
 // A table of PostgreSQL without a primary key is walked by where its rows lie, again and again until nothing is due. Rows that
 // move while they are looked for may be missed: Result.Warnings says so.
+//
+// Keys that are rotated, and a policy that is changed, make it another job: the open one is closed as superseded when the
+// next one begins. Where that happens while Run works on it, Run goes on with the next one, three times at most, and says
+// so in Result.Warnings; ErrSuperseded is left where somebody began the job with another policy, or the columns are gone.
 func Run(ctx context.Context, cfg Config, job Job) (Result, error) {
+	var before []string
+	for followed := 0; ; followed++ {
+		result, err := runToEnd(ctx, cfg, job)
+		if followed < maxFollowed && follows(ctx, cfg, job, result.ID, err) {
+			before = append(before, err.Error())
+			if cfg.Log != nil {
+				cfg.Log.Warn(err.Error())
+			}
+			continue
+		}
+		result.Warnings = append(before, result.Warnings...)
+		return result, err
+	}
+}
+
+// maxFollowed is how many jobs a call of Run goes on with where keys are rotated again and again.
+const maxFollowed = 3
+
+// follows says that a job was superseded, and that it is another one if it is begun now.
+func follows(ctx context.Context, cfg Config, job Job, id int64, err error) bool {
+	if id == 0 || !errors.Is(err, ErrSuperseded) {
+		return false
+	}
+	s, err := JobByID(ctx, cfg.DB, cfg.Dialect, id)
+	if err != nil {
+		return false
+	}
+	same, err := SameJob(ctx, cfg, job, s)
+	return err == nil && !same
+}
+
+// runToEnd does one job.
+func runToEnd(ctx context.Context, cfg Config, job Job) (Result, error) {
 	result, r, err := runOnce(ctx, cfg, job)
 	if r == nil || !r.target.places {
 		return result, err
@@ -56,6 +93,8 @@ func (r *run) through(ctx context.Context) (Result, error) {
 	result, failed := s.Result()
 	result.ID, result.Joined = r.id, r.joined
 	switch {
+	case readErr == nil && s.overBy() != nil: // which may be what the error is of
+		return result, r.wrap(ctx, s.overBy())
 	case err != nil:
 		return result, r.wrap(ctx, err)
 	case readErr != nil:
@@ -68,6 +107,7 @@ func (r *run) through(ctx context.Context) (Result, error) {
 type run struct {
 	cfg      *Config
 	job      *Job
+	asked    Job // job as it was asked for
 	db       database
 	journal  journal
 	target   target
@@ -114,12 +154,13 @@ func newRun(ctx context.Context, cfg *Config, job *Job) (*run, error) {
 		return nil, err
 	}
 	cfg.Keyring.Forget()
+	asked := *job
 	w, err := newWork(ctx, cfg, job)
 	if err != nil {
 		return nil, err
 	}
 	r := &run{
-		cfg: cfg, job: job, db: db, first: w, held: map[int]string{}, pace: rate{since: time.Now()},
+		cfg: cfg, job: job, asked: asked, db: db, first: w, held: map[int]string{}, pace: rate{since: time.Now()},
 		target: target{name: job.Table.Name(), reads: w.reads(), skipTriggers: cfg.SkipTriggers},
 	}
 	r.orders.changed = make(chan struct{})
@@ -127,6 +168,9 @@ func newRun(ctx context.Context, cfg *Config, job *Job) (*run, error) {
 		return nil, nil
 	}
 	if err := db.describe(ctx, cfg.DB, &r.target); err != nil {
+		if errors.Is(err, ErrNoColumn) {
+			err = r.lost(ctx, err)
+		}
 		return nil, fmt.Errorf("rotate: %w", err)
 	}
 	if c, ok := r.target.writtenKey(); ok {
@@ -153,8 +197,10 @@ func (r *run) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.id, r.joined, err = j.begin(ctx, e, r.split)
-	return err
+	if r.id, r.joined, err = j.begin(ctx, e, r.split); err != nil {
+		return err
+	}
+	return r.supersede(ctx)
 }
 
 // work runs the workers until the job is done.
@@ -179,19 +225,21 @@ func (r *run) work(ctx context.Context) error {
 	if err == nil {
 		w := worker{run: r}
 		err = w.patiently(ctx, func() error {
-			return r.inTime(ctx, func(ctx context.Context) error {
-				_, err := r.journal.finish(ctx, r.id)
-				return err
-			})
+			return r.inTime(ctx, r.end)
 		})
+	} else if ctx.Err() == nil && r.faultOf(err) == fatal {
+		err = r.lost(ctx, err)
 	}
 	close(stop)
 	<-watched
-	if cause := context.Cause(ctx); errors.Is(cause, ErrCanceled) {
+	if cause := context.Cause(ctx); isOver(cause) {
 		return cause
 	}
 	return err
 }
+
+// isOver says that somebody ended the job early.
+func isOver(err error) bool { return errors.Is(err, ErrCanceled) || errors.Is(err, ErrSuperseded) }
 
 // worker claims and walks ranges until none is left that is not another worker's of this process, which sees to it.
 func (r *run) worker(ctx context.Context, no int) error {
@@ -241,7 +289,7 @@ func (r *run) wrap(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	if errors.Is(err, ErrCanceled) {
+	if isOver(err) {
 		return fmt.Errorf("rotate: %s of table %s: %w", r.job.Kind, r.target.name, err)
 	}
 	return fmt.Errorf("rotate: %s of table %s: stopped; run it again to go on: %w", r.job.Kind, r.target.name, err)

@@ -313,3 +313,13 @@ func (j *sqlJournal) order(ctx context.Context, id int64, o Order) error {
 	}
 	return j.explain(err)
 }
+
+func (j *sqlJournal) supersede(ctx context.Context, id int64, o Order) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	const over = "UPDATE {jobs} SET orders = ?, state = '" + StateSuperseded + "', open = NULL, ended_at = {now} WHERE id = ? AND state = '" + StateRunning + "'"
+	_, err = j.exec(ctx, j.db, over, string(text), id)
+	return err
+}

@@ -20,8 +20,8 @@ func newUnseal(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	}
 	for _, c := range page.columns {
 		if !c.Transition().Both {
-			return nil, fmt.Errorf("rotate: column %v is declared `write: sealed`, so that programs empty %s again; "+
-				"deploy the policy with `write: both` first", c, c.Transition().Plain)
+			return nil, fmt.Errorf("rotate: %w back: column %v is declared `write: sealed`, so that programs empty %s again; "+
+				"deploy the policy with `write: both` first", errNoTransition, c, c.Transition().Plain)
 		}
 	}
 	return &unsealing{page}, nil

@@ -79,31 +79,72 @@ func Begin(ctx context.Context, cfg Config, job Job, n, passes int) (*Walker, St
 	if err != nil {
 		return nil, Status{}, w.r.wrap(ctx, err)
 	}
+	if err := w.r.supersede(ctx); err != nil {
+		return nil, Status{}, w.r.wrap(ctx, err)
+	}
 	s, err := w.Look(ctx)
 	return w, s, err
 }
 
 // Open takes part in a job that was begun; job says which it is, as for [Begin].
 //
-// It returns ErrOtherJob where job is not the one with that id, because of another policy, say, and ErrNoJob where there
-// is none or it is over.
+// It returns ErrOtherJob where job is not the one with that id, because of another policy, say; ErrNoJob where there
+// is none or it is over; ErrSuperseded where keys were rotated since it began, or its columns are gone: the job is closed then, and
+// another one can be begun.
 func Open(ctx context.Context, cfg Config, job Job, id int64) (*Walker, error) {
-	w, e, err := newWalker(ctx, cfg, job)
-	if err != nil {
-		return nil, err
-	}
-	w.r.id, w.r.joined = id, true
-	s, err := w.Look(ctx)
+	s, err := JobByID(ctx, cfg.DB, cfg.Dialect, id)
 	switch {
 	case err != nil:
 		return nil, err
 	case s.State != StateRunning:
 		return nil, fmt.Errorf("rotate: %w: %d is %s", ErrNoJob, id, s.State)
 	}
-	if other, err := w.r.journal.opened(ctx, w.r.cfg.DB, e.name); err != nil || other != id {
-		return nil, errors.Join(err, fmt.Errorf("rotate: %w: %d; give all machines the same policy file", ErrOtherJob, id))
+	if _, err := job.entry(""); err != nil {
+		return nil, otherJob(id, err)
 	}
-	return w, nil
+	w, e, err := newWalker(ctx, cfg, job)
+	switch {
+	case errors.Is(err, ErrSuperseded):
+		return nil, err
+	case errors.Is(err, ErrNoColumn), errors.Is(err, errNoTransition):
+		return nil, otherJob(id, err)
+	case err != nil:
+		return nil, err
+	}
+	w.r.id, w.r.joined = id, true
+	if err := w.r.opens(ctx, e, s); err != nil {
+		return nil, err
+	}
+	_, err = w.Look(ctx)
+	return w, err
+}
+
+func otherJob(id int64, err error) error {
+	return fmt.Errorf("rotate: %w: %d: %w; give all machines the same policy file", ErrOtherJob, id, err)
+}
+
+// opens checks that e, as it is begun here and now, is the job that the journal has. Where only the tenants' keys are newer, that is so
+// for all: the store is one. What else differs may be this machine's fault.
+func (r *run) opens(ctx context.Context, e entry, s Status) error {
+	if e.spec == s.Spec && e.kind == s.Kind && e.table == s.Table {
+		return nil
+	}
+	theirs, err := specOf(s.Spec)
+	if err != nil {
+		return err
+	}
+	mine, err := specOf(e.spec)
+	if err != nil {
+		return err
+	}
+	why := theirs.changed(&mine)
+	if e.kind == s.Kind && e.table == s.Table && theirs.rotated(&mine) {
+		if err := r.closeJob(ctx, s.ID, "superseded: "+why); err != nil {
+			return r.wrap(ctx, err)
+		}
+		return fmt.Errorf("rotate: %w: %d: %s", ErrSuperseded, s.ID, why)
+	}
+	return otherJob(s.ID, errors.New(orElse(why, "it is about something else")))
 }
 
 func newWalker(ctx context.Context, cfg Config, job Job) (*Walker, entry, error) {
@@ -159,6 +200,16 @@ func (w *Walker) Check(ctx context.Context, no int, until time.Time) (Turn, erro
 	return w.turn(ctx, no, until, true)
 }
 
+// Overtaken closes the job as superseded where keys were rotated since it began, and reports whether it did: what was walked before that
+// is under old ones. Ask before [Walker.Finish].
+func (w *Walker) Overtaken(ctx context.Context) (bool, error) {
+	why, err := w.r.overtaken(ctx)
+	if err != nil || why == "" {
+		return false, err
+	}
+	return true, w.r.closeJob(ctx, w.r.id, "superseded: "+why)
+}
+
 // Finish marks the job done where all its ranges are, and reports whether it is.
 func (w *Walker) Finish(ctx context.Context) (bool, error) {
 	done, err := w.r.journal.finish(ctx, w.r.id)
@@ -202,6 +253,9 @@ func (w *Walker) turn(ctx context.Context, no int, until time.Time, check bool) 
 	if !c.done {
 		w.giveUp(ctx, c, t, err)
 	}
+	if err != nil && ctx.Err() == nil && w.r.faultOf(err) == fatal {
+		err = w.r.lost(ctx, err)
+	}
 	if err != nil {
 		return t, w.r.wrap(ctx, err)
 	}
@@ -233,8 +287,8 @@ func (w *Walker) mayWalk(ctx context.Context) (over bool, t Turn, err error) {
 	switch {
 	case err != nil:
 		return true, t, w.r.wrap(ctx, err)
-	case s.State == StateCanceled:
-		return true, t, w.r.wrap(ctx, ErrCanceled)
+	case s.overBy() != nil:
+		return true, t, w.r.wrap(ctx, s.overBy())
 	case s.State == StateDone:
 		return true, Turn{Done: true}, nil
 	case s.Order.Pause:

@@ -2,10 +2,13 @@ package rotate_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rowseal/rowseal/kms"
 	"github.com/rowseal/rowseal/rotate"
 )
 
@@ -186,5 +189,98 @@ func TestWalkersRefuse(t *testing.T) {
 	}
 	if _, _, err := rotate.Begin(t.Context(), w.config(d), w.rewrap(), 0, 1); err == nil {
 		t.Error("no ranges were accepted")
+	}
+}
+
+// TestWhatHoldsARangeIsShownBetweenItsTurns: nobody has the range then who would say so.
+func TestWhatHoldsARangeIsShownBetweenItsTurns(t *testing.T) {
+	onEach(t, func(t *testing.T, d db) {
+		w := newWorld(t)
+		w.people(t, d, 10)
+		w.rotateTenants(t)
+		stop := filepath.Join(t.TempDir(), "stop")
+		must(t, os.WriteFile(stop, nil, 0o600))
+		cfg := w.config(d)
+		cfg.Limits.PauseFile = stop
+		var last rotate.Progress
+		cfg.Progress = func(p rotate.Progress) { last = p }
+		walker, _ := begin(t, cfg, w.rewrap(), 1, 1)
+		soon := func() time.Time { return time.Now().Add(50 * time.Millisecond) }
+		held := func() string {
+			t.Helper()
+			jobs, err := rotate.Jobs(t.Context(), d.DB, d.dialect, true)
+			must(t, err)
+			return jobs[0].Held
+		}
+		for range 2 { // the second turn takes over what the first one said
+			turn, err := walker.Walk(t.Context(), 0, soon())
+			must(t, err)
+			if turn.Done || !strings.Contains(turn.Held, stop) {
+				t.Fatalf("%+v", turn)
+			}
+			if got := held(); rotate.HeldBy(got) != "file" || !strings.Contains(got, stop) {
+				t.Fatalf("the journal says %q", got)
+			}
+		}
+		d.exec(t, "UPDATE "+d.table("job_ranges")+" SET until_at = 0") // time goes by
+		if got := held(); got != "" {
+			t.Fatalf("what nobody has confirmed for long is shown still: %q", got)
+		}
+		if turn, err := walker.Walk(t.Context(), 0, soon()); turn.Done || err != nil {
+			t.Fatalf("%+v, %v", turn, err)
+		}
+		again, err := rotate.Open(t.Context(), cfg, w.rewrap(), walker.ID())
+		must(t, err)
+		if _, err := again.Look(t.Context()); err != nil || rotate.HeldBy(last.Held) != "file" {
+			t.Fatalf("the progress that is shown is held by %q: %v", last.Held, err)
+		}
+		must(t, os.Remove(stop))
+		if turn, err := walker.Walk(t.Context(), 0, anHour()); !turn.Done || err != nil {
+			t.Fatalf("%+v, %v", turn, err)
+		}
+		if got := held(); got != "" {
+			t.Fatalf("done, and held: %q", got)
+		}
+		// Its own speed is nothing that holds it.
+		slow := w.config(d)
+		slow.Limits.RowsPerSecond, slow.PageSize = 1, 2
+		walker, _ = begin(t, slow, rotate.Job{Kind: rotate.Rewrap, Table: w.table, Columns: []string{"name"}}, 1, 1)
+		for range 2 {
+			if turn, err := walker.Walk(t.Context(), 0, soon()); turn.Done || err != nil {
+				t.Fatalf("%+v, %v", turn, err)
+			}
+		}
+		if got := held(); got != "" {
+			t.Fatalf("its own speed is shown as %q", got)
+		}
+	})
+}
+
+// TestAKmsThatIsAwayIsShownBetweenTurns, as it is where a process waits for it.
+func TestAKmsThatIsAwayIsShownBetweenTurns(t *testing.T) {
+	d := openPostgres(t)
+	w := newWorld(t)
+	w.people(t, d, 10)
+	w.rotateRoot(t)
+	away := true
+	mine := newWorldOn(t, w, func(op string) error {
+		if away && op != "current" {
+			return kms.ErrUnavailable
+		}
+		return nil
+	})
+	walker, _ := begin(t, mine.config(d), w.rewrap(), 1, 1)
+	_, err := walker.Walk(t.Context(), 0, anHour())
+	if !rotate.Passes(d.dialect, err) {
+		t.Fatalf("got %v", err)
+	}
+	s, err := rotate.JobByID(t.Context(), d.DB, d.dialect, walker.ID())
+	must(t, err)
+	if rotate.HeldBy(s.Held) != "away" {
+		t.Errorf("held: %q", s.Held)
+	}
+	away = false
+	if turn, err := walker.Walk(t.Context(), 0, anHour()); !turn.Done || err != nil {
+		t.Fatalf("%+v, %v", turn, err)
 	}
 }

@@ -2,7 +2,6 @@ package rotate
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"sync"
 	"time"
@@ -75,7 +74,7 @@ func (r *run) watch(ctx context.Context, stop <-chan struct{}, cancel context.Ca
 		case <-tick.C:
 		}
 		err := r.look(ctx)
-		if errors.Is(err, ErrCanceled) {
+		if isOver(err) {
 			cancel(err)
 			return
 		}
@@ -96,8 +95,8 @@ func (r *run) look(ctx context.Context) error {
 		return err
 	}
 	r.last = s
-	if s.State == StateCanceled {
-		return ErrCanceled
+	if err := s.overBy(); err != nil {
+		return err
 	}
 	r.heed(s)
 	return nil

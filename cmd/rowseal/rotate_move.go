@@ -30,7 +30,7 @@ func (j *moveJob) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&j.table, "table", "", "the table")
 	f.StringVar(&j.column, "column", "", "the column; needed where the table has several in transition")
-	f.StringVar(&j.step, "step", "", "only this step: "+strings.Join(j.steps, ", ")+" (default: what is next)")
+	f.StringVar(&j.step, "step", "", "only this step, or these one after the other, as in prepare,backfill: "+strings.Join(j.steps, ", ")+" (default: what is next)")
 	f.BoolVar(&j.yes, "yes", false, "drop a column without asking back")
 	f.BoolVar(&j.print, "print", false, "show the step's SQL and run nothing")
 	f.DurationVar(&j.lockTimeout, "lock-timeout", 0, "how long to wait for a lock on the table, with others waiting behind (default 2s)")
@@ -47,11 +47,14 @@ type moving struct {
 
 // run opens keys and database and calls do.
 func (j *moveJob) run(c *cobra.Command, do func(*moving) error) error {
-	switch {
-	case j.table == "":
+	if j.table == "" {
 		return misused(c, "--table names no table; a column is moved at a time")
-	case j.step != "" && !slices.Contains(j.steps, j.step):
-		return misused(c, "--step is %q; write one of %s", j.step, strings.Join(j.steps, ", "))
+	}
+	steps := strings.Split(j.step, ",")
+	for _, step := range steps {
+		if j.step != "" && !slices.Contains(j.steps, step) {
+			return misused(c, "--step is %q; write one of %s, or several with commas between", j.step, strings.Join(j.steps, ", "))
+		}
 	}
 	if err := j.needDSN(c, "the table is in a database"); err != nil {
 		return err
@@ -64,7 +67,12 @@ func (j *moveJob) run(c *cobra.Command, do func(*moving) error) error {
 		if err != nil {
 			return err
 		}
-		return do(m)
+		for _, j.step = range steps {
+			if err := do(m); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -25,7 +25,8 @@ the sealed column with "transition: {plain: COLUMN, write: both}", later with
   drop-plain  in place of swap and drop: the sealed column keeps its name
 
 Without --step it prepares and backfills, and says what is next: swap and drop
-are asked for. Each step may be interrupted and run again. It never waits long
+are asked for, as in --step prepare,backfill,swap. With --workers river other
+machines help with the backfill ("rowseal rotate work"). Each step may be interrupted and run again. It never waits long
 for a lock with others waiting behind it. Schema steps are PostgreSQL's; for
 SQLite and MySQL --print shows what to run.`,
 		Args: noArgs,

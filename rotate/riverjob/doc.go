@@ -6,7 +6,7 @@
 //   - rowseal_plan, once however many operators start the same: enters the job in the journal of package
 //     rotate, parted in ranges by a sample of the table's keys, and hands out the ranges.
 //   - rowseal_range, for each range: walks it for two seconds at a time and lets others have a turn.
-//   - rowseal_check, for each range of a job that writes, after it: counts what is still due.
+//   - rowseal_check, for each range of a rewrap or a reseal, after it: counts what is still due.
 //   - rowseal_finish: when all ranges are walked and checked, retires keys that no value is under any more, and marks the job done.
 //
 // What River keeps is whose turn it is. How far a range is, what was counted and what was found stands in the journal, and is

@@ -3,6 +3,7 @@ package riverjob
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -39,9 +40,23 @@ func (r *Runner) walker(ctx context.Context, id int64, s spec) (*rotate.Walker, 
 	if table == nil {
 		return nil, errNoTable
 	}
-	var err error
-	p.walker, err = rotate.Open(ctx, r.cfg.Rotate, s.job(table), id)
-	return p.walker, err
+	w, err := rotate.Open(ctx, r.cfg.Rotate, s.job(table), id)
+	if err != nil {
+		if errors.Is(err, rotate.ErrSuperseded) && !errors.Is(err, rotate.ErrNoColumn) {
+			err = errors.Join(err, r.succeed(ctx, s))
+		}
+		return nil, err
+	}
+	p.walker = w
+	return w, nil
+}
+
+// succeed has the job planned that takes the place of one which keys have overtaken.
+func (r *Runner) succeed(ctx context.Context, s spec) error {
+	if _, err := r.client.Insert(ctx, planArgs{Spec: s, Ranges: r.cfg.Ranges}, nil); err != nil {
+		return fmt.Errorf("riverjob: %w", err)
+	}
+	return nil
 }
 
 // forget lets go of a job that is over.
@@ -73,7 +88,7 @@ func (r *Runner) failed(ctx context.Context, row *rivertype.JobRow, id int64, er
 	case errors.Is(err, rotate.ErrOtherJob), errors.Is(err, errNoTable):
 		r.cfg.Rotate.Log.Warn("a job is left to other machines", "job", id, "error", err)
 		return river.JobSnooze(strangeFor)
-	case errors.Is(err, rotate.ErrCanceled):
+	case errors.Is(err, rotate.ErrCanceled), errors.Is(err, rotate.ErrSuperseded):
 		r.forget(id)
 		return river.JobCancel(err)
 	case errors.Is(err, rotate.ErrNoJob):

@@ -10,35 +10,42 @@ import (
 	"github.com/rowseal/rowseal/rotate"
 )
 
-// retire ends the use of older keys that a rotation left active, because it was interrupted or an import undid it, and that
-// no value is under any more. What `rowseal keys rotate` did leaves nothing to do here.
+// unused are older keys that a rotation left active, because it was interrupted or an import undid it, and that no value is
+// under any more. What `rowseal keys rotate` did leaves nothing to do here.
 //
 // Of the job's own table its check is the proof, of the others a verify that began after the newer key was made. A key of which
 // that is not known stays active; nothing is lost by it.
-func (r *Runner) retire(ctx context.Context, s spec, status rotate.Status) error {
+func (r *Runner) unused(ctx context.Context, s spec, status rotate.Status) (unused []keyring.Record, err error) {
 	table := r.cfg.Policy.Table(s.Table)
 	if table == nil {
-		return errNoTable
+		return nil, errNoTable
 	}
 	if !proves(s, table, status) {
-		return nil
+		return nil, nil
 	}
 	older, newest, err := r.olderKeys(ctx, s.Tenant)
 	if err != nil || len(older) == 0 {
-		return err
+		return nil, err
 	}
 	jobs, err := rotate.Jobs(ctx, r.cfg.Rotate.DB, r.cfg.Rotate.Dialect, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	others := r.otherTables(table)
 	for _, k := range older {
-		use := rotate.UseOfKey(jobs, others, k.ID, newest[k.Tenant].CreatedAt)
-		if !use.Unused() {
-			r.cfg.Rotate.Log.Info("a key stays active: other tables may have values under it; verify them and use rowseal keys retire", "key", k.ID.String())
+		if use := rotate.UseOfKey(jobs, others, k.ID, newest[k.Tenant].CreatedAt); use.Unused() {
+			unused = append(unused, k)
 			continue
 		}
-		reason := fmt.Sprintf("job %d left no value under it", status.ID)
+		r.cfg.Rotate.Log.Info("a key stays active: other tables may have values under it; verify them and use rowseal keys retire", "key", k.ID.String())
+	}
+	return unused, nil
+}
+
+// retire ends the use of keys.
+func (r *Runner) retire(ctx context.Context, unused []keyring.Record, job int64) error {
+	for _, k := range unused {
+		reason := fmt.Sprintf("job %d left no value under it", job)
 		if err := r.cfg.Rotate.Keyring.Retire(ctx, k.ID, r.cfg.By, reason); err != nil {
 			return err
 		}

@@ -78,7 +78,7 @@ func (r *Runner) Work(ctx context.Context) error {
 //
 // The result is that of [rotate.Run], counted over all machines, with the counts "checked", rows that were read once more behind the walk,
 // and "due", those of them that are to be written still: where there are any the error is rotate.ErrIncomplete.
-// An error that does not pass by itself ends the job on all machines, with [rotate.ErrCanceled] and the reason. Where ctx ends, the job stays in the
+// Keys that are rotated make it another job, as for rotate.Run. An error that does not pass by itself ends the job on all machines, with [rotate.ErrCanceled] and the reason. Where ctx ends, the job stays in the
 // queue, for others or for the next Run.
 func (r *Runner) Run(ctx context.Context, job rotate.Job) (rotate.Result, error) {
 	none := rotate.Result{Counts: map[string]int64{}}
@@ -93,7 +93,7 @@ func (r *Runner) Run(ctx context.Context, job rotate.Job) (rotate.Result, error)
 	if err := r.start(ctx); err != nil {
 		return none, err
 	}
-	result, err := r.drive(ctx, specOf(job))
+	result, err := r.drive(ctx, job)
 	return result, errors.Join(err, r.stop())
 }
 
@@ -114,27 +114,52 @@ func (r *Runner) stop() error {
 	return nil
 }
 
-// drive hands the job in and waits for its end.
-func (r *Runner) drive(ctx context.Context, s spec) (rotate.Result, error) {
+// maxFollowed is how many jobs Run goes on with where keys are rotated again and again.
+const maxFollowed = 3
+
+// drive hands the job in and waits for its end. Where keys were rotated since it began, another one took its place: that
+// is what is waited for then.
+func (r *Runner) drive(ctx context.Context, job rotate.Job) (rotate.Result, error) {
+	var before []string
+	s := specOf(job)
+	for followed := 0; ; followed++ {
+		result, status, err := r.driveOne(ctx, s)
+		if followed < maxFollowed && errors.Is(err, rotate.ErrSuperseded) {
+			same, lookErr := rotate.SameJob(ctx, r.cfg.Rotate, s.job(job.Table), status)
+			if lookErr == nil && !same {
+				before = append(before, err.Error())
+				r.cfg.Rotate.Log.Warn(err.Error())
+				continue
+			}
+		}
+		result.Warnings = append(before, result.Warnings...)
+		return result, err
+	}
+}
+
+func (r *Runner) driveOne(ctx context.Context, s spec) (rotate.Result, rotate.Status, error) {
 	none := rotate.Result{Counts: map[string]int64{}}
 	planned, err := r.client.Insert(ctx, planArgs{Spec: s, Ranges: r.cfg.Ranges}, nil)
 	if err != nil {
-		return none, fmt.Errorf("riverjob: %w", err)
+		return none, rotate.Status{}, fmt.Errorf("riverjob: %w", err)
 	}
 	p, err := r.planned(ctx, planned.Job.ID)
 	if err != nil || p.Job == 0 {
-		return none, err
+		return none, rotate.Status{}, err
 	}
 	status, err := r.ended(ctx, p.Job, s)
 	if err != nil {
-		return none, fmt.Errorf("riverjob: job %d: stopped; run it again to go on: %w", p.Job, err)
+		return none, status, fmt.Errorf("riverjob: job %d: stopped; run it again to go on: %w", p.Job, err)
 	}
 	result, failed := status.Result()
 	result.Joined = p.Joined
-	if status.State == rotate.StateCanceled {
+	switch status.State {
+	case rotate.StateCanceled:
 		failed = fmt.Errorf("riverjob: %s of table %s: %w: %s", s.Kind, s.Table, rotate.ErrCanceled, status.Order.Reason)
+	case rotate.StateSuperseded:
+		failed = fmt.Errorf("riverjob: %s of table %s: %w: job %d was %s", s.Kind, s.Table, rotate.ErrSuperseded, p.Job, status.Order.Reason)
 	}
-	return result, failed
+	return result, status, failed
 }
 
 // planned waits for the planner.

@@ -175,6 +175,8 @@ func (f *finishWorker) Work(ctx context.Context, j *river.Job[finishArgs]) error
 	case err != nil:
 	case s.State == rotate.StateCanceled:
 		err = rotate.ErrCanceled
+	case s.State == rotate.StateSuperseded:
+		err = rotate.ErrSuperseded
 	case s.State == rotate.StateRunning && s.Left > 0:
 		if err = f.heal(ctx, a); err == nil {
 			return river.JobSnooze(lookEvery)
@@ -189,11 +191,24 @@ func (f *finishWorker) Work(ctx context.Context, j *river.Job[finishArgs]) error
 	return nil
 }
 
+// finish looks which keys may be retired before it looks whether keys were rotated since the job began: of those that are made
+// later the job proves nothing.
 func (f *finishWorker) finish(ctx context.Context, w *rotate.Walker, a finishArgs, s rotate.Status) error {
-	if err := f.retire(ctx, a.Spec, s); err != nil {
+	older, err := f.unused(ctx, a.Spec, s)
+	if err != nil {
 		return err
 	}
-	_, err := w.Finish(ctx)
+	overtaken, err := w.Overtaken(ctx)
+	switch {
+	case err != nil:
+		return err
+	case overtaken:
+		return errors.Join(rotate.ErrSuperseded, f.succeed(ctx, a.Spec))
+	}
+	if err := f.retire(ctx, older, a.Job); err != nil {
+		return err
+	}
+	_, err = w.Finish(ctx)
 	return err
 }
 
