@@ -122,13 +122,18 @@ func counted(to []count, counts ...count) []count {
 // withPolicy makes the columns' declarations part of the job's identity: an open job is joined by those only who
 // mean the same by it.
 func withPolicy(job *Job, columns []*field.Column) {
+	identify(job, policyOption, policyOf(columns))
+}
+
+// policyOf stands for the columns' declarations.
+func policyOf(columns []*field.Column) string {
 	h := sha256.New()
 	for _, c := range columns {
 		t := c.Table()
 		fmt.Fprintf(h, "%q %q %v %d %v %d %v %v %q %q\n", c.Field(), c.Name(), c.Type(), c.Suite(), c.Mode(), c.Pad(), c.Flags(),
 			c.Scope(), c.Domain(), t.RowID())
 	}
-	identify(job, policyOption, hex.EncodeToString(h.Sum(nil)[:8]))
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // withKeys makes the keys that are current part of the job's identity. What an open job did before keys were rotated

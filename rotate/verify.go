@@ -115,10 +115,12 @@ func (v *verify) plan(ctx context.Context, rows []row) ([]verdict, error) {
 		opened := v.inSample(&rows[i])
 		for j, col := range v.columns {
 			c := &v.cells[i*n+j]
+			if c.parsed { // also where it does not belong: it may be all that is left, and its key with it
+				v.tally.add(c, j)
+			}
 			if !c.set {
 				continue
 			}
-			v.tally.add(c, j)
 			if c.want = opened && c.value.Type == col.Type().Code(); c.want {
 				v.tally.opened++
 			}
@@ -224,6 +226,9 @@ func (v *verify) finding(c *sealedCell, col *field.Column, all []verdict, row in
 		}
 		return f, nil
 	}
+	if detail := v.tenantless(c, col, &all[row].row); detail != "" {
+		return Finding{Kind: FindingWrongTenant, Detail: detail}, nil
+	}
 	if c.astray {
 		return Finding{Kind: FindingStaleTerms, Detail: "its search term is not that of its value, so that searches do not find it; reseal the column"}, nil
 	}
@@ -238,6 +243,20 @@ func (v *verify) finding(c *sealedCell, col *field.Column, all []verdict, row in
 		return Finding{Kind: FindingStale, Detail: detail + "; reseal the column"}, nil
 	}
 	return Finding{}, nil
+}
+
+// tenantless says what is wrong with a value in a row whose tenant column is NULL: nothing binds it to its row then.
+func (v *verify) tenantless(c *sealedCell, col *field.Column, r *row) string {
+	source := col.Table().Tenant()
+	switch {
+	case source.Column == "" || v.who.tenant.text(r) != nil:
+		return ""
+	case source.Default == "":
+		return fmt.Sprintf("the row names no tenant: its column %s is NULL; set it to the value's", source.Column)
+	case c.plain != nil && c.owner != source.Default:
+		return fmt.Sprintf("the row names no tenant, which stands for the default one, and the value is another's; set column %s", source.Column)
+	}
+	return ""
 }
 
 // twin returns the row before, in the same page, in which this very value stands, which was sealed for one row.
