@@ -64,6 +64,10 @@ type database interface {
 	// write makes the changes whose rows are still as they were, and returns the
 	// places of the others.
 	write(ctx context.Context, tx *sql.Tx, t *target, changes []change) (missed []int, err error)
+	// mark stands for the transactions that are open now; errHidden where the account may not see them.
+	mark(ctx context.Context, q querier) (string, error)
+	// openSince names those of a mark that are open still.
+	openSince(ctx context.Context, db *sql.DB, mark string) ([]string, error)
 	// fault says what an error of the driver's means for the walk.
 	fault(err error) fault
 }

@@ -100,6 +100,9 @@ func (s *Status) policy() string {
 
 // hides says why a verify, although done, does not know all keys of the values that it met; "" where it does.
 func (s *Status) hides() string {
+	if !s.Settled {
+		return fmt.Sprintf("job %d, its last verify, did not wait for the transactions that were open when it began, or not long enough", s.ID)
+	}
 	if n := s.Counts["finding/"+FindingMalformed]; n > 0 {
 		return fmt.Sprintf("job %d, its last verify, found %d malformed values, whose keys cannot be read; mend or delete them", s.ID, n)
 	}

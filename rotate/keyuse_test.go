@@ -17,7 +17,7 @@ func TestUseOfKeyTakesTheLastWholeVerify(t *testing.T) {
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	job := func(hour int, n int64, edits ...func(*Status)) Status {
 		s := Status{
-			Kind: Verify, Table: "people", State: "done", Spec: spec(`,"sample":"0.1"`),
+			Kind: Verify, Table: "people", State: "done", Settled: true, Spec: spec(`,"sample":"0.1"`),
 			Counts: map[string]int64{"key/" + key.String(): n}, Started: noon.Add(time.Duration(hour) * time.Hour),
 		}
 		for _, edit := range edits {
@@ -45,6 +45,7 @@ func TestUseOfKeyTakesTheLastWholeVerify(t *testing.T) {
 		{"past which rows may have moved", []Status{job(1, 0, func(s *Status) { s.Spec = spec(`,"walk":"places"`) })}, -1},
 		{"with another policy", []Status{job(1, 0, func(s *Status) { s.Spec = `{"options":{"policy":"0123456789abcdef"}}` })}, -1},
 		{"a good one before one with another policy", []Status{job(2, 0, func(s *Status) { s.Spec = `{}` }), job(1, 7)}, 7},
+		{"past which others may have committed", []Status{job(1, 0, func(s *Status) { s.Settled = false })}, -1},
 		{"values whose keys it could not read", []Status{job(1, 0, func(s *Status) { s.Counts["finding/malformed"] = 1 })}, -1},
 		{"faults that hide no key", []Status{job(1, 0, func(s *Status) { s.Counts["finding/foreign"], s.Counts["failed"] = 3, 3 })}, 0},
 		{"unreadable", []Status{job(1, 0, func(s *Status) { s.Spec = `{` })}, -1},

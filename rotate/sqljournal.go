@@ -233,6 +233,27 @@ func (j *sqlJournal) advance(ctx context.Context, tx *sql.Tx, c claim, a advance
 	return j.keep(ctx, tx, c.job, a.findings)
 }
 
+// settledTally is the name under which a tally keeps Status.Settled.
+const settledTally = "settled"
+
+func (j *sqlJournal) decide(ctx context.Context, id int64, settled bool) error {
+	n := 0
+	if settled {
+		n = 1
+	}
+	_, err := j.exec(ctx, j.db, "INSERT INTO {tallies} (job, no, name, n) VALUES (?, 0, '"+settledTally+"', ?)", id, n)
+	if err == nil {
+		return nil
+	}
+	// Another process may have been faster, and what it says stands.
+	var there int
+	const look = "SELECT count(*) FROM {tallies} WHERE job = ? AND no = 0 AND name = '" + settledTally + "'"
+	if lookErr := j.db.QueryRowContext(ctx, j.text(look), id).Scan(&there); lookErr != nil || there == 0 {
+		return err
+	}
+	return nil
+}
+
 // tally adds counts to those of the range.
 func (j *sqlJournal) tally(ctx context.Context, tx *sql.Tx, c claim, counts map[string]int64) error {
 	const chunk = 100

@@ -237,6 +237,15 @@ func (w *Walker) turn(ctx context.Context, no int, until time.Time, check bool) 
 	case c.done:
 		return Turn{Done: true}, nil
 	}
+	held, err := w.r.waitsFor(ctx)
+	if err != nil || held != "" {
+		t = Turn{Held: held, shown: held}
+		w.giveUp(ctx, c, t, err)
+		if err != nil {
+			err = w.r.wrap(ctx, err)
+		}
+		return t, err
+	}
 	k, err := w.take(ctx)
 	if err != nil {
 		return Turn{}, w.r.wrap(ctx, err)
