@@ -68,6 +68,8 @@ type database interface {
 	mark(ctx context.Context, q querier) (string, error)
 	// openSince names those of a mark that are open still.
 	openSince(ctx context.Context, db *sql.DB, mark string) ([]string, error)
+	// countBytes counts the rows in which bytes stand in any column of bytes.
+	countBytes(ctx context.Context, q querier, table string, bytes []byte) (int64, error)
 	// fault says what an error of the driver's means for the walk.
 	fault(err error) fault
 }

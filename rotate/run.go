@@ -22,7 +22,7 @@ import (
 // is away, Run waits up to cfg.Patience.
 //
 // Errors: ErrIncomplete where the job came to its end and single values failed, for a Verify ErrFindings; ErrCanceled; ErrSuperseded; ErrNoTable, ErrNoColumn,
-// ErrNoPrimaryKey, ErrNoJournal; ctx's. The result says in each case what was done.
+// ErrNoPrimaryKey, ErrRowSecurity, ErrNoJournal; ctx's. The result says in each case what was done.
 //
 // A table of PostgreSQL without a primary key is walked by where its rows lie, again and again until nothing is due. Rows that
 // move while they are looked for may be missed: Result.Warnings says so.
@@ -300,6 +300,7 @@ func (r *run) wrap(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
+	err = rowSecurity(err)
 	if isOver(err) {
 		return fmt.Errorf("rotate: %s of table %s: %w", r.job.Kind, r.target.name, err)
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,10 +24,6 @@ type keyUse struct {
 
 // openKeyUse reads the journal. The database is asked once.
 func openKeyUse(c *cobra.Command, s *session) (*keyUse, error) {
-	u := &keyUse{tables: s.file.Policy.Tables()}
-	if len(u.tables) == 0 {
-		return u, nil
-	}
 	if err := needDSN(c, s.dsn, "what verifies found is kept in the database with the data"); err != nil {
 		return nil, err
 	}
@@ -33,6 +31,11 @@ func openKeyUse(c *cobra.Command, s *session) (*keyUse, error) {
 	if err != nil {
 		return nil, err
 	}
+	return keyUseIn(c, s, db)
+}
+
+func keyUseIn(c *cobra.Command, s *session, db *database) (u *keyUse, err error) {
+	u = &keyUse{tables: s.file.Policy.Tables()}
 	if u.jobs, err = rotate.Jobs(c.Context(), db.DB, db.dialect, true); err != nil {
 		return nil, fmt.Errorf("reading what jobs there were: %w", err)
 	}
@@ -78,4 +81,17 @@ func (u *keyUse) evidence(r *keyring.Record) ([]keyring.Evidence, error) {
 		list = append(list, keyring.Evidence{Table: table.Name(), Began: last.Started.Add(u.ahead), Values: use.Values})
 	}
 	return list, nil
+}
+
+// counted looks for the key in the tables themselves, in one snapshot, and adds what it finds. Where a verify found values nobody
+// need look.
+func (u *keyUse) counted(ctx context.Context, db *database, id envelope.KeyID, list []keyring.Evidence) error {
+	if slices.ContainsFunc(list, func(e keyring.Evidence) bool { return e.Values > 0 }) {
+		return nil
+	}
+	found, err := rotate.CountKey(ctx, db.DB, db.dialect, u.tables, id)
+	for i := range list {
+		list[i].Values, list[i].Counted = found[list[i].Table], err == nil
+	}
+	return err
 }
