@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -178,12 +179,24 @@ func (t *target) rowName(r row) string {
 	parts := make([]string, len(t.key))
 	for i, k := range t.key {
 		v := r.key[i]
-		if b, ok := v.([]byte); ok {
-			v = fmt.Sprintf("%x", b)
+		switch typed := v.(type) {
+		case []byte:
+			v = fmt.Sprintf("%x", typed)
+		case string:
+			v = printable(typed)
 		}
-		parts[i] = fmt.Sprintf("%s=%v", k.name, v)
+		parts[i] = fmt.Sprintf("%s=%v", printable(k.name), v)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// printable is a name or key as it may stand in a line of output: with quotes and escapes where it has characters that end lines,
+// command terminals or cannot be seen, or would be read as another part of the line.
+func printable(s string) string {
+	if quoted := strconv.Quote(s); quoted != `"`+s+`"` || strings.ContainsAny(s, ",=") {
+		return quoted
+	}
+	return s
 }
 
 // writtenKey returns the name of a key column that is written too, if any.

@@ -43,6 +43,9 @@ type journal interface {
 	// advance notes in tx that the range was walked up to cursor, and adds counts and findings. ErrFenced
 	// where the range is somebody else's by now: the transaction must be rolled back then.
 	advance(ctx context.Context, tx *sql.Tx, c claim, a advance, lease time.Duration) error
+	// staleVerify returns the open verify of that name where it was begun more than verifyAge ago, and for verifyIdle nobody
+	// had a range of it; or 0.
+	staleVerify(ctx context.Context, name string) (int64, error)
 	// decide notes of a verify, once for all, whether it saw all that transactions from before it wrote.
 	decide(ctx context.Context, id int64, settled bool) error
 	// finish marks the job done where all its ranges are, and reports whether it is.
@@ -101,6 +104,13 @@ type Order struct {
 	// Cancel ends the job where it stands.
 	Cancel bool `json:"cancel,omitempty"`
 }
+
+// A verify that was begun so long ago is not gone on with where it rests for a while: what its report says of the first rows is
+// of another day.
+const (
+	verifyAge  = 24 * time.Hour
+	verifyIdle = 10 * time.Minute
+)
 
 // The states of jobs.
 const (

@@ -201,6 +201,9 @@ func (r *run) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.closeStale(ctx, e.name); err != nil {
+		return err
+	}
 	if r.id, r.joined, err = j.begin(ctx, e, r.split); err != nil {
 		return err
 	}

@@ -233,6 +233,17 @@ func (j *sqlJournal) advance(ctx context.Context, tx *sql.Tx, c claim, a advance
 	return j.keep(ctx, tx, c.job, a.findings)
 }
 
+// staleVerify finds a verify that was begun long ago and that nobody works on.
+func (j *sqlJournal) staleVerify(ctx context.Context, name string) (id int64, err error) {
+	const stale = `SELECT id FROM {jobs} WHERE open = ? AND kind = '` + string(Verify) + `' AND started_at < {now} - ?
+		AND NOT EXISTS (SELECT 1 FROM {ranges} AS r WHERE r.job = {jobs}.id AND r.until_at > {now} - ?)`
+	err = j.db.QueryRowContext(ctx, j.text(stale), name, verifyAge.Microseconds(), verifyIdle.Microseconds()).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return id, j.explain(err)
+}
+
 // settledTally is the name under which a tally keeps Status.Settled.
 const settledTally = "settled"
 

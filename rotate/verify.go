@@ -233,7 +233,7 @@ func (v *verify) finding(c *sealedCell, col *field.Column, all []verdict, row in
 		return Finding{Kind: FindingStaleTerms, Detail: "its search term is not that of its value, so that searches do not find it; reseal the column"}, nil
 	}
 	if twin, ok := v.twin(c, row); ok {
-		return Finding{Kind: FindingWrongRow, Detail: fmt.Sprintf("the same sealed value stands in the row with key %v too", all[twin].key)}, nil
+		return Finding{Kind: FindingWrongRow, Detail: fmt.Sprintf("the same sealed value stands in the row with key %s too", printable(fmt.Sprint(all[twin].key...)))}, nil
 	}
 	detail := staleForm(&c.value, col)
 	if detail == "" && c.plain != nil && stalePadding(&c.value, col, c.plain) {
