@@ -69,13 +69,14 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 			v.clear = append(v.clear, c)
 		}
 	}
+	v.tally.seen = &names{all: map[string]struct{}{}}
 	return v.fork(), nil
 }
 
 // fork returns the same for another worker.
 func (v *verify) fork() work {
 	other := *v
-	other.sealedPage, other.tally, other.copies, other.check = v.sealedPage.fork(), newTally(v.columns), map[[tagSize]byte]int{}, nil
+	other.sealedPage, other.tally, other.copies, other.check = v.sealedPage.fork(), newTally(v.columns, v.tally.seen), map[[tagSize]byte]int{}, nil
 	other.verdicts = nil
 	return &other
 }
