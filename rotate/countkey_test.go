@@ -1,12 +1,15 @@
 package rotate_test
 
 import (
+	"database/sql"
 	"errors"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/rotate"
 )
 
@@ -40,22 +43,26 @@ func TestCountKeyLooksEverywhere(t *testing.T) {
 
 // TestARowThatMovesPastAVerifyIsCounted, by the look into the whole table that comes behind it.
 func TestARowThatMovesPastAVerifyIsCounted(t *testing.T) {
-	d := openPostgres(t)
+	dsn, moved := testpg.DSN(t), false
+	other, err := sql.Open("pgx", dsn)
+	must(t, err)
+	t.Cleanup(func() { _ = other.Close() })
+	f := &faulty{after: func(_ int, s string) error {
+		if !strings.Contains(s, "SET pos = ") || moved { // the first page is being left
+			return nil
+		}
+		moved = true
+		_, err := other.Exec("UPDATE people SET id = -1 WHERE id = 300")
+		return err
+	}}
+	d := f.over(t, dsn)
 	w := newWorld(t)
 	w.people(t, d, 300)
 	sealed, key := w.lateValue(t)
 	d.exec(t, "UPDATE people SET ssn = $1, tenant = 'late', name = NULL, memo = NULL WHERE id = 300", sealed)
 	cfg := w.config(d)
 	cfg.Cipher, cfg.PageSize = w.cipher(t), 100
-	cfg.Limits.RowsPerSecond = 200
-	moved := false
-	cfg.Progress = func(p rotate.Progress) {
-		if p.Done > 0 && !moved {
-			moved = true
-			d.exec(t, "UPDATE people SET id = -1 WHERE id = 300")
-		}
-	}
-	_, err := rotate.Run(t.Context(), cfg, rotate.Job{Kind: rotate.Verify, Table: w.table})
+	_, err = rotate.Run(t.Context(), cfg, rotate.Job{Kind: rotate.Verify, Table: w.table})
 	must(t, err)
 	jobs, err := rotate.Jobs(t.Context(), d.DB, d.dialect, true)
 	must(t, err)
