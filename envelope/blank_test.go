@@ -22,6 +22,9 @@ func TestABlankHasTheFormOfItsValueAndDoesNotOpen(t *testing.T) {
 				blank.KeyID() != v.KeyID() || blank.RootKey() != v.RootKey() || blank.Tenant() != v.Tenant() {
 				t.Error("length, header or names of the key differ")
 			}
+			if v.Blank() || blank.Blank() != (v.Mode() != ModeTenant) {
+				t.Error("it is not told from a value")
+			}
 			for name, pair := range map[string][2][]byte{
 				"term": {blank.Equality(), v.Equality()}, "second term": {blank.Second(), v.Second()},
 				"wrapped key": {blank.Wrapped(), v.Wrapped()}, "ciphertext": {blank.Bytes()[v.nonceOff:], v.Bytes()[v.nonceOff:]},

@@ -620,7 +620,7 @@ func TestRotateThenRewrapThenDestroy(t *testing.T) {
 		t.Errorf("destroyed at once: %v", err)
 	}
 	now = now.Add(time.Hour + time.Second)
-	none := keyring.Evidence{Table: "users", Began: now}
+	none := keyring.Evidence{Table: "users", Began: now, Counted: true}
 	if err := k.Destroy(t.Context(), old.KeyID(), "ops", "rotated", none); err != nil {
 		t.Fatal(err)
 	}

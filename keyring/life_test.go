@@ -112,7 +112,7 @@ func TestDestroyNeedsEvidence(t *testing.T) {
 	}
 	id := b.keys(t, keyring.PurposeTenant, "acme")[0].ID
 	ready := start.Add(time.Hour)
-	good := keyring.Evidence{Table: "people", Began: ready}
+	good := keyring.Evidence{Table: "people", Began: ready, Counted: true}
 	for _, tt := range []struct {
 		name     string
 		at       time.Duration
@@ -124,6 +124,7 @@ func TestDestroyNeedsEvidence(t *testing.T) {
 		{"none", time.Hour, nil, keyring.ErrInUse, "rotate verify"},
 		{"a verify that began too early", 3 * time.Hour, []keyring.Evidence{{Table: "people", Began: ready.Add(-1)}}, keyring.ErrInUse, "table people began"},
 		{"a verify of long ago, before a good one", 3 * time.Hour, []keyring.Evidence{{Table: "old"}, good}, keyring.ErrInUse, "table old began"},
+		{"no last look", 3 * time.Hour, []keyring.Evidence{good, {Table: "notes", Began: ready}}, keyring.ErrInUse, "table notes in one snapshot"},
 		{"values left", time.Hour, []keyring.Evidence{good, {Table: "notes", Began: ready, Values: 3}}, keyring.ErrInUse, "table notes has 3 values"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

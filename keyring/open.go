@@ -214,6 +214,9 @@ func (k *Keyring) loadKMSRows(ctx context.Context, refs []string, deliver func(i
 func (k *Keyring) unwrapRow(ctx context.Context, ref string) (*envelope.Key, error) {
 	tenant, w := cutKMSRef(ref)
 	r := Record{Tenant: tenant, Purpose: purposeRow, Wraps: []kms.Wrapped{w}}
+	if envelope.BlankKey(w.Blob) { // which no KMS need be asked about
+		return nil, r.fail(ErrDestroyed, "the value was overwritten when its tenant was shredded")
+	}
 	raw, err := k.unwrapRaw(ctx, &r, k.rowBinding(tenant))
 	if err != nil {
 		return nil, err

@@ -77,8 +77,12 @@ type Evidence struct {
 	// Began is when the verify began, by the key store's clock. Where the table
 	// is on another server, allow for the difference of the clocks.
 	Began time.Time
-	// Values is how many values the verify found under the key.
+	// Values is how many values the verify found under the key, or rows the count.
 	Values int64
+	// Counted says that rotate.CountKey looked for the key's id in the whole table
+	// after that, in one snapshot: a verify reads page by page, and a row whose
+	// primary key is changed meanwhile may move past it.
+	Counted bool
 }
 
 // Destroy removes the wraps of a key and leaves its record as a tombstone: what
@@ -88,7 +92,8 @@ type Evidence struct {
 // It is refused with [ErrInUse] unless the key has been retired for
 // dekcache.MaxTTL by the store's clock, so that no writer holds it any more but
 // one whose machine was suspended meanwhile, whose clock then stood still,
-// and a verify of each table began after that and found no value under it. A
+// and a verify of each table began after that and found no value under it, nor
+// did a count of the table in one snapshot. A
 // store key is looked up instead: it must wrap no key.
 func (k *Keyring) Destroy(ctx context.Context, id envelope.KeyID, by, reason string, evidence ...Evidence) error {
 	return k.destroy(ctx, id, by, reason, func(r *Record, ready time.Time) error {
@@ -145,6 +150,8 @@ func (r *Record) proven(ready time.Time, evidence []Evidence) error {
 		case e.Began.Before(ready):
 			return r.fail(ErrInUse, fmt.Sprintf("the last verify of table %s began at %s, and writers may have held the key until %s; "+
 				"run `rowseal rotate verify` again", e.Table, e.Began.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339)))
+		case e.Values == 0 && !e.Counted:
+			return r.fail(ErrInUse, fmt.Sprintf("nobody looked for it in table %s in one snapshot; call rotate.CountKey, and say so in Evidence.Counted", e.Table))
 		case e.Values != 0:
 			return r.fail(ErrInUse, fmt.Sprintf("table %s has %d values under it; run `rowseal rotate reseal` or `rewrap`, then verify", e.Table, e.Values))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -72,6 +73,12 @@ type database interface {
 	// write makes the changes whose rows are still as they were, and returns the
 	// places of the others.
 	write(ctx context.Context, tx transaction, t *target, changes []change) (missed []int, err error)
+	// mark stands for the transactions that are open now; errHidden where the account may not see them.
+	mark(ctx context.Context, q querier) (string, error)
+	// openSince names those of a mark that are open still.
+	openSince(ctx context.Context, db *sql.DB, mark string) ([]string, error)
+	// countBytes counts the rows in which bytes stand in any column of bytes.
+	countBytes(ctx context.Context, q querier, table string, bytes []byte) (int64, error)
 	// fault says what an error of the driver's means for the walk.
 	fault(err error) fault
 }
@@ -180,12 +187,24 @@ func (t *target) rowName(r row) string {
 	parts := make([]string, len(t.key))
 	for i, k := range t.key {
 		v := r.key[i]
-		if b, ok := v.([]byte); ok {
-			v = fmt.Sprintf("%x", b)
+		switch typed := v.(type) {
+		case []byte:
+			v = fmt.Sprintf("%x", typed)
+		case string:
+			v = printable(typed)
 		}
-		parts[i] = fmt.Sprintf("%s=%v", k.name, v)
+		parts[i] = fmt.Sprintf("%s=%v", printable(k.name), v)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// printable is a name or key as it may stand in a line of output: with quotes and escapes where it has characters that end lines,
+// command terminals or cannot be seen, or would be read as another part of the line.
+func printable(s string) string {
+	if quoted := strconv.Quote(s); quoted != `"`+s+`"` || strings.ContainsAny(s, ",=") {
+		return quoted
+	}
+	return s
 }
 
 // writtenKey returns the name of a key column that is written too, if any.

@@ -64,6 +64,7 @@ var findingOf = []struct {
 	{keyring.ErrDestroyed, FindingDestroyedKey},
 	{keyring.ErrUnknownKey, FindingUnknownKey},
 	{keyring.ErrNoRoot, FindingUnknownKey},
+	{kms.ErrNotFound, FindingUnknownKey}, // a version of a root key that was removed
 	{keyring.ErrCommitment, FindingUndecryptable},
 	{kms.ErrBinding, FindingUndecryptable},
 	{envelope.ErrOpen, FindingUndecryptable},

@@ -16,11 +16,13 @@ const (
 	heldBlind       = "load cannot be seen: "
 	heldOrder       = "paused"
 	heldAway        = "waiting for "
+	heldEarlier     = "transactions from before are open: "
 )
 
 // HeldBy returns a word for what holds a job whose Progress.Held is held, for metrics: "replica", "wal",
 // "connections", "file", "hours", "blind" where the role may not see what a limit needs, "order" for
-// an operator's command, "away" for a server or KMS that is waited for, "other"; "" where nothing holds it.
+// an operator's command, "away" for a server or KMS that is waited for, "transactions" for those from before a verify,
+// "other"; "" where nothing holds it.
 func HeldBy(held string) string {
 	if held == "" {
 		return ""
@@ -34,6 +36,7 @@ func HeldBy(held string) string {
 		{heldBlind, "blind"},
 		{heldOrder, "order"},
 		{heldAway, "away"},
+		{heldEarlier, "transactions"},
 	} {
 		if strings.HasPrefix(held, k.prefix) {
 			return k.word

@@ -16,6 +16,7 @@ func TestHeldByTellsReasonsApart(t *testing.T) {
 		"load cannot be seen: it is a standby":              "blind",
 		"paused by ann: backup runs":                        "order",
 		"waiting for the server or the KMS: refused":        "away",
+		"transactions from before are open: session 7":      "transactions",
 		"server is gone":                                    "other",
 	} {
 		if got := HeldBy(held); got != want {

@@ -43,6 +43,11 @@ type journal interface {
 	// advance notes in tx that the range was walked up to cursor, and adds counts and findings. ErrFenced
 	// where the range is somebody else's by now: the transaction must be rolled back then.
 	advance(ctx context.Context, tx querier, c claim, a advance, lease time.Duration) error
+	// staleVerify returns the open verify of that name where it was begun more than verifyAge ago, and for verifyIdle nobody
+	// had a range of it; or 0.
+	staleVerify(ctx context.Context, name string) (int64, error)
+	// decide notes of a verify, once for all, whether it saw all that transactions from before it wrote.
+	decide(ctx context.Context, id int64, settled bool) error
 	// finish marks the job done where all its ranges are, and reports whether it is.
 	finish(ctx context.Context, id int64) (bool, error)
 	// read returns what the journal has of a job, list of those that are not over, or of all.
@@ -100,6 +105,13 @@ type Order struct {
 	Cancel bool `json:"cancel,omitempty"`
 }
 
+// A verify that was begun so long ago is not gone on with where it rests for a while: what its report says of the first rows is
+// of another day.
+const (
+	verifyAge  = 24 * time.Hour
+	verifyIdle = 10 * time.Minute
+)
+
 // The states of jobs.
 const (
 	StateRunning  = "running" // not over; whether anybody works on it, Owners says
@@ -127,6 +139,10 @@ type Status struct {
 	Held     string           `json:"held,omitempty"`   // why it waits, as its owners last said
 	Started  time.Time        `json:"started"`
 	Ended    time.Time        `json:"ended,omitzero"`
+	// Settled says of a verify that every transaction which was open when it began had ended before it read the first page.
+	Settled bool `json:"settled,omitempty"`
+
+	decided bool // Settled will not change
 }
 
 // Jobs lists the jobs of a database that are not over, or all, the newest first, without their findings.

@@ -99,6 +99,10 @@ func (j *sqlJournal) fill(ctx context.Context, s *Status) error {
 		var name string
 		var n int64
 		err := rows.Scan(&name, &n)
+		if name == settledTally {
+			s.decided, s.Settled = true, n > 0
+			return err
+		}
 		s.Counts[name] = n
 		return err
 	})

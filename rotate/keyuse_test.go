@@ -5,14 +5,19 @@ import (
 	"time"
 
 	"github.com/rowseal/rowseal/envelope"
+	"github.com/rowseal/rowseal/field"
 )
 
 func TestUseOfKeyTakesTheLastWholeVerify(t *testing.T) {
 	key := envelope.KeyID{1}
+	table := newShop(t).people()
+	spec := func(more string) string {
+		return `{"options":{"policy":"` + declared(table.Columns()) + `"` + more + `}}`
+	}
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	job := func(hour int, n int64, edits ...func(*Status)) Status {
 		s := Status{
-			Kind: Verify, Table: "people", State: "done", Spec: `{"options":{"sample":"0.1"}}`,
+			Kind: Verify, Table: "people", State: "done", Settled: true, Spec: spec(`,"sample":"0.1"`),
 			Counts: map[string]int64{"key/" + key.String(): n}, Started: noon.Add(time.Duration(hour) * time.Hour),
 		}
 		for _, edit := range edits {
@@ -37,13 +42,18 @@ func TestUseOfKeyTakesTheLastWholeVerify(t *testing.T) {
 		{"another kind", []Status{job(1, 0, func(s *Status) { s.Kind = Reseal })}, -1},
 		{"of one column", []Status{job(1, 0, func(s *Status) { s.Spec = `{"columns":["name"]}` })}, -1},
 		{"of one tenant", []Status{job(1, 0, func(s *Status) { s.Spec = `{"tenant":"acme"}` })}, -1},
-		{"past which rows may have moved", []Status{job(1, 0, func(s *Status) { s.Spec = `{"options":{"walk":"places"}}` })}, -1},
+		{"past which rows may have moved", []Status{job(1, 0, func(s *Status) { s.Spec = spec(`,"walk":"places"`) })}, -1},
+		{"with another policy", []Status{job(1, 0, func(s *Status) { s.Spec = `{"options":{"policy":"0123456789abcdef"}}` })}, -1},
+		{"a good one before one with another policy", []Status{job(2, 0, func(s *Status) { s.Spec = `{}` }), job(1, 7)}, 7},
+		{"past which others may have committed", []Status{job(1, 0, func(s *Status) { s.Settled = false })}, -1},
+		{"values whose keys it could not read", []Status{job(1, 0, func(s *Status) { s.Counts["finding/malformed"] = 1 })}, -1},
+		{"faults that hide no key", []Status{job(1, 0, func(s *Status) { s.Counts["finding/foreign"], s.Counts["failed"] = 3, 3 })}, 0},
 		{"unreadable", []Status{job(1, 0, func(s *Status) { s.Spec = `{` })}, -1},
 		{"with too many keys", []Status{job(1, 0, func(s *Status) { s.Counts[OtherKeys] = 1 })}, -1},
 	} {
-		use := UseOfKey(c.jobs, []string{"people"}, key, noon)
+		use := UseOfKey(c.jobs, []*field.Table{table}, key, noon)
 		got := use.Values
-		if len(use.Unverified) > 0 {
+		if len(use.Unverified)+len(use.Crowded) > 0 {
 			got = -1
 		}
 		if got != c.want || use.Unused() != (c.want == 0) || (len(use.Tables) > 0) != (c.want > 0) {

@@ -83,6 +83,18 @@ func (r *run) supersede(ctx context.Context) error {
 	return nil
 }
 
+// closeStale closes a verify that would be joined, and was left a day ago.
+func (r *run) closeStale(ctx context.Context, name string) error {
+	if r.job.Kind != Verify {
+		return nil
+	}
+	id, err := r.journal.staleVerify(ctx, name)
+	if err != nil || id == 0 {
+		return err
+	}
+	return r.closeJob(ctx, id, "superseded: it was begun more than a day ago, and nobody works on it; another verify begins at the first row")
+}
+
 // closeJob ends a job as superseded.
 func (r *run) closeJob(ctx context.Context, id int64, reason string) error {
 	return supersedeIn(ctx, r.journal, r.cfg, id, reason)

@@ -64,6 +64,36 @@ func TestOverwriteBlanksWhatIsLeftOfAShreddedTenant(t *testing.T) {
 	}
 }
 
+// What is left of a value of wrap: kms is known as blank: verify and rewrap go on, without asking the KMS.
+func TestBlanksOfTheKMSStopNoJob(t *testing.T) {
+	s := newShop(t)
+	s.rows(s.people(), 2) // tenants have keys
+	table := s.people(kmsKeys)
+	rows := s.rows(table, 20)
+	var of1 []row
+	for i := 1; i < len(rows); i += 2 {
+		of1 = append(of1, rows[i])
+	}
+	s.shred("tenant-1")
+	s.run(Job{Kind: Overwrite, Table: table, Tenant: "tenant-1", Options: map[string]string{"all": "true"}}, of1)
+	s.forget()
+	damaged := rows[0].values[0]
+	v, err := envelope.Parse(damaged)
+	s.must(err)
+	at := bytes.Index(damaged, v.Wrapped())
+	rows[0].values[0] = edited(damaged, at) // the first byte of a wrap, by which its format is known
+	counts, findings := s.run(Job{Kind: Verify, Table: table, Options: map[string]string{"destroyed": "true"}}, rows)
+	if counts["destroyed"] != 19 || kinds(findings) != "name undecryptable" {
+		t.Errorf("counts %v, findings %v", counts, findings)
+	}
+	_, err = s.root.Rotate(t.Context())
+	s.must(err)
+	counts, findings = s.run(Job{Kind: Rewrap, Table: table}, rows)
+	if counts["destroyed"] != 19 || counts["rewrapped"] != 18 || kinds(findings) != "name undecryptable" {
+		t.Errorf("counts %v, findings %v", counts, findings)
+	}
+}
+
 // On a table with guards, an overwrite of a shredded tenant passes them, and verify knows what is left as destroyed.
 func TestOverwritePassesGuards(t *testing.T) {
 	s := newShop(t)

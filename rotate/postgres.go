@@ -40,7 +40,10 @@ AND (c.oid = to_regclass($1::text) OR c.oid IN (SELECT relid FROM pg_partition_t
 	// pgPatience leaves a lock that is not had soon to who has it: the page is tried again. Settings end with
 	// the transaction, as poolers want it. The plan for a page that the server does not look into is the good one: it
 	// finds each row by its key, where others read the whole table for a page that is a fair part of it.
-	pgPatience = "SET LOCAL lock_timeout = '5s'; SET LOCAL plan_cache_mode = force_generic_plan"
+	pgPatience = "SET LOCAL lock_timeout = '5s'; SET LOCAL plan_cache_mode = force_generic_plan; " + pgAllRows
+	// pgAllRows makes an error of what row security would hide: a job that sees a part of the rows would find the others in
+	// order.
+	pgAllRows = "SET LOCAL row_security = off"
 	// pgTexts make texts of values the same in all sessions.
 	pgTexts = `; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC';
 SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'`
@@ -54,6 +57,9 @@ func (p *postgres) describe(ctx context.Context, q querier, t *target) error {
 	}
 	if !known {
 		return fmt.Errorf("%w %s; check the policy's table name and the connection's search_path", ErrNoTable, t.name)
+	}
+	if err := p.checkRows(ctx, q, t.name); err != nil {
+		return err
 	}
 	types, err := texts(ctx, q, pgColumnsSQL, name)
 	if err != nil {

@@ -157,6 +157,9 @@ func (r *references) ask(ctx context.Context, key string, v *envelope.Value) (an
 }
 
 func (r *references) answer(ctx context.Context, v *envelope.Value) (a answer, err error) {
+	if v.Blank() {
+		return a, keyring.ErrDestroyed
+	}
 	a.ref, a.due, err = r.rewrapper.Row(ctx, v)
 	return a, err
 }

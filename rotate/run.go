@@ -22,7 +22,7 @@ import (
 // is away, Run waits up to cfg.Patience.
 //
 // Errors: ErrIncomplete where the job came to its end and single values failed, for a Verify ErrFindings; ErrCanceled; ErrSuperseded; ErrNoTable, ErrNoColumn,
-// ErrNoPrimaryKey, ErrNoJournal; ctx's. The result says in each case what was done.
+// ErrNoPrimaryKey, ErrRowSecurity, ErrNoJournal; ctx's. The result says in each case what was done.
 //
 // A table of PostgreSQL without a primary key is walked by where its rows lie, again and again until nothing is due. Rows that
 // move while they are looked for may be missed: Result.Warnings says so.
@@ -92,6 +92,9 @@ func (r *run) through(ctx context.Context) (Result, error) {
 	s, readErr := r.final()
 	result, failed := s.Result()
 	result.ID, result.Joined = r.id, r.joined
+	if w := s.unsettled(r.earlier.why); w != "" {
+		result.Warnings = []string{w}
+	}
 	switch {
 	case readErr == nil && s.overBy() != nil: // which may be what the error is of
 		return result, r.wrap(ctx, s.overBy())
@@ -120,6 +123,7 @@ type run struct {
 	pace     rate
 	busy     atomic.Int32 // workers with a range
 	last     Status       // as the journal was last read
+	earlier  earlier
 
 	mu   sync.Mutex
 	held map[int]string // why workers wait, by their number
@@ -197,6 +201,9 @@ func (r *run) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.closeStale(ctx, e.name); err != nil {
+		return err
+	}
 	if r.id, r.joined, err = j.begin(ctx, e, r.split); err != nil {
 		return err
 	}
@@ -217,11 +224,10 @@ func (r *run) work(ctx context.Context) error {
 		defer close(watched)
 		r.watch(ctx, stop, cancel)
 	}()
-	g, gctx := errgroup.WithContext(ctx)
-	for no := range r.cfg.Workers {
-		g.Go(func() error { return r.worker(gctx, no) })
+	err := r.awaitEarlier(ctx)
+	if err == nil {
+		err = r.workers(ctx)
 	}
-	err := g.Wait()
 	if err == nil {
 		w := worker{run: r}
 		err = w.patiently(ctx, func() error {
@@ -236,6 +242,14 @@ func (r *run) work(ctx context.Context) error {
 		return cause
 	}
 	return err
+}
+
+func (r *run) workers(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for no := range r.cfg.Workers {
+		g.Go(func() error { return r.worker(gctx, no) })
+	}
+	return g.Wait()
 }
 
 // isOver says that somebody ended the job early.
@@ -289,6 +303,7 @@ func (r *run) wrap(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
+	err = rowSecurity(err)
 	if isOver(err) {
 		return fmt.Errorf("rotate: %s of table %s: %w", r.job.Kind, r.target.name, err)
 	}
@@ -298,7 +313,11 @@ func (r *run) wrap(ctx context.Context, err error) error {
 // Result is what became of a job, as Run returns it: ErrIncomplete, or ErrFindings, where values failed. A
 // job that is not over has its counts so far.
 func (s *Status) Result() (Result, error) {
-	return Result{ID: s.ID, Joined: true, Counts: s.Counts, Findings: s.Findings, Started: s.Started, Ended: s.Ended}, s.incomplete()
+	result := Result{ID: s.ID, Joined: true, Counts: s.Counts, Findings: s.Findings, Started: s.Started, Ended: s.Ended}
+	if w := s.unsettled(""); w != "" {
+		result.Warnings = []string{w}
+	}
+	return result, s.incomplete()
 }
 
 // incomplete is nil where no value failed.

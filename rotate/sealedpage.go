@@ -30,7 +30,8 @@ type sealedPage struct {
 // sealedCell is one value of a page.
 type sealedCell struct {
 	value  envelope.Value
-	set    bool   // it is not NULL, and parsed as a value of its column
+	parsed bool   // it is not NULL, and a sealed value, of whatever column or tenant
+	set    bool   // it is one that belongs here, as far as its header tells
 	want   bool   // it is to be opened
 	plain  []byte // nil if it was not opened
 	owner  string // the tenant that opened it
@@ -69,7 +70,7 @@ func (p *sealedPage) parse(rows []row) {
 			}
 			if err := c.value.Parse(r.values[j]); err != nil {
 				c.err = err
-			} else if c.value.Column != col.Field().ID() {
+			} else if c.parsed = true; c.value.Column != col.Field().ID() {
 				c.err = field.ErrWrongColumn
 			}
 			c.set = c.err == nil

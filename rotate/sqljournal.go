@@ -233,6 +233,38 @@ func (j *sqlJournal) advance(ctx context.Context, tx querier, c claim, a advance
 	return j.keep(ctx, tx, c.job, a.findings)
 }
 
+// staleVerify finds a verify that was begun long ago and that nobody works on.
+func (j *sqlJournal) staleVerify(ctx context.Context, name string) (id int64, err error) {
+	const stale = `SELECT id FROM {jobs} WHERE open = ? AND kind = '` + string(Verify) + `' AND started_at < {now} - ?
+		AND NOT EXISTS (SELECT 1 FROM {ranges} AS r WHERE r.job = {jobs}.id AND r.until_at > {now} - ?)`
+	err = j.db.QueryRowContext(ctx, j.text(stale), name, verifyAge.Microseconds(), verifyIdle.Microseconds()).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return id, j.explain(err)
+}
+
+// settledTally is the name under which a tally keeps Status.Settled.
+const settledTally = "settled"
+
+func (j *sqlJournal) decide(ctx context.Context, id int64, settled bool) error {
+	n := 0
+	if settled {
+		n = 1
+	}
+	_, err := j.exec(ctx, j.db, "INSERT INTO {tallies} (job, no, name, n) VALUES (?, 0, '"+settledTally+"', ?)", id, n)
+	if err == nil {
+		return nil
+	}
+	// Another process may have been faster, and what it says stands.
+	var there int
+	const look = "SELECT count(*) FROM {tallies} WHERE job = ? AND no = 0 AND name = '" + settledTally + "'"
+	if lookErr := j.db.QueryRowContext(ctx, j.text(look), id).Scan(&there); lookErr != nil || there == 0 {
+		return err
+	}
+	return nil
+}
+
 // tally adds counts to those of the range.
 func (j *sqlJournal) tally(ctx context.Context, tx querier, c claim, counts map[string]int64) error {
 	const chunk = 100

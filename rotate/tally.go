@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
@@ -18,24 +19,24 @@ type tally struct {
 	byMode   [4]int64
 	keys     map[envelope.KeyID]int64
 	roots    map[string]int64 // of ModeKMS
-	others   int64            // keys beyond those of seen
+	others   int64            // values of keys beyond those of seen
 	findings map[string]int64
 
-	seen map[envelope.KeyID]struct{} // since the work began
+	seen *names // shared by the workers of a process
 }
 
-// maxSeen bounds how many keys a worker tells apart, as what a value says of its key may be anything. Values of
-// keys beyond them are counted under OtherKeys.
-const maxSeen = 1 << 18
+// maxNames bounds how many keys and root keys a process tells apart, as what a value says of its key may be anything, and each is
+// a row of the journal. Values of keys beyond them are counted under OtherKeys.
+const maxNames = 10_000
 
 // OtherKeys is the name of the count for values whose keys a verify did not tell apart, since there were too many.
 const OtherKeys = "key/other"
 
-func newTally(columns []*field.Column) tally {
+func newTally(columns []*field.Column, seen *names) tally {
 	return tally{
 		columns: columns, byColumn: make([]int64, len(columns)),
 		keys: map[envelope.KeyID]int64{}, roots: map[string]int64{}, findings: map[string]int64{},
-		seen: map[envelope.KeyID]struct{}{},
+		seen: seen,
 	}
 }
 
@@ -54,22 +55,38 @@ func (t *tally) add(c *sealedCell, column int) {
 	t.bySuite[c.value.Suite]++
 	t.byMode[c.value.Mode()]++
 	if c.value.Mode() == envelope.ModeKMS {
-		t.roots[c.value.RootKey()]++
+		if root := c.value.RootKey(); t.seen.take(root) {
+			t.roots[root]++
+		} else {
+			t.others++
+		}
 		return
 	}
 	id := c.value.KeyID()
-	if _, known := t.keys[id]; !known && !t.remember(id) {
+	if _, known := t.keys[id]; !known && !t.seen.take(string(id[:])) {
 		t.others++
 		return
 	}
 	t.keys[id]++
 }
 
-func (t *tally) remember(id envelope.KeyID) bool {
-	if _, ok := t.seen[id]; !ok && len(t.seen) >= maxSeen {
+// names are the keys that a process has told apart since its work began.
+type names struct {
+	mu  sync.Mutex
+	all map[string]struct{}
+}
+
+// take says whether a name may be counted by itself.
+func (n *names) take(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, ok := n.all[name]; ok {
+		return true
+	}
+	if len(n.all) >= maxNames {
 		return false
 	}
-	t.seen[id] = struct{}{}
+	n.all[name] = struct{}{}
 	return true
 }
 

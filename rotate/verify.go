@@ -76,6 +76,7 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 			v.clear = append(v.clear, c)
 		}
 	}
+	v.tally.seen = &names{all: map[string]struct{}{}}
 	if far {
 		if v.copied, err = findCopies(ctx, cfg, job.Table, columns); err != nil {
 			return nil, err
@@ -87,7 +88,7 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 // fork returns the same for another worker.
 func (v *verify) fork() work {
 	other := *v
-	other.sealedPage, other.tally, other.twins, other.check = v.sealedPage.fork(), newTally(v.columns), map[[tagSize]byte]int{}, nil
+	other.sealedPage, other.tally, other.twins, other.check = v.sealedPage.fork(), newTally(v.columns, v.tally.seen), map[[tagSize]byte]int{}, nil
 	other.verdicts = nil
 	return &other
 }
@@ -127,10 +128,12 @@ func (v *verify) plan(ctx context.Context, rows []row) ([]verdict, error) {
 		opened := v.inSample(&rows[i])
 		for j, col := range v.columns {
 			c := &v.cells[i*n+j]
+			if c.parsed { // also where it does not belong: it may be all that is left, and its key with it
+				v.tally.add(c, j)
+			}
 			if !c.set {
 				continue
 			}
-			v.tally.add(c, j)
 			if c.want = opened && c.value.Type == col.Type().Code(); c.want {
 				v.tally.opened++
 			}
@@ -237,6 +240,9 @@ func (v *verify) finding(c *sealedCell, column int, all []verdict, row int) (Fin
 		}
 		return f, nil
 	}
+	if detail := v.tenantless(c, col, &all[row].row); detail != "" {
+		return Finding{Kind: FindingWrongTenant, Detail: detail}, nil
+	}
 	if c.astray {
 		return Finding{Kind: FindingStaleTerms, Detail: "its search term is not that of its value, so that searches do not find it; reseal the column"}, nil
 	}
@@ -253,6 +259,20 @@ func (v *verify) finding(c *sealedCell, column int, all []verdict, row int) (Fin
 	return Finding{}, nil
 }
 
+// tenantless says what is wrong with a value in a row whose tenant column is NULL: nothing binds it to its row then.
+func (v *verify) tenantless(c *sealedCell, col *field.Column, r *row) string {
+	source := col.Table().Tenant()
+	switch {
+	case source.Column == "" || v.who.tenant.text(r) != nil:
+		return ""
+	case source.Default == "":
+		return fmt.Sprintf("the row names no tenant: its column %s is NULL; set it to the value's", source.Column)
+	case c.plain != nil && c.owner != source.Default:
+		return fmt.Sprintf("the row names no tenant, which stands for the default one, and the value is another's; set column %s", source.Column)
+	}
+	return ""
+}
+
 // copy says that this very value, which was sealed for one row, stands in another one too: one before it in the page, or
 // any that the database has found. To remember all values here would take memory by the size of the table.
 func (v *verify) copy(c *sealedCell, column int, all []verdict, row int) string {
@@ -262,7 +282,7 @@ func (v *verify) copy(c *sealedCell, column int, all []verdict, row int) string 
 	b := c.value.Bytes()
 	tag := [tagSize]byte(b[len(b)-tagSize:])
 	if other, ok := v.twins[tag]; ok && other != row {
-		return fmt.Sprintf("the same sealed value stands in the row with key %v too", all[other].key)
+		return fmt.Sprintf("the same sealed value stands in the row with key %s too", printable(fmt.Sprint(all[other].key...)))
 	}
 	v.twins[tag] = row
 	if v.copied != nil {

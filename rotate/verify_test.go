@@ -161,7 +161,7 @@ func TestVerifyFindsEachFaultAndNothingElse(t *testing.T) {
 			keys += n
 		}
 	}
-	if counts["values"] != 88 || keys != 85 || counts["mode/1"] != 28 || counts["column/name"] != 28 || counts["destroyed"] != 1 ||
+	if counts["values"] != 88 || keys != 86 || counts["mode/1"] != 28 || counts["column/name"] != 29 || counts["destroyed"] != 1 ||
 		counts["finding/unsealed"] != 2 || counts["failed"] != int64(len(want)) || counts["rows"] != 30 {
 		t.Errorf("counts %v", counts)
 	}

@@ -68,6 +68,9 @@ func Begin(ctx context.Context, cfg Config, job Job, n, passes int) (*Walker, St
 	if err := w.r.journal.install(ctx); err != nil {
 		return nil, Status{}, w.r.wrap(ctx, err)
 	}
+	if err := w.r.closeStale(ctx, e.name); err != nil {
+		return nil, Status{}, w.r.wrap(ctx, err)
+	}
 	w.r.id, w.r.joined, err = w.r.journal.begin(ctx, e, func(ctx context.Context) (int64, []span, error) {
 		total, once, err := w.r.splitIn(ctx, func(total int64) int64 { return min(int64(n), total/int64(w.r.cfg.PageSize)) })
 		var spans []span
@@ -244,6 +247,15 @@ func (w *Walker) turn(ctx context.Context, no int, until time.Time, check bool) 
 		return Turn{Held: "the range is with " + holder}, nil
 	case c.done:
 		return Turn{Done: true}, nil
+	}
+	held, err := w.r.waitsFor(ctx)
+	if err != nil || held != "" {
+		t = Turn{Held: held, shown: held}
+		w.giveUp(ctx, c, t, err)
+		if err != nil {
+			err = w.r.wrap(ctx, err)
+		}
+		return t, err
 	}
 	k, err := w.take(ctx)
 	if err != nil {

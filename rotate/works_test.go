@@ -50,7 +50,7 @@ func (s *shop) must(err error) {
 }
 
 func (s *shop) config() *Config {
-	return &Config{Dialect: PostgreSQL, Keyring: s.ring, Cipher: s.cipher}
+	return &Config{Dialect: PostgreSQL, Keyring: s.ring, Cipher: s.cipher, Concurrency: 4}
 }
 
 // people is a table whose columns are changed by edits, by name.

@@ -7,7 +7,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/rowseal/rowseal/cmd/rowseal/internal/pgtable"
@@ -59,6 +61,9 @@ func (j *checkJob) run(c *cobra.Command) error {
 		j.add(t.Findings()...)
 		return nil
 	})
+	if err == nil {
+		err = withDatabase(c.Context(), j.dsn, func(db *database) error { return j.hidden(c.Context(), db, file) })
+	}
 	if err != nil {
 		return err
 	}
@@ -127,6 +132,21 @@ func (j *checkJob) store(c *cobra.Command, file *field.File) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	if err := store.Check(c.Context()); err != nil {
 		j.add(pgtable.Finding{About: "keys.store", What: err.Error(), Mend: "run rowseal init, or let the role read and write the key table"})
+	}
+	return nil
+}
+
+// hidden notes the tables of which this role does not see all rows: jobs refuse those.
+func (j *checkJob) hidden(ctx context.Context, db *database, file *field.File) error {
+	for _, t := range file.Policy.Tables() {
+		var active bool
+		name := pgx.Identifier(strings.Split(t.Name(), ".")).Sanitize()
+		if err := db.QueryRowContext(ctx, "SELECT coalesce(row_security_active(to_regclass($1::text)), false)", name).Scan(&active); err != nil {
+			return err
+		}
+		if active {
+			j.note(t.Name(), "row-level security may hide rows from this role; rotate, verify and keys destroy need one WITH BYPASSRLS, or the table's owner where it is not FORCEd on that")
+		}
 	}
 	return nil
 }

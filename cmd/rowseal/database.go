@@ -23,6 +23,8 @@ import (
 type database struct {
 	*sql.DB
 	dialect rotate.Dialect
+	dsn     string
+	name    string // for messages
 }
 
 // dsnForms are the connection strings that --dsn takes.
@@ -82,7 +84,7 @@ func dialDatabase(dsn string) (d *database, name string, err error) {
 		}
 		config.RuntimeParams["application_name"] = "rowseal"
 		name := fmt.Sprintf("PostgreSQL at %s:%d", config.Host, config.Port)
-		return &database{stdlib.OpenDB(*config), rotate.PostgreSQL}, name, nil
+		return &database{stdlib.OpenDB(*config), rotate.PostgreSQL, dsn, name + ", database " + config.Database}, name, nil
 	}
 	return nil, "", errors.New("--dsn names no database that this command knows; write " + dsnForms)
 }
@@ -96,7 +98,8 @@ func dialMySQL(dsn string) (*database, string, error) {
 	if err != nil {
 		return nil, "", errors.New("--dsn: the driver refuses the parameters")
 	}
-	return &database{sql.OpenDB(connector), rotate.MySQL}, fmt.Sprintf("MySQL %s, database %s", config.Addr, config.DBName), nil
+	name := fmt.Sprintf("MySQL %s, database %s", config.Addr, config.DBName)
+	return &database{sql.OpenDB(connector), rotate.MySQL, dsn, name}, name, nil
 }
 
 // dialSQLite opens a file that exists: to make one would hide a mistyped path.
@@ -119,7 +122,7 @@ func dialSQLite(dsn string) (*database, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	return &database{db, rotate.SQLite}, "SQLite file " + path, nil
+	return &database{db, rotate.SQLite, dsn, "SQLite file " + path}, "SQLite file " + path, nil
 }
 
 // now is the database's clock.

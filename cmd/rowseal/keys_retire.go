@@ -16,6 +16,7 @@ import (
 type endKeys struct {
 	place
 	id, tenant, reason string
+	alsoDSN            []string
 	force              bool
 }
 

@@ -169,7 +169,7 @@ func TestABlobOfAnUnknownFormatSaysToUpgrade(t *testing.T) {
 	}
 	w.Blob[0] = 2
 	_, err = k.Unwrap(t.Context(), w, binding)
-	wantError(t, err, kms.ErrInvalid, "upgrade")
+	wantError(t, err, kms.ErrBinding, "upgrade")
 }
 
 func wantError(t testing.TB, err, kind error, texts ...string) {

@@ -91,7 +91,7 @@ func (k *KMS) unwrap(ctx context.Context, op string, w kms.Wrapped, b kms.Bindin
 		return nil, err
 	}
 	if len(w.Blob) == 0 || w.Blob[0] != blobV1 {
-		return nil, failed(op, w.RootKey, kms.ErrInvalid,
+		return nil, failed(op, w.RootKey, kms.ErrBinding,
 			errors.New("the wrapped key's format is unknown"),
 			"it was altered, or written by a newer release: then upgrade")
 	}

@@ -92,18 +92,12 @@ func (r *Runner) olderKeys(ctx context.Context, tenant string) (older []keyring.
 	return older, newest, err
 }
 
-// otherTables have values under keys of the store.
-func (r *Runner) otherTables(table *field.Table) (names []string) {
+// otherTables are the policy's. Older values may be under keys of the store whatever the columns say now.
+func (r *Runner) otherTables(table *field.Table) (others []*field.Table) {
 	for _, t := range r.cfg.Policy.Tables() {
-		if t.Name() == table.Name() {
-			continue
-		}
-		for _, c := range t.Columns() {
-			if c.Mode() != envelope.ModeKMS {
-				names = append(names, t.Name())
-				break
-			}
+		if t.Name() != table.Name() {
+			others = append(others, t)
 		}
 	}
-	return names
+	return others
 }

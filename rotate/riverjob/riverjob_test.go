@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/rotate"
 	"github.com/rowseal/rowseal/rotate/riverjob"
@@ -94,7 +95,7 @@ func TestAVerifyIsOneThatKeysAreJudgedBy(t *testing.T) {
 	}
 	jobs, err := rotate.Jobs(t.Context(), m.db, rotate.PostgreSQL, true)
 	must(t, err)
-	if use := rotate.UseOfKey(jobs, []string{"people"}, key, time.Time{}); use.Values < n/2 || len(use.Unverified) > 0 {
+	if use := rotate.UseOfKey(jobs, []*field.Table{m.people}, key, time.Time{}); use.Values < n/2 || len(use.Unverified) > 0 {
 		t.Errorf("%+v", use)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rowseal/rowseal/envelope"
 	"github.com/rowseal/rowseal/field"
 	"github.com/rowseal/rowseal/keyring"
+	"github.com/rowseal/rowseal/kms"
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 )
 
@@ -67,11 +68,16 @@ func sentence(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:] + "."
 }
 
-// notOpened: what stands in the column is not a value that belongs there.
+// notOpened: what stands in the column is not a value that belongs there. Where one of several root keys is away, it may be the one
+// that opens it.
 func notOpened(r *plan.Refusal, col *field.Column, err error) bool {
+	if kms.Temporary(err) {
+		return false
+	}
 	for _, kind := range []error{
 		envelope.ErrNotSealed, envelope.ErrMalformed, envelope.ErrOpen, field.ErrWrongColumn, field.ErrWrongType,
 		field.ErrRowMismatch, keyring.ErrUnknownKey, keyring.ErrDestroyed, keyring.ErrCommitment,
+		kms.ErrBinding,
 	} {
 		if errors.Is(err, kind) {
 			r.SQLState = stateCorrupted
