@@ -36,10 +36,8 @@ type clientSide struct {
 	// sealedNames is set once a statement or cursor that touches something sealed got a name that SQL may
 	// use.
 	sealedNames bool
-	// unread is set once a text prepared statements without being analysed, so that
-	// statements does not have them; kept has such texts.
-	unread bool
-	kept   kept
+	// kept has the texts of prepared statements that statements does not have, since they were not analysed.
+	kept kept
 
 	rules    *rules
 	database *database
@@ -65,6 +63,10 @@ type clientSide struct {
 	// exchanged is set where it asked for a name that may stand for something else now, usesNames where for any that
 	// stands for something sealed.
 	exchanged, usesNames bool
+	// skips is set where it asked for a name that was not made because the server skips to the next Sync, unknown has
+	// the names that neither statements nor kept has.
+	skips   bool
+	unknown []string
 	// named is set once something sealed got a name, unstamped while the server was not asked about the latest of them.
 	// confirmed is what coded had for cursors when it was last asked.
 	named, unstamped bool

@@ -153,7 +153,7 @@ func (c *clientSide) harmless(typ byte) (bool, error) {
 		if err != nil || c.portals.ambiguous(name, c.pipeline) {
 			return false, nil // execute says what is wrong with it
 		}
-		po := c.portals.get(name)
+		po := c.portals.get(name, c.pipeline)
 		return po != nil && po.reads(), nil
 	}
 	return false, nil

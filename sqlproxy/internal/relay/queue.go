@@ -40,7 +40,7 @@ type expected struct {
 	statement *statement
 	portal    *portal
 	query     *query
-	// made is the fate of the name that the message makes or closes; drops is set where it is closed by an error.
+	// made is the fate of the name that the message makes or closes; drops is set where an error closes it.
 	made  *atomic.Int32
 	drops bool
 	// refusal is the ErrorResponse that takes the place of the server's.
@@ -59,12 +59,14 @@ const (
 	skipped
 	// unopened: the server did it, but a value of the result did not open.
 	unopened
+	// dropped: it failed, and the name that it was to make was closed.
+	dropped
 )
 
 // settle tells all who wait what became of the message.
 func (e *expected) settle(o outcome) {
 	if e.made != nil && e.drops && o == failed {
-		settle(e.made)
+		e.made.Store(int32(dropped))
 	} else if e.made != nil {
 		e.made.Store(int32(o))
 	}
