@@ -75,6 +75,9 @@ func (c *clientSide) bind() error {
 	var po *portal
 	if st.effects != 0 || c.portals.get(name, c.pipeline) != nil {
 		po = &portal{effects: st.effects, text: st.text}
+		if st.plan != nil && changesNames(st.plan) {
+			po.names, po.seen = st, st.seen
+		}
 	}
 	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, po, c.pipeline)})
 	c.in.Pass()
@@ -125,6 +128,11 @@ func (c *clientSide) bindSealed(st *statement) error {
 	if err != nil {
 		return c.answer(malformed(), "", false)
 	}
+	for _, f := range m.Formats {
+		if f != 0 && f != 1 {
+			return c.answer(refusal("22023", fmt.Sprintf("unsupported format code: %d", f), ""), "", false)
+		}
+	}
 	if want := st.clientParams(); st.plan.Params != nil && len(m.Values) != want {
 		return c.answer(refusal("08P01", fmt.Sprintf("bind message supplies %d parameters, but prepared statement \"%s\" requires %d",
 			len(m.Values), st.name, want), ""), "", false)
@@ -162,7 +170,7 @@ func serverFormats(outputs []plan.Output, client []int16) []int16 {
 	}
 	var server []int16
 	for i := range outputs {
-		if len(outputs[i].Possible) == 0 || wire.Format(client, i) == 1 {
+		if len(outputs[i].Possible) == 0 || wire.Format(client, i) != 0 {
 			continue
 		}
 		if server == nil {
@@ -260,6 +268,9 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 	if po.statement != nil {
 		l.plan = po.statement.plan
 		l.text, l.prepared = po.statement.text, true
+	}
+	if po.names != nil {
+		l.plan, l.text, l.prepared = po.names.plan, po.names.text, true
 	}
 	if po.statement == nil && !po.cursor {
 		e.portal = nil

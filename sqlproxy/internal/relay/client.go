@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"io"
 	"time"
 	"unsafe"
 
@@ -90,6 +91,10 @@ func (c *clientSide) run() error {
 	}
 	for {
 		typ, _, err := c.in.Next()
+		if errors.Is(err, io.EOF) {
+			// What still has to be sent for what came before is sent first, as before a Terminate.
+			return errors.Join(c.before(wire.Terminate), c.in.Flush(), err)
+		}
 		if err != nil {
 			return err
 		}
@@ -115,8 +120,8 @@ func (c *clientSide) begin() error {
 	c.follow()
 	if c.looks {
 		var told *fatalError
-		if err := c.currentCatalog(); errors.As(err, &told) {
-			return err
+		if err := c.currentCatalog(); errors.As(err, &told) || errors.Is(err, errGone) {
+			return err // the client knows why
 		} else if err != nil {
 			c.tellFatal(refusal("58000", "the proxy cannot read the database's catalog", "See the proxy's log."))
 			return err

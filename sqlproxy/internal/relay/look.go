@@ -35,6 +35,9 @@ func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, 
 		return l, err
 	}
 	l.effects, l.names = words.Effects, words.Names
+	if words.Names && reserved(text) {
+		return l, refusal("42939", "names that begin with "+reservedPrefix+" are the proxy's own", "Take another name.")
+	}
 	if words.Effects&parse.Settings != 0 && c.s.cfg.Tenant != "" && setsTenant(text) {
 		return l, refusal("42501", "the tenant of this session is fixed and cannot be set",
 			"The proxy's configuration gives this user or database its tenant.")
@@ -99,6 +102,19 @@ func (c *clientSide) words(text string) (words parse.Words, err error) {
 func always(text string, e parse.Effects) bool {
 	text = strings.TrimRight(text, "; \t\r\n")
 	return text == "" || e&parse.Ends != 0 && !strings.Contains(text, ";")
+}
+
+// reserved reports whether a text prepares or declares something under a name of the proxy's own.
+func reserved(text string) bool {
+	if !strings.Contains(strings.ToLower(text), reservedPrefix) {
+		return false
+	}
+	for _, name := range append(behind(text, "prepare"), behind(text, "declare")...) {
+		if strings.HasPrefix(name, reservedPrefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // setsTenant reports whether a text names the setting rowseal.tenant.

@@ -192,6 +192,8 @@ func (s *statement) outputs() []plan.Output {
 type portal struct {
 	statement *statement
 	effects   parse.Effects
+	// names makes or drops prepared statements or cursors by name, and touches nothing sealed besides; nil for others.
+	names *statement
 	// text is what runs, where statement is nil; "" for what is not known.
 	text string
 	// client are the formats that the client asked for, server those that the proxy asks for.
@@ -230,6 +232,8 @@ type query struct {
 	failed bool
 	// tag is the body of the last CommandComplete while it waits for the COMMIT; for the server's side.
 	tag []byte
+	// late are messages that came behind it meanwhile.
+	late []byte
 
 	// split is set where it was sent as messages of the extended protocol. For the server's side: which of
 	// them were answered, what to send where the columns are others than was thought, and whether that is so.

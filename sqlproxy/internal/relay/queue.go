@@ -174,7 +174,9 @@ func (q *queue) take() {
 // pop removes the front.
 func (q *queue) pop(o outcome) {
 	e := &q.mine[q.head]
-	q.atEnd.Store(e.kind == expectSync || e.kind == expectQuery || e.kind == expectCall)
+	if e.kind != expectOwn && e.kind != expectCopyEnd {
+		q.atEnd.Store(e.kind == expectSync || e.kind == expectQuery || e.kind == expectCall)
+	}
 	told := *e
 	*e = expected{}
 	q.head++

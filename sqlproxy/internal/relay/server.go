@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"time"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
@@ -65,7 +66,7 @@ func (v *serverSide) message(typ byte) error {
 	case wire.NoticeResponse:
 		return v.notice()
 	case wire.NotificationResponse, wire.ParameterStatus:
-		if err := v.committed(); err != nil {
+		if held, err := v.committed(typ); held || err != nil {
 			return err
 		}
 		v.in.Pass()
@@ -224,6 +225,9 @@ func (v *serverSide) ready(e *expected) error {
 	v.endCopy()
 	v.endResult()
 	v.in.Pass()
+	if v.s.idle != nil {
+		v.s.readyAt.Store(int64(time.Since(start)))
+	}
 	v.s.queue.pop(done)
 	if idle && v.s.draining.Load() {
 		if err := v.in.Flush(); err != nil {
@@ -259,7 +263,7 @@ func (v *serverSide) own(e *expected, typ byte) error {
 	if typ == wire.ReadyForQuery && len(body) == 1 {
 		v.status(body[0])
 	}
-	failed := typ == wire.ErrorResponse && !e.asked.synced
+	failed := typ == wire.ErrorResponse && (!e.asked.synced || fatal(body))
 	if failed && !v.swallow {
 		v.in.Pass() // it stands in the place of the error that the client's message would have got
 	} else {
@@ -273,6 +277,13 @@ func (v *serverSide) own(e *expected, typ byte) error {
 		v.s.queue.skip()
 	}
 	return nil
+}
+
+// fatal reports whether an ErrorResponse says that the server ends the session.
+func fatal(body []byte) bool {
+	fields, err := wire.ReadFields(body)
+	severity := wire.Find(fields, wire.FieldSeverityV)
+	return err == nil && (severity == "FATAL" || severity == "PANIC")
 }
 
 // plan gives a portal's plan; nil for none.
