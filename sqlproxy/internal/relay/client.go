@@ -132,6 +132,11 @@ func (c *clientSide) begin() error {
 
 // message carries one message.
 func (c *clientSide) message(typ byte) error {
+	if c.copyIn.synced {
+		if over, err := c.behindSync(typ); over || err != nil {
+			return err
+		}
+	}
 	switch typ {
 	case wire.Sync, wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
 	default:
@@ -164,6 +169,16 @@ func (c *clientSide) message(typ byte) error {
 		c.in.Pass()
 	}
 	return nil
+}
+
+// behindSync is called with a message behind a Sync amid data. over is set where the message was carried.
+func (c *clientSide) behindSync(typ byte) (over bool, err error) {
+	switch typ {
+	case wire.Sync, wire.Flush, wire.CopyData:
+		return false, nil
+	}
+	over = (typ == wire.CopyDone || typ == wire.CopyFail) && c.s.copying.takes()
+	return over, c.resync(typ, over)
 }
 
 // pipes says that a message of the extended protocol was carried.

@@ -23,7 +23,7 @@ func (v *serverSide) failure(e *expected) error {
 		return err
 	}
 	instead := v.s.copying.takeRefusal()
-	v.endCopy() // before the client knows
+	resyncs := v.endCopy(true) // before the client knows
 	if err := v.tellFailure(e, instead); err != nil {
 		return err
 	}
@@ -37,6 +37,9 @@ func (v *serverSide) failure(e *expected) error {
 		v.endResult()
 		v.s.queue.pop(failed)
 		v.s.queue.skip()
+	}
+	if resyncs {
+		return v.resync()
 	}
 	return nil
 }

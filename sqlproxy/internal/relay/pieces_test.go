@@ -101,7 +101,12 @@ func (p *piecer) parse(name string) {
 	if text.instead == "" {
 		p.add(m)
 	} else {
-		p.both(m, &pgproto3.Parse{Name: "refused", Query: text.instead})
+		// Where the proxy refuses, the statement of that name stays, but for the unnamed one.
+		instead := &pgproto3.Parse{Name: "refused", Query: text.instead}
+		if name == "" {
+			instead.Name = ""
+		}
+		p.both(m, instead)
 	}
 	p.params[name], p.ours[name] = text.params, text.params
 }

@@ -252,6 +252,13 @@ func (q *queue) insertSecond(e expected) {
 	q.mu.Unlock()
 }
 
+// addSync puts a Sync behind all that was published.
+func (q *queue) addSync() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.add(&expected{kind: expectSync})
+}
+
 // popSecond removes what is behind the front.
 func (q *queue) popSecond() {
 	q.mine[q.head+1].settle(done)

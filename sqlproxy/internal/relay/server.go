@@ -178,7 +178,7 @@ func (v *serverSide) complete(e *expected) error {
 		return err
 	}
 	v.pass(e)
-	v.endCopy()
+	v.endCopy(false)
 	v.endResult()
 	if e.kind == expectExecute {
 		v.altered = v.altered || e.alters
@@ -222,7 +222,7 @@ func (v *serverSide) ready(e *expected) error {
 	}
 	idle := v.status(body[0])
 	v.swallow = false
-	v.endCopy()
+	v.endCopy(false)
 	v.endResult()
 	v.in.Pass()
 	if v.s.idle != nil {
@@ -322,13 +322,25 @@ func (v *serverSide) copyInBegins(e *expected) error {
 	return nil
 }
 
-// endCopy takes note that the server takes no more data.
-func (v *serverSide) endCopy() {
+// endCopy takes note that the server takes no more data. It reports whether a Sync amid that was one to heed, see resync.
+func (v *serverSide) endCopy(failed bool) (resyncs bool) {
 	if v.taking {
 		v.taking = false
-		v.s.copying.over()
+		resyncs = v.s.copying.over(failed)
 	}
 	v.copying = false
+	return resyncs
+}
+
+// resync sends the Sync that the client sent before it was known that the COPY has failed. Until then the client's
+// side sends nothing that is answered otherwise than a Sync.
+func (v *serverSide) resync() error {
+	defer v.s.copying.wasSynced()
+	if err := v.in.Flush(); err != nil {
+		return err
+	}
+	v.s.queue.addSync()
+	return v.s.down.Send(wire.AppendMessage(nil, wire.Sync))
 }
 
 // copyOutBegins makes ready for what COPY TO STDOUT sends.
