@@ -75,9 +75,9 @@ func (c *clientSide) bind() error {
 	var po *portal
 	if st.effects != 0 || c.portals.get(name, c.pipeline) != nil {
 		po = &portal{effects: st.effects, text: st.text}
-		if st.plan != nil && changesNames(st.plan) {
-			po.names, po.seen = st, st.seen
-		}
+	}
+	if st.plan != nil && changesNames(st.plan) {
+		po = &portal{effects: st.effects, text: st.text, names: st, seen: st.seen}
 	}
 	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, po, c.pipeline)})
 	c.in.Pass()

@@ -172,3 +172,15 @@ func TestANameIsWhatSQLMadeOfItByTheProtocol(t *testing.T) {
 		t.Error(r.Err)
 	}
 }
+
+func TestANameIsWhatSQLMadeOfItInAPipeline(t *testing.T) {
+	_, through := sealed(t, &relay.Config{})
+	messages := of(parsed("s", "SELECT id, ssn FROM patients WHERE ssn = $1"))
+	for _, sql := range []string{"DEALLOCATE s", preparePlain, "EXECUTE s(1, 'x')"} {
+		messages = append(messages, sent(sql)...)
+	}
+	got := play(t, hijack(t, through), encode(t, append(messages, syncs)...))
+	if said := strings.Join(got, ", "); !strings.Contains(said, `C "INSERT 0 1\x00", Z "I"`) {
+		t.Errorf("told %s", said)
+	}
+}
