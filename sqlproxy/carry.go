@@ -13,7 +13,7 @@ func (s *Server) relayConfig(st *state, pair *login.Pair) *relay.Config {
 	c := &relay.Config{
 		Shared: s.shared, Server: st.Upstream.Address, Tenant: st.tenant(pair.User, pair.Database),
 		Pooled: st.SessionPooler, MaxText: st.MaxStatement, MaxHeld: st.MaxMessage,
-		Drain: s.drain, Logger: st.Log, Stats: &s.counts.relay,
+		Drain: s.drain, Idle: st.Idle, Logger: st.Log, Stats: &s.counts.relay,
 	}
 	if st.AllowFunctionCalls {
 		c.FunctionCalls = relay.AllowFunctionCalls

@@ -172,9 +172,6 @@ func (s *Server) serve(st *state, conn net.Conn, connections *sync.WaitGroup) {
 		return
 	}
 	defer closePair(pair)
-	if st.Idle > 0 {
-		defer watchIdle(pair, st.Idle)()
-	}
 	c := s.relayConfig(st, pair)
 	if err := relay.Run(s.hard, pair, c); err != nil {
 		logEnd(st, pair, err)

@@ -20,7 +20,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowseal/rowseal/internal/testpg"
-	"github.com/rowseal/rowseal/sqlproxy/internal/login"
 	"github.com/rowseal/rowseal/sqlproxy/internal/testpki"
 )
 
@@ -417,45 +416,6 @@ func TestShutdownEndsLoginsAtOnce(t *testing.T) {
 	if err != nil || !strings.Contains(string(told), "C57P03\x00Mthe proxy is shutting down") {
 		t.Errorf("told %q, %v", told, err)
 	}
-}
-
-func TestIdleClientsAreSentAway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client, inside := net.Pipe()
-		server, far := net.Pipe()
-		pair := &login.Pair{Client: inside, Server: server}
-		stop := watchIdle(pair, time.Minute)
-		defer stop()
-		defer client.Close()
-		send := func(text string) {
-			go func() { _, _ = pair.Client.Write([]byte(text)) }()
-			if _, err := io.ReadFull(client, make([]byte, len(text))); err != nil {
-				t.Error(err)
-			}
-		}
-		began := time.Now()
-		time.Sleep(time.Hour) // a login, a long query
-		send("T...Z\x00\x00\x00\x05T")
-		time.Sleep(time.Hour) // in a transaction
-		send("C...Z\x00\x00\x00\x05I")
-		time.Sleep(59 * time.Second)
-		go func() { _, _ = client.Write([]byte("Q")) }()
-		if _, err := pair.Client.Read(make([]byte, 1)); err != nil {
-			t.Error(err)
-		}
-		time.Sleep(time.Hour) // with an answer owing
-		send(string(ready))
-		told, err := io.ReadAll(client)
-		if err != nil || !strings.Contains(string(told), "C57P05\x00") {
-			t.Errorf("told %q, %v", told, err)
-		}
-		if got, want := time.Since(began), 3*time.Hour+59*time.Second+time.Minute; got != want {
-			t.Errorf("after %v, want %v", got, want)
-		}
-		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("the server's connection is open: %v", err)
-		}
-	})
 }
 
 func TestAdminShowsCountersAndNoSecret(t *testing.T) {

@@ -28,12 +28,9 @@ type Context struct {
 	// that is OfTenant.
 	Tenant string
 	// Prepared gives the plan that SQL's PREPARE or the protocol's Parse made
-	// under a name, for EXECUTE, an empty one for a text with nothing sealed; nil where there is none.
+	// under a name, for EXECUTE, an empty one for a text with nothing sealed; nil where there is none: EXECUTE
+	// with arguments is refused then, as the server would log them.
 	Prepared func(name string) *Plan
-	// Unread is set where the session may have statements prepared that Prepared does
-	// not know, since their texts name nothing sealed. Where it is not, EXECUTE of a name
-	// that Prepared does not know fails on the server, which would log the arguments.
-	Unread bool
 	// Cursor gives the outputs of a cursor or portal, for FETCH.
 	Cursor func(name string) []Output
 	// NoBackslash is set where standard_conforming_strings is off, so that the

@@ -160,7 +160,7 @@ func (a *analyzer) execute(raw *pg.RawStmt, s *pg.ExecuteStmt) Stmt {
 // isPrepared refuses arguments for a statement that does not exist: the server
 // would write them into its log, and they may be meant for sealed columns.
 func (a *analyzer) isPrepared(s *pg.ExecuteStmt, p *Plan, at int) {
-	if p != nil || a.c.Unread || len(s.Params) == 0 {
+	if p != nil || len(s.Params) == 0 {
 		return
 	}
 	a.refuse(&Refusal{

@@ -48,32 +48,36 @@ func (c *clientSide) bind() error {
 		return c.answer(err, "", false)
 	}
 	c.forgetPortals()
-	if err := c.makeSure(c.statements.ambiguous(stName, c.pipeline)); err != nil {
+	if err := c.makeSure(c.statements.ambiguous(stName, c.pipeline) || c.statements.remade(stName, c.pipeline)); err != nil {
 		return c.answer(err, "", false)
 	}
-	st := c.statements.get(stName)
+	st, skip := c.statements.use(stName, c.pipeline)
+	if skip {
+		return c.answer(errSkipping, "", false)
+	}
 	if st == nil {
 		return c.bindUnknown(name, stName)
 	}
 	if err := c.recheck(st); err != nil {
 		return c.answer(err, st.text, false)
 	}
-	if len(stName) > 0 && st.touches() {
-		if !st.sure(c) {
-			if err := c.confirm(); err != nil {
-				return c.answer(err, "", false)
-			}
+	if len(stName) > 0 && st.touches() && !st.sure(c) {
+		if err := c.confirm(); err != nil {
+			return c.answer(err, "", false)
 		}
-		if st.exchanged {
-			return c.answer(errMoved(), "", false)
-		}
+	}
+	if st.exchanged {
+		return c.answer(errMoved(), "", false)
 	}
 	if st.touches() {
 		return c.bindSealed(st)
 	}
 	var po *portal
-	if st.effects != 0 || c.portals.get(name) != nil {
+	if st.effects != 0 || c.portals.get(name, c.pipeline) != nil {
 		po = &portal{effects: st.effects, text: st.text}
+	}
+	if st.plan != nil && changesNames(st.plan) {
+		po = &portal{effects: st.effects, text: st.text, names: st, seen: st.seen}
 	}
 	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, po, c.pipeline)})
 	c.in.Pass()
@@ -81,20 +85,16 @@ func (c *clientSide) bind() error {
 }
 
 // bindUnknown carries a Bind of a statement that was not prepared by Parse. The server knows it
-// if SQL prepared it, and then it touches nothing sealed. If it does not, the values, which
+// if SQL prepared it, and then it touches nothing sealed, as long as its text does not. If it does not, the values, which
 // may be meant for a statement that was refused, must not be sent: so it is asked first.
 func (c *clientSide) bindUnknown(name, stName []byte) error {
-	if len(c.kept.texts) > 0 {
-		if err := c.revalidate(); err != nil {
-			return c.answer(err, "", false)
-		}
-		if c.unreadMoved(string(key(stName))) {
-			return c.answer(errMoved(), "", false)
-		}
-	}
-	out := wire.AppendMessage(c.in.Append(), wire.Describe, "S", string(stName), "\x00")
+	named := string(key(stName))
+	out := wire.AppendMessage(c.in.Append(), wire.Describe, "S", named, "\x00")
 	out = wire.AppendMessage(out, wire.Close, "S", ownName, "\x00")
 	if _, err := c.exchange(out, 1); err != nil {
+		return c.answer(err, "", false)
+	}
+	if err := c.standsUnread(named); err != nil {
 		return c.answer(err, "", false)
 	}
 	c.s.queue.push(expected{kind: expectBind, made: c.portals.set(name, nil, c.pipeline)})
@@ -127,6 +127,11 @@ func (c *clientSide) bindSealed(st *statement) error {
 	m, err := wire.ReadBind(body)
 	if err != nil {
 		return c.answer(malformed(), "", false)
+	}
+	for _, f := range m.Formats {
+		if f != 0 && f != 1 {
+			return c.answer(refusal("22023", fmt.Sprintf("unsupported format code: %d", f), ""), "", false)
+		}
 	}
 	if want := st.clientParams(); st.plan.Params != nil && len(m.Values) != want {
 		return c.answer(refusal("08P01", fmt.Sprintf("bind message supplies %d parameters, but prepared statement \"%s\" requires %d",
@@ -165,7 +170,7 @@ func serverFormats(outputs []plan.Output, client []int16) []int16 {
 	}
 	var server []int16
 	for i := range outputs {
-		if len(outputs[i].Possible) == 0 || wire.Format(client, i) == 1 {
+		if len(outputs[i].Possible) == 0 || wire.Format(client, i) != 0 {
 			continue
 		}
 		if server == nil {
@@ -221,12 +226,15 @@ func (c *clientSide) execute() error {
 	if err := c.makeSure(c.portals.ambiguous(name, c.pipeline)); err != nil {
 		return c.answer(err, "", false)
 	}
-	po := c.portals.get(name)
+	po, skip := c.portals.use(name, c.pipeline)
+	if skip {
+		return c.answer(errSkipping, "", false)
+	}
 	if po != nil && len(name) > 0 && po.opens() && !po.sure(c) {
 		if err := c.confirm(); err != nil {
 			return c.answer(err, "", false)
 		}
-		po = c.portals.get(name)
+		po = c.portals.get(name, c.pipeline)
 	}
 	if err := c.beforeCode(po.code()); err != nil {
 		return c.answer(err, "", false)
@@ -261,6 +269,9 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 		l.plan = po.statement.plan
 		l.text, l.prepared = po.statement.text, true
 	}
+	if po.names != nil {
+		l.plan, l.text, l.prepared = po.names.plan, po.names.text, true
+	}
 	if po.statement == nil && !po.cursor {
 		e.portal = nil
 	}
@@ -287,8 +298,11 @@ func (c *clientSide) executeKnown(po *portal, name []byte) error {
 	if err := c.waitFor(e.wait); err != nil {
 		return err
 	}
-	if e.wait.outcome == done {
+	switch e.wait.outcome {
+	case done:
 		c.learn(l, 1, false)
+	case failed, skipped:
+		c.skipping = true // what follows may use the name that was not made
 	}
 	return nil
 }
@@ -315,13 +329,21 @@ func (c *clientSide) describe() error {
 	if err := c.makeSure(unsure); err != nil {
 		return c.answer(err, "", false)
 	}
+	var skip bool
 	if what == 'P' {
 		e.kind = expectPortal
-		if po := c.portals.get(name); po != nil && (po.statement != nil || po.cursor) {
+		var po *portal
+		if po, skip = c.portals.use(name, c.pipeline); po != nil && (po.statement != nil || po.cursor) {
 			e.portal = po
 		}
-	} else if st := c.statements.get(name); st != nil && st.touches() {
-		e.statement = st
+	} else {
+		var st *statement
+		if st, skip = c.statements.use(name, c.pipeline); st != nil && st.touches() {
+			e.statement = st
+		}
+	}
+	if skip {
+		return c.answer(errSkipping, "", false)
 	}
 	c.s.queue.push(e)
 	c.in.Pass()

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"io"
 	"time"
 	"unsafe"
 
@@ -36,10 +37,8 @@ type clientSide struct {
 	// sealedNames is set once a statement or cursor that touches something sealed got a name that SQL may
 	// use.
 	sealedNames bool
-	// unread is set once a text prepared statements without being analysed, so that
-	// statements does not have them; kept has such texts.
-	unread bool
-	kept   kept
+	// kept has the texts of prepared statements that statements does not have, since they were not analysed.
+	kept kept
 
 	rules    *rules
 	database *database
@@ -65,6 +64,10 @@ type clientSide struct {
 	// exchanged is set where it asked for a name that may stand for something else now, usesNames where for any that
 	// stands for something sealed.
 	exchanged, usesNames bool
+	// skips is set where it asked for a name that was not made because the server skips to the next Sync, unknown has
+	// the names that neither statements nor kept has.
+	skips   bool
+	unknown []string
 	// named is set once something sealed got a name, unstamped while the server was not asked about the latest of them.
 	// confirmed is what coded had for cursors when it was last asked.
 	named, unstamped bool
@@ -90,6 +93,10 @@ func (c *clientSide) run() error {
 	}
 	for {
 		typ, _, err := c.in.Next()
+		if errors.Is(err, io.EOF) {
+			// What still has to be sent for what came before is sent first, as before a Terminate.
+			return errors.Join(c.before(wire.Terminate), c.in.Flush(), err)
+		}
 		if err != nil {
 			return err
 		}
@@ -120,8 +127,8 @@ func (c *clientSide) begin() error {
 		}
 	} else if c.looks {
 		var told *fatalError
-		if err := c.currentCatalog(); errors.As(err, &told) {
-			return err
+		if err := c.currentCatalog(); errors.As(err, &told) || errors.Is(err, errGone) {
+			return err // the client knows why
 		} else if err != nil {
 			c.tellFatal(refusal("58000", "the proxy cannot read the database's catalog", "See the proxy's log."))
 			return err
@@ -132,6 +139,11 @@ func (c *clientSide) begin() error {
 
 // message carries one message.
 func (c *clientSide) message(typ byte) error {
+	if c.copyIn.synced {
+		if over, err := c.behindSync(typ); over || err != nil {
+			return err
+		}
+	}
 	switch typ {
 	case wire.Sync, wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
 	default:
@@ -169,6 +181,16 @@ func (c *clientSide) message(typ byte) error {
 		c.in.Pass()
 	}
 	return nil
+}
+
+// behindSync is called with a message behind a Sync amid data. over is set where the message was carried.
+func (c *clientSide) behindSync(typ byte) (over bool, err error) {
+	switch typ {
+	case wire.Sync, wire.Flush, wire.CopyData:
+		return false, nil
+	}
+	over = (typ == wire.CopyDone || typ == wire.CopyFail) && c.s.copying.takes()
+	return over, c.resync(typ, over)
 }
 
 // pipes says that a message of the extended protocol was carried.

@@ -80,14 +80,14 @@ func (c *clientSide) beforeCode(text string, e parse.Effects) error {
 // its own is compared with, and drop forgets it.
 func (c *clientSide) eachName(do func(key string, s *stamped, coded int64, drop func())) {
 	for name := range c.statements {
-		if st := c.statements.get([]byte(name)); name != "" && st != nil && st.touches() && !st.exchanged {
+		if st := c.statements.get([]byte(name), c.pipeline); name != "" && st != nil && st.touches() && !st.exchanged {
 			do("s"+name, &st.stamped, c.coded.statements, func() {
 				st.exchanged = true // its values must not be sent, whatever is there now
 			})
 		}
 	}
 	for name := range c.portals {
-		if po := c.portals.get([]byte(name)); name != "" && po != nil && po.opens() {
+		if po := c.portals.get([]byte(name), c.pipeline); name != "" && po != nil && po.opens() {
 			do("c"+name, &po.stamped, c.coded.cursors, func() { settle(c.portals.set([]byte(name), nil, 0)) })
 		}
 	}

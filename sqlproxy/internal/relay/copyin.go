@@ -24,6 +24,10 @@ type copies struct {
 	begun, running bool
 	copy           *plan.Copy
 	values         *sealing.Session
+	// synced is set where the client sent a Sync since the last of the data. The server ignores it if the COPY goes on, and
+	// answers it if that has failed: which of them, only the end of the COPY tells. resyncs is set from then on
+	// until the Sync was sent, resynced where one was.
+	synced, resyncs, resynced bool
 	// refusal is the ErrorResponse in the place of the server's, for data that was refused.
 	refusal []byte
 	ended   bool
@@ -36,15 +40,54 @@ func (c *copies) begin(p *plan.Copy, values *sealing.Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.begun, c.running, c.copy, c.values = true, true, p, values
+	c.synced, c.resynced = false, false
 	c.cond.Broadcast()
 }
 
 // over is called when the COPY has ended. What no data came for must not be taken for what the next one begins, nor
-// a refusal that came too late for an error of the next statement.
-func (c *copies) over() {
+// a refusal that came too late for an error of the next statement. It reports whether a Sync has to be sent, which
+// resynced says then.
+func (c *copies) over(failed bool) (resyncs bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.resyncs, c.synced = failed && c.synced, false
+	c.cond.Broadcast()
 	c.begun, c.running, c.copy, c.values, c.refusal = false, false, nil, nil, nil
+	return c.resyncs
+}
+
+// sync takes note of a Sync amid data. It reports false where the server takes none, so that it heeds the Sync.
+func (c *copies) sync() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.synced = c.running
+	return c.running
+}
+
+// unsync takes note of data behind a Sync. It reports false where the COPY is over.
+func (c *copies) unsync() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.synced = false
+	return c.running
+}
+
+// wasSynced says that a Sync was sent.
+func (c *copies) wasSynced() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resyncs, c.resynced = false, true
+	c.cond.Broadcast()
+}
+
+// outcome waits for the end of the COPY, and reports whether the Sync amid its data was sent.
+func (c *copies) outcome() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for (c.running || c.resyncs) && !c.ended {
+		c.cond.Wait()
+	}
+	return c.resynced
 }
 
 // answered is called when the server's side came to an answer.
@@ -115,6 +158,8 @@ type copyIn struct {
 	// state says what becomes of the data at hand.
 	state copyState
 	to    copySealer
+	// synced is set where a Sync came amid data, and it is not known yet what the server makes of it.
+	synced bool
 }
 
 // copyState is what becomes of data.
@@ -137,6 +182,8 @@ func (c *clientSide) copyMessage(typ byte) error {
 	state := c.copyIn.state
 	if typ != wire.CopyData {
 		c.copyIn.state = copyAsk
+	} else if c.copyIn.synced {
+		c.copyIn.synced = !c.s.copying.unsync()
 	}
 	switch {
 	case state == copyDrop:
@@ -157,18 +204,12 @@ func (c *clientSide) copyMessage(typ byte) error {
 // askCopy finds out what the data is for. What the server does not ask for it ignores.
 func (c *clientSide) askCopy() error {
 	in := &c.copyIn
-	if c.follow(); !c.looks {
-		in.state = copyRaw
-		return nil
-	}
+	c.follow()
 	if !c.s.copying.at() {
-		// Without Flush the answers to messages of the extended protocol may stay with the server. While it takes
-		// data it ignores this.
-		if err := c.in.Set(wire.AppendMessage(c.in.Append(), wire.Flush)); err != nil {
+		if err := c.flushAll(); err != nil {
 			return err
 		}
-	}
-	if err := c.in.Flush(); err != nil {
+	} else if err := c.in.Flush(); err != nil {
 		return err
 	}
 	p, values, begun := c.s.copying.next(c.s.queue.quiet)
@@ -184,8 +225,47 @@ func (c *clientSide) askCopy() error {
 }
 
 // midData reports whether the message at hand came between data that the server takes: it ignores Sync there.
+// Where the COPY has failed it does not, which may not be known yet: see copies.
 func (c *clientSide) midData() bool {
-	return (c.copyIn.state == copyRaw || c.copyIn.state == copySeal) && c.s.copying.takes()
+	if c.copyIn.state != copyRaw && c.copyIn.state != copySeal {
+		return false
+	}
+	c.copyIn.synced = c.s.copying.sync()
+	return c.copyIn.synced
+}
+
+// flushAll has the server answer all that was sent. Without Flush the answers to messages of the extended protocol may stay
+// with it; while it takes data it ignores that.
+func (c *clientSide) flushAll() error {
+	if err := c.in.Set(wire.AppendMessage(c.in.Append(), wire.Flush)); err != nil {
+		return err
+	}
+	return c.in.Flush()
+}
+
+// resync finds out, before a message that may depend on it, what the server made of a Sync amid data. What is no end of
+// the data has the COPY fail.
+func (c *clientSide) resync(typ byte, ends bool) error {
+	c.copyIn.synced = false
+	var err error
+	switch {
+	case ends:
+		err = c.copyMessage(typ)
+	case c.s.copying.takes():
+		c.s.queue.push(expected{kind: expectCopyEnd})
+		err = c.in.Set(wire.AppendMessage(c.in.Append(), wire.CopyFail, "unexpected message\x00"))
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.flushAll(); err != nil {
+		return err
+	}
+	if c.s.copying.outcome() {
+		c.piped, c.skipping = false, false
+		c.pipeline++
+	}
+	return nil
 }
 
 // sealData seals a CopyData.

@@ -41,6 +41,12 @@ var copyScripts = []struct {
 	{"taken, with a Sync before the data", []string{patient, "S", row, "C", "S", "SELECT id, ssn FROM patients", "S"}, "", ""},
 	{"a Sync amid the data", []string{patient, row, "S", "F", "D 501\tcanary-more\n", "C", "S", "SELECT id, ssn FROM patients", "S"}, "", ""},
 	{"a Sync amid plain data", []string{"COPY plain FROM STDIN", "D 500\tx\n", "S", "F", "D 501\ty\n", "C", "S", "SELECT id FROM plain", "S"}, "", ""},
+	{"a Sync behind a bad line", []string{"COPY plain FROM STDIN", "D 500\tx\n", "F", "D x\ty\n", "S", "Q SELECT 1", "SELECT 2", "S"}, "", ""},
+	{"a Sync behind a bad line, then the end", []string{"COPY plain FROM STDIN", "D x\ty\n", "S", "C", "SELECT id FROM plain", "S"}, "", ""},
+	{"a Sync behind a bad line of sealed data", []string{"COPY patients (id, ssn) FROM STDIN", "D x\tcanary-bad\n", "S", "C", "SELECT id, ssn FROM patients", "S"}, "", ""},
+	{"a Sync before a bad line", []string{"COPY plain FROM STDIN", "D 500\tx\n", "S", "D x\ty\n", "C", "SELECT 1", "S", "SELECT 2", "S"}, "", ""},
+	{"a Sync behind a bad line of a Query", []string{"Q COPY plain FROM STDIN", "D x\ty\n", "S", "Q SELECT 1", "SELECT 2", "S"}, "", ""},
+	{"Syncs amid the data and a COPY that ends", []string{"COPY plain FROM STDIN", "D 500\tx\n", "S", "S", "C", "SELECT id FROM plain", "S", "Q SELECT 1"}, "", ""},
 	{"given up", []string{"Q " + patient, row, "X", row, "C", "Q " + patient, row, "C", "Q SELECT id, ssn FROM patients"}, "", ""},
 	{"plain and sealed", []string{"Q COPY plain FROM STDIN; " + patient, "D 500\tx\n", "C", row, "C", "Q SELECT id, ssn FROM patients"}, "", ""},
 	{"plain fails before sealed", []string{"Q COPY plain FROM STDIN; " + patient, "D x\tx\n", "C", row, "C", "Q SELECT id, ssn FROM patients"}, "", ""},
@@ -65,6 +71,7 @@ func TestCopyDataIsSealedOrDropped(t *testing.T) {
 	tap, recorded := record(t, direct)
 	through := proxy(t, recorded, &relay.Config{Shared: relay.NewShared(patients(t), newCipher(t))})
 	twin := testpg.DSN(t)
+	nothing := proxy(t, twin, &relay.Config{Shared: empty(t)})
 	plain, raw := connect(t, twin, pgx.QueryExecModeSimpleProtocol), connect(t, direct, pgx.QueryExecModeSimpleProtocol)
 	mustExec(t, plain, "CREATE TABLE patients (id int PRIMARY KEY, ssn text, age int, name varchar(45), note text); CREATE TABLE plain (id int PRIMARY KEY, note text)")
 	for _, f := range copyScripts {
@@ -80,6 +87,8 @@ func TestCopyDataIsSealedOrDropped(t *testing.T) {
 			}
 			want := play(t, hijack(t, twin), script(t, steps))
 			wantWords(t, got, strings.Join(want, ", "))
+			mustExec(t, plain, "TRUNCATE patients, plain")
+			wantWords(t, play(t, hijack(t, nothing), script(t, steps)), strings.Join(want, ", "))
 			if sent := tap.take(); strings.Contains(sent, "canary") || len(sent) == 0 {
 				t.Errorf("the server got %q", sent)
 			}
@@ -138,4 +147,25 @@ func TestASessionThatWaitsWithDataEnds(t *testing.T) {
 	})
 	mustExec(t, watch, "SELECT pg_terminate_backend($1)", pid)
 	eventually(t, func() bool { return stats.Sessions.Load() == 0 })
+}
+
+// A client may wait for the answer to a Sync that it sent behind data which the server has not looked at yet.
+func TestASyncBehindABadLineIsAnswered(t *testing.T) {
+	_, through := sealed(t, &relay.Config{})
+	for _, dsn := range []string{through, proxy(t, testpg.DSN(t), &relay.Config{Shared: empty(t)})} {
+		conn := hijack(t, dsn)
+		if _, err := conn.Write(script(t, []string{"Q CREATE TABLE few (id int)", "COPY few FROM STDIN", "F"})); err != nil {
+			t.Fatal(err)
+		}
+		readTo(t, conn, 'G')
+		if _, err := conn.Write(script(t, []string{"D x\n", "S"})); err != nil {
+			t.Fatal(err)
+		}
+		readTo(t, conn, 'E')
+		readTo(t, conn, 'Z')
+		got := play(t, conn, script(t, []string{"SELECT 1", "S"}))
+		if len(got) != 13 {
+			t.Errorf("answers are %s", strings.Join(got, ", "))
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -9,8 +10,12 @@ import (
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
 )
 
-// maxFields is the longest ErrorResponse or NoticeResponse that is looked at.
-const maxFields = 8 << 20
+const (
+	// maxFields is the longest ErrorResponse or NoticeResponse that is looked at.
+	maxFields = 8 << 20
+	// fieldsPrefix is as much of one as holds what comes before its message.
+	fieldsPrefix = 64
+)
 
 // failure carries an ErrorResponse, and drops from the queue what the server skips because of it.
 func (v *serverSide) failure(e *expected) error {
@@ -18,7 +23,7 @@ func (v *serverSide) failure(e *expected) error {
 		return err
 	}
 	instead := v.s.copying.takeRefusal()
-	v.endCopy() // before the client knows
+	resyncs := v.endCopy(true) // before the client knows
 	if err := v.tellFailure(e, instead); err != nil {
 		return err
 	}
@@ -33,6 +38,9 @@ func (v *serverSide) failure(e *expected) error {
 		v.s.queue.pop(failed)
 		v.s.queue.skip()
 	}
+	if resyncs {
+		return v.resync()
+	}
 	return nil
 }
 
@@ -44,6 +52,9 @@ func (v *serverSide) tellFailure(e *expected, data []byte) error {
 		return nil
 	}
 	body, err := v.in.Body(maxFields)
+	if errors.Is(err, wire.ErrTooLong) {
+		return v.longFailure(e)
+	}
 	if err != nil {
 		return err
 	}
@@ -69,6 +80,34 @@ func (v *serverSide) tellFailure(e *expected, data []byte) error {
 	}
 	v.in.Pass()
 	return nil
+}
+
+// longFailure carries an error that is too long to be looked at. Where that matters the client gets the beginning of it.
+func (v *serverSide) longFailure(e *expected) error {
+	if e.refusal == nil && e.planned() == nil && !v.s.cfg.Shared.rules.Load().sealed {
+		v.in.Pass()
+		return nil
+	}
+	prefix, err := v.in.Prefix(fieldsPrefix)
+	if err != nil {
+		return err
+	}
+	severity, state := "ERROR", "XX000"
+	for cur := (wire.Cursor{Rest: prefix}); len(cur.Rest) > 0 && !cur.Bad; {
+		typ := cur.Rest[0]
+		cur.Rest = cur.Rest[1:]
+		switch value := string(cur.String()); {
+		case cur.Bad:
+		case typ == wire.FieldSeverityV:
+			severity = value
+		case typ == wire.FieldSQLState:
+			state = value
+		}
+	}
+	r := refusal(state, "the server's message is too long to be shown", "")
+	out := appendRefusal(v.in.Append(), severity, r, "")
+	v.in.Drop()
+	return v.in.Set(out)
 }
 
 // text gives what the server's positions are about; nil where that is the client's text.
@@ -145,13 +184,17 @@ func (v *serverSide) hides(fields []wire.Field) bool {
 
 // notice carries a NoticeResponse.
 func (v *serverSide) notice() error {
-	body, err := v.in.Body(maxFields)
-	if err != nil {
-		return err
-	}
 	if !v.s.cfg.Shared.rules.Load().sealed {
 		v.in.Pass()
 		return nil
+	}
+	body, err := v.in.Body(maxFields)
+	if errors.Is(err, wire.ErrTooLong) {
+		v.in.Drop() // what cannot be looked at is not passed; nobody waits for a notice
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	fields, err := wire.ReadFields(body)
 	if err != nil {

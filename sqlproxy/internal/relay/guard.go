@@ -153,7 +153,7 @@ func (c *clientSide) harmless(typ byte) (bool, error) {
 		if err != nil || c.portals.ambiguous(name, c.pipeline) {
 			return false, nil // execute says what is wrong with it
 		}
-		po := c.portals.get(name)
+		po := c.portals.get(name, c.pipeline)
 		return po != nil && po.reads(), nil
 	}
 	return false, nil
@@ -293,7 +293,8 @@ func (v *serverSide) sendTag(e *expected) error {
 	if e.query == nil || e.query.tag == nil || e.query.failed || v.swallow {
 		return nil
 	}
-	tag := string(e.query.tag)
-	e.query.tag = nil
-	return v.in.Set(wire.AppendMessage(v.in.Append(), wire.CommandComplete, tag))
+	out := wire.AppendMessage(v.in.Append(), wire.CommandComplete, string(e.query.tag))
+	out = append(out, e.query.late...)
+	e.query.tag, e.query.late = nil, nil
+	return v.in.Set(out)
 }

@@ -28,7 +28,6 @@ type looked struct {
 // prepared is set for a text that may run several times.
 func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, err error) {
 	if c.follow(); !c.looks {
-		c.unread = true
 		return l, nil
 	}
 	words, err := c.words(text)
@@ -36,6 +35,9 @@ func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, 
 		return l, err
 	}
 	l.effects, l.names = words.Effects, words.Names
+	if words.Names && reserved(text) {
+		return l, refusal("42939", "names that begin with "+reservedPrefix+" are the proxy's own", "Take another name.")
+	}
 	if words.Effects&parse.Settings != 0 && c.s.cfg.Tenant != "" && setsTenant(text) {
 		return l, refusal("42501", "the tenant of this session is fixed and cannot be set",
 			"The proxy's configuration gives this user or database its tenant.")
@@ -48,6 +50,8 @@ func (c *clientSide) look(text string, oids []uint32, prepared bool) (l looked, 
 		l.effects |= l.plan.Effects
 		l.keepText(text, prepared)
 		l.nature = natureOf(text, l.plan, l.view)
+	} else if words.Names {
+		c.kept.dropNames(text) // the client takes them for what this would have prepared
 	}
 	return l, err
 }
@@ -61,17 +65,19 @@ func (l *looked) keepText(text string, prepared bool) {
 
 // looksUp reports whether a text that names nothing sealed, but uses names of statements or
 // cursors, has to be analysed: where one of them may be sealed, and where it executes
-// what is not prepared. It notes whether the text prepares statements that are not learnt then.
+// what is not known to name nothing sealed. It notes the names for which
+// the server has to be asked again.
 func (c *clientSide) looksUp(text string) bool {
 	lower := strings.ToLower(text)
-	if c.sealedNames || strings.Contains(lower, "execute") && (!c.unread || c.risky()) {
+	if c.sealedNames || strings.Contains(lower, "execute") && !c.accounted(text) {
+		return true
+	}
+	if strings.Contains(lower, "deallocate") && c.deallocates(text) {
 		return true
 	}
 	if strings.Contains(lower, "prepare") {
-		c.unread = true
-		c.kept.keep(text, c.snapshot)
+		c.kept.dropNames(text)
 	}
-	c.deallocated(text)
 	return false
 }
 
@@ -102,6 +108,19 @@ func (c *clientSide) words(text string) (words parse.Words, err error) {
 func always(text string, e parse.Effects) bool {
 	text = strings.TrimRight(text, "; \t\r\n")
 	return text == "" || e&parse.Ends != 0 && !strings.Contains(text, ";")
+}
+
+// reserved reports whether a text prepares or declares something under a name of the proxy's own.
+func reserved(text string) bool {
+	if !strings.Contains(strings.ToLower(text), reservedPrefix) {
+		return false
+	}
+	for _, name := range append(behind(text, "prepare"), behind(text, "declare")...) {
+		if strings.HasPrefix(name, reservedPrefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // setsTenant reports whether a text names the setting rowseal.tenant.
@@ -160,11 +179,20 @@ func (c *clientSide) analyse(text string, oids []uint32, words parse.Words, prep
 		}
 	}
 	k.text = strings.Clone(text)
-	c.unsure, c.moved, c.exchanged, c.usesNames = false, false, false, false
+	c.unsure, c.moved, c.exchanged, c.usesNames, c.skips, c.unknown = false, false, false, false, false, nil
 	p, err := c.makePlan(v, k.text, oids, prepared)
 	if c.unsure {
 		// What a name stands for is not known before the server's answers are.
 		if err := c.makeSure(true); err != nil {
+			return nil, nil, err
+		}
+		p, err = c.makePlan(v, k.text, oids, prepared)
+	}
+	if c.skips {
+		return nil, nil, errSkipping
+	}
+	if len(c.unknown) > 0 {
+		if err := c.askKept(c.unknown...); err != nil {
 			return nil, nil, err
 		}
 		p, err = c.makePlan(v, k.text, oids, prepared)
@@ -201,7 +229,6 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32, prepared bool
 	p, err = c.engine().analyze(&plan.Context{
 		Catalog: v.snapshot, Policy: c.rules.policy, Path: v.path, ParamTypes: oids, Tenant: v.values.Tenant,
 		Prepared: c.prepared, Cursor: c.cursor, NoBackslash: v.noBackslash, NullEquals: v.nullEquals, Repeats: prepared,
-		Unread: c.unread,
 	}, text)
 	if err == nil {
 		return p, nil
@@ -215,8 +242,8 @@ func (c *clientSide) makePlan(v *view, text string, oids []uint32, prepared bool
 
 // cursor gives the columns of a cursor or portal, for FETCH.
 func (c *clientSide) cursor(name string) []plan.Output {
-	c.unsure = c.unsure || c.portals.unsure([]byte(name))
-	po := c.portals.get([]byte(name))
+	c.unsure = c.unsure || c.portals.unsure([]byte(name), c.pipeline)
+	po := c.portals.get([]byte(name), c.pipeline)
 	if po == nil {
 		return nil
 	}

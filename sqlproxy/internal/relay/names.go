@@ -37,16 +37,25 @@ func settle(made *atomic.Int32) {
 func key(name []byte) []byte { return name[:min(len(name), maxName)] }
 
 // get gives what a name stands for when the server takes all that was sent so far; nil for nothing.
-func (n names[T]) get(name []byte) *T {
-	if e := n.find(name); e != nil {
-		return e.value
+func (n names[T]) get(name []byte, pipeline int) *T {
+	value, _ := n.use(name, pipeline)
+	return value
+}
+
+// use is get for what is about to be used in a pipeline. skip is set where the message of that pipeline which gave the
+// name its latest meaning failed or was skipped: the server ignores what follows, and what was meant for that
+// must not be taken for what the name stood for before.
+func (n names[T]) use(name []byte, pipeline int) (value *T, skip bool) {
+	e, skip := n.find(name, pipeline)
+	if e == nil {
+		return nil, skip
 	}
-	return nil
+	return e.value, skip
 }
 
 // unsure reports whether the server did not answer yet to what gave a name its meaning.
-func (n names[T]) unsure(name []byte) bool {
-	e := n.find(name)
+func (n names[T]) unsure(name []byte, pipeline int) bool {
+	e, _ := n.find(name, pipeline)
 	return e != nil && outcome(e.state.Load()) == pending
 }
 
@@ -54,12 +63,21 @@ func (n names[T]) unsure(name []byte) bool {
 // sealed, when a message of this pipeline is taken. Within the pipeline that gave the name its
 // meaning it does not: if that failed, so does all that follows.
 func (n names[T]) ambiguous(name []byte, pipeline int) bool {
-	e := n.find(name)
-	if e == nil || e.prev == nil || e.pipeline == pipeline || outcome(e.state.Load()) != pending {
-		return false
-	}
+	e, _ := n.find(name, pipeline)
+	return e != nil && e.prev != nil && e.pipeline != pipeline && outcome(e.state.Load()) == pending && e.mayTouch()
+}
+
+// remade reports whether a name that stood for something sealed was given another meaning that the server did not
+// answer to yet. Where it has not been closed the server will not take that.
+func (n names[T]) remade(name []byte, pipeline int) bool {
+	e, _ := n.find(name, pipeline)
+	return len(name) > 0 && e != nil && e.prev != nil && outcome(e.state.Load()) == pending && !touches(e.value) && e.mayTouch()
+}
+
+// mayTouch reports whether one of the things that a name may stand for touches something sealed.
+func (e *named[T]) mayTouch() bool {
 	for ; e != nil; e = e.prev {
-		if v, ok := any(e.value).(interface{ touches() bool }); ok && e.value != nil && v.touches() {
+		if touches(e.value) {
 			return true
 		}
 		if outcome(e.state.Load()) == done {
@@ -69,38 +87,59 @@ func (n names[T]) ambiguous(name []byte, pipeline int) bool {
 	return false
 }
 
-func (n names[T]) find(name []byte) *named[T] {
+func touches[T any](value *T) bool {
+	v, ok := any(value).(interface{ touches() bool })
+	return ok && value != nil && v.touches()
+}
+
+// find gives what a name stands for, nil for nothing; for skip see use.
+func (n names[T]) find(name []byte, pipeline int) (e *named[T], skip bool) {
 	first := n[string(key(name))]
-	e := first
-	for e != nil && (outcome(e.state.Load()) == failed || outcome(e.state.Load()) == skipped) {
-		e = e.prev
+	if first == nil {
+		return nil, false
 	}
-	if e != nil && outcome(e.state.Load()) == done {
+	state := outcome(first.state.Load())
+	skip = first.pipeline == pipeline && (state == failed || state == skipped || state == dropped)
+	for e = first; e != nil && (state == failed || state == skipped); {
+		if e = e.prev; e != nil {
+			state = outcome(e.state.Load())
+		}
+	}
+	if e != nil && (state == done || state == dropped) {
 		e.prev = nil
-		if e.value == nil {
+		if e.value == nil || state == dropped {
 			e = nil
 		}
 	}
 	switch {
-	case e == first:
+	case e == first || skip:
 	case e == nil:
 		delete(n, string(key(name)))
 	default:
 		n[string(key(name))] = e
 	}
-	return e
+	return e, skip
 }
 
 // set has a name stand for value, or for nothing where that is nil, if the
 // message that says so is taken; what it returns, if anything, learns that.
 func (n names[T]) set(name []byte, value *T, pipeline int) *atomic.Int32 {
-	old := n.find(name)
+	old, _ := n.find(name, pipeline)
 	if value == nil && old == nil {
 		return nil
 	}
 	e := &named[T]{value: value, pipeline: pipeline, prev: old}
 	n[string(key(name))] = e
 	return &e.state
+}
+
+// deallocateAll forgets all statements but the unnamed one, which is left to the server's Parse and Query.
+func deallocateAll(n names[statement]) {
+	unnamed := n[""]
+	clear(n)
+	if unnamed != nil {
+		n[""] = unnamed
+	}
 }
 
 // statement is a prepared statement.
@@ -128,7 +167,7 @@ type statement struct {
 	// analysed is what plan was made with.
 	analysed *view
 	stamped
-	// exchanged is set where the server has another under the name.
+	// exchanged is set where the server has another under the name, or one whose text was too long to read.
 	exchanged bool
 
 	// For the server's side: what the server answered to Describe.
@@ -153,6 +192,8 @@ func (s *statement) outputs() []plan.Output {
 type portal struct {
 	statement *statement
 	effects   parse.Effects
+	// names makes or drops prepared statements or cursors by name, and touches nothing sealed besides; nil for others.
+	names *statement
 	// text is what runs, where statement is nil; "" for what is not known.
 	text string
 	// client are the formats that the client asked for, server those that the proxy asks for.
@@ -191,6 +232,8 @@ type query struct {
 	failed bool
 	// tag is the body of the last CommandComplete while it waits for the COMMIT; for the server's side.
 	tag []byte
+	// late are messages that came behind it meanwhile.
+	late []byte
 
 	// split is set where it was sent as messages of the extended protocol. For the server's side: which of
 	// them were answered, what to send where the columns are others than was thought, and whether that is so.

@@ -1,9 +1,8 @@
 package relay
 
 import (
+	"encoding/hex"
 	"reflect"
-	"slices"
-	"strings"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/catalog"
 	"github.com/rowseal/rowseal/sqlproxy/internal/parse"
@@ -13,7 +12,9 @@ import (
 // The server analyses a prepared statement again when search_path or the catalog has changed. What named nothing
 // sealed when it was prepared may write to a sealed column then, and its arguments would be in clear. So a statement
 // is looked at again before it is executed: by the protocol (recheck), and by EXECUTE (stands). Texts with PREPARE that
-// name nothing sealed are not analysed; they are kept, and read again when the catalog has changed (kept).
+// name nothing sealed are not analysed, nor is what code prepares, or what was prepared before the policy listed anything.
+// The server has their texts: it is asked when such a statement is first executed (askKept), and the
+// text is read again when the catalog has changed (names).
 
 const (
 	// maxKept and maxKeptBytes bound what is kept of texts with PREPARE.
@@ -21,43 +22,47 @@ const (
 	maxKeptBytes = 1 << 20
 )
 
-// kept are texts with PREPARE that named nothing sealed, with the names that they prepare.
+// kept are texts of statements that SQL prepared and the proxy did not analyse, by their names.
 type kept struct {
-	texts map[string][]string
+	texts map[string]*keptText
 	bytes int
-	// lost is the catalog as it was when a text was not kept, because there are too many; nil for none.
-	lost *catalog.Snapshot
-	// seen is the catalog that risky is about, which is set where one of the texts names something sealed now.
-	seen  *catalog.Snapshot
-	risky bool
 }
 
-// keep takes note of a text.
-func (k *kept) keep(text string, snapshot *catalog.Snapshot) {
-	if _, known := k.texts[text]; known {
-		return
+// keptText is a text with what it meant when it was last looked at.
+type keptText struct {
+	text string
+	// sealed is set where it names something sealed in the catalog seen.
+	sealed bool
+	seen   *catalog.Snapshot
+}
+
+// put takes note of the text of a statement. Where there is no room the others are forgotten: the server has them.
+func (k *kept) put(name, text string) {
+	if len(k.texts) >= maxKept || k.bytes+len(text) > maxKeptBytes || k.texts == nil {
+		*k = kept{texts: map[string]*keptText{}}
 	}
-	if len(k.texts) >= maxKept || k.bytes+len(text) > maxKeptBytes {
-		if k.lost == nil {
-			k.lost = snapshot
-		}
-		return
-	}
-	if k.texts == nil {
-		k.texts = map[string][]string{}
-	}
-	text = strings.Clone(text)
-	k.texts[text] = behind(text, "prepare")
+	k.texts[name] = &keptText{text: text}
 	k.bytes += len(text)
 }
 
-// drop takes note that the statements of a name are gone.
-func (k *kept) drop(name string) {
-	for text, names := range k.texts {
-		if len(names) == 1 && names[0] == name {
-			delete(k.texts, text)
-			k.bytes -= len(text)
+// dropNames drops the names that a text prepares or deallocates.
+func (k *kept) dropNames(text string) {
+	if len(k.texts) == 0 {
+		return
+	}
+	for _, name := range append(behind(text, "prepare"), behind(text, "deallocate")...) {
+		if name == "all" {
+			*k = kept{}
+			return
 		}
+		k.drop(name)
+	}
+}
+
+func (k *kept) drop(name string) {
+	if known := k.texts[name]; known != nil {
+		delete(k.texts, name)
+		k.bytes -= len(known.text)
 	}
 }
 
@@ -66,7 +71,7 @@ func behind(text, word string) (words []string) {
 	last := ""
 	scanner := parse.Scanner{Kind: func(w []byte) parse.Kind {
 		if last == word {
-			words = append(words, string(w))
+			words = append(words, string(key(w)))
 		}
 		last = string(w)
 		return 0
@@ -75,57 +80,75 @@ func behind(text, word string) (words []string) {
 	return words
 }
 
-// risky reports whether one of the texts that were kept names something sealed now.
-func (c *clientSide) risky() bool {
-	k := &c.kept
-	if k.seen == c.snapshot {
-		return k.risky
+// names reports whether a text that was kept names something sealed now.
+func (c *clientSide) names(k *keptText) bool {
+	if k.seen != c.snapshot {
+		k.seen, k.sealed = c.snapshot, c.engine().scan(c.snapshot, k.text, codingAgain(k.text)).Sensitive
 	}
-	k.seen, k.risky = c.snapshot, k.lost != nil && k.lost != c.snapshot
-	for text := range k.texts {
-		k.risky = k.risky || c.engine().scan(c.snapshot, text, codingAgain(text)).Sensitive
-	}
-	return k.risky
+	return k.sealed
 }
 
-// unreadMoved reports whether a statement that was prepared without being analysed names something sealed now.
-func (c *clientSide) unreadMoved(name string) bool {
-	k := &c.kept
-	if k.lost != nil && k.lost != c.snapshot {
-		return true
+// accounted reports whether all that a text executes is known to name nothing sealed.
+func (c *clientSide) accounted(text string) bool {
+	for _, name := range behind(text, "execute") {
+		if k := c.kept.texts[name]; k == nil || c.names(k) {
+			return false
+		}
 	}
-	for text, names := range k.texts {
-		if slices.Contains(names, name) && c.engine().scan(c.snapshot, text, codingAgain(text)).Sensitive {
+	return true
+}
+
+// deallocates reports whether a text deallocates what was prepared by Parse. What was kept of others is dropped.
+func (c *clientSide) deallocates(text string) bool {
+	for _, name := range append(behind(text, "prepare"), behind(text, "deallocate")...) {
+		if c.statements.get([]byte(name), c.pipeline) != nil {
 			return true
 		}
 	}
+	c.kept.dropNames(text)
 	return false
 }
 
-// deallocated takes note of a text that drops one of the statements that were kept, where it cannot fail but for
-// want of such a statement.
-func (c *clientSide) deallocated(text string) {
-	if len(c.kept.texts) == 0 || c.piped || c.s.status.Load() != 'I' || !c.s.queue.quiet() {
-		return
-	}
-	words := strings.Fields(strings.ToLower(strings.TrimRight(text, "; \t\r\n")))
-	if len(words) == 3 && words[1] == "prepare" {
-		words = append(words[:1], words[2])
-	}
-	if len(words) == 2 && words[0] == "deallocate" {
-		if names := behind(words[0]+" "+words[1], "deallocate"); len(names) == 1 {
-			c.kept.drop(names[0])
+// askKept asks the server for the texts of statements that were prepared by SQL, and keeps them. Names for which it
+// has none stay unknown.
+func (c *clientSide) askKept(names ...string) error {
+	for _, name := range names {
+		if c.kept.texts[name] != nil {
+			continue
+		}
+		rows, err := c.Query(c.s.ctx, "SELECT statement FROM pg_catalog.pg_prepared_statements WHERE from_sql AND "+
+			"pg_catalog.convert_to(name, pg_catalog.current_setting('client_encoding')) = pg_catalog.decode('"+hex.EncodeToString([]byte(name))+"', 'hex')")
+		if err != nil {
+			return err
+		}
+		if len(rows) == 1 && len(rows[0]) == 1 {
+			c.kept.put(name, string(rows[0][0]))
 		}
 	}
+	return nil
+}
+
+// standsUnread sees to it that a statement which the server has and statements does not names nothing sealed.
+func (c *clientSide) standsUnread(name string) error {
+	if err := c.revalidate(); err != nil {
+		return err
+	}
+	if err := c.askKept(name); err != nil {
+		return err
+	}
+	if k := c.kept.texts[name]; k == nil || c.names(k) {
+		return errMoved()
+	}
+	return nil
 }
 
 // prepared gives the plan of a prepared statement, for EXECUTE.
 func (c *clientSide) prepared(name string) *plan.Plan {
-	c.unsure = c.unsure || c.statements.unsure([]byte(name))
-	st := c.statements.get([]byte(name))
+	c.unsure = c.unsure || c.statements.unsure([]byte(name), c.pipeline)
+	st, skip := c.statements.use([]byte(name), c.pipeline)
+	c.skips = c.skips || skip
 	if st == nil {
-		c.moved = c.moved || c.unreadMoved(name)
-		return nil
+		return c.preparedUnread(name)
 	}
 	if st.touches() {
 		c.usesNames, c.exchanged = true, c.exchanged || !st.sure(c)
@@ -135,6 +158,17 @@ func (c *clientSide) prepared(name string) *plan.Plan {
 		return &plan.Plan{}
 	}
 	return st.plan
+}
+
+// preparedUnread is prepared for what was not analysed.
+func (c *clientSide) preparedUnread(name string) *plan.Plan {
+	k := c.kept.texts[name]
+	if k == nil {
+		c.unknown = append(c.unknown, name)
+		return nil
+	}
+	c.moved = c.moved || c.names(k)
+	return &plan.Plan{}
 }
 
 // stands reports whether a statement means under the view at hand what it was prepared as.

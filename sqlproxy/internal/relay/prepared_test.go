@@ -119,3 +119,68 @@ func TestTooManyPreparedStatementsAreNotTrusted(t *testing.T) {
 	mustExec(t, conn, "PREPARE s(int) AS SELECT $1")
 	mustExec(t, conn, "EXECUTE s(1)")
 }
+
+// What was prepared before the policy listed anything, by the client or by code, is known by the server's text of it.
+func TestWhatSQLPreparedBeforeAPolicyIsNotExecutedInClear(t *testing.T) {
+	ctx := context.Background()
+	direct, _ := sealed(t, &relay.Config{})
+	tap, recorded := record(t, direct)
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+		shared := relay.NewShared(nil, nil)
+		conn := connect(t, proxy(t, recorded, &relay.Config{Shared: shared}), mode)
+		mustExec(t, conn, "PREPARE s(int, text) AS INSERT INTO patients (id, ssn) VALUES ($1, decode($2, 'hex'))")
+		mustExec(t, conn, "DO $$ BEGIN EXECUTE 'PREPARE \"S t\"(int, text) AS INSERT INTO patients (id, name) VALUES ($1, decode($2, ''hex''))'; END $$")
+		mustExec(t, conn, "PREPARE w(int, text) AS INSERT INTO plain (id, note) VALUES ($1, $2)")
+		mustExec(t, conn, "DO $$ BEGIN EXECUTE 'PREPARE v(int) AS DELETE FROM plain WHERE id = $1'; END $$")
+		shared.Replace(patients(t), newCipher(t))
+		for range 2 {
+			for _, sql := range []string{executes, `EXECUTE "S t"(501, 'canary-execute')`} {
+				_, err := conn.Exec(ctx, sql)
+				wantState(t, err, "0A000")
+			}
+			for _, name := range []string{"s", "S t"} {
+				r := conn.PgConn().ExecPrepared(ctx, name, [][]byte{[]byte("500"), []byte("canary-bind")}, nil, nil).Read()
+				wantState(t, r.Err, "0A000")
+			}
+			mustExec(t, conn, "EXECUTE w(1, 'x')")
+			mustExec(t, conn, "EXECUTE v(1)")
+			if r := conn.PgConn().ExecPrepared(ctx, "w", [][]byte{[]byte("1"), []byte("x")}, nil, nil).Read(); r.Err != nil {
+				t.Error(r.Err)
+			}
+			if r := conn.PgConn().ExecPrepared(ctx, "v", [][]byte{[]byte("1")}, nil, nil).Read(); r.Err != nil {
+				t.Error(r.Err)
+			}
+		}
+		if sent := tap.take(); strings.Contains(sent, "canary") {
+			t.Error("a value is in clear on the way to the server")
+		}
+	}
+}
+
+// What the protocol prepares and deallocates is learnt as what Queries do.
+func TestANameIsWhatSQLMadeOfItByTheProtocol(t *testing.T) {
+	ctx := context.Background()
+	_, through := sealed(t, &relay.Config{})
+	conn := connect(t, through, pgx.QueryExecModeExec)
+	if _, err := conn.PgConn().Prepare(ctx, "s", "SELECT id, ssn FROM patients WHERE ssn = $1", nil); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, conn, "DEALLOCATE s")
+	mustExec(t, conn, "PREPARE s(int, text) AS INSERT INTO plain (id, note) VALUES ($1, $2)")
+	mustExec(t, conn, "EXECUTE s(1, 'x')")
+	if r := conn.PgConn().ExecPrepared(ctx, "s", [][]byte{[]byte("2"), []byte("x")}, nil, nil).Read(); r.Err != nil {
+		t.Error(r.Err)
+	}
+}
+
+func TestANameIsWhatSQLMadeOfItInAPipeline(t *testing.T) {
+	_, through := sealed(t, &relay.Config{})
+	messages := of(parsed("s", "SELECT id, ssn FROM patients WHERE ssn = $1"))
+	for _, sql := range []string{"DEALLOCATE s", preparePlain, "EXECUTE s(1, 'x')"} {
+		messages = append(messages, sent(sql)...)
+	}
+	got := play(t, hijack(t, through), encode(t, append(messages, syncs)...))
+	if said := strings.Join(got, ", "); !strings.Contains(said, `C "INSERT 0 1\x00", Z "I"`) {
+		t.Errorf("told %s", said)
+	}
+}

@@ -40,7 +40,7 @@ type expected struct {
 	statement *statement
 	portal    *portal
 	query     *query
-	// made is the fate of the name that the message makes or closes; drops is set where it is closed by an error.
+	// made is the fate of the name that the message makes or closes; drops is set where an error closes it.
 	made  *atomic.Int32
 	drops bool
 	// refusal is the ErrorResponse that takes the place of the server's.
@@ -59,12 +59,14 @@ const (
 	skipped
 	// unopened: the server did it, but a value of the result did not open.
 	unopened
+	// dropped: it failed, and the name that it was to make was closed.
+	dropped
 )
 
 // settle tells all who wait what became of the message.
 func (e *expected) settle(o outcome) {
 	if e.made != nil && e.drops && o == failed {
-		settle(e.made)
+		e.made.Store(int32(dropped))
 	} else if e.made != nil {
 		e.made.Store(int32(o))
 	}
@@ -172,7 +174,9 @@ func (q *queue) take() {
 // pop removes the front.
 func (q *queue) pop(o outcome) {
 	e := &q.mine[q.head]
-	q.atEnd.Store(e.kind == expectSync || e.kind == expectQuery || e.kind == expectCall)
+	if e.kind != expectOwn && e.kind != expectCopyEnd {
+		q.atEnd.Store(e.kind == expectSync || e.kind == expectQuery || e.kind == expectCall)
+	}
 	told := *e
 	*e = expected{}
 	q.head++
@@ -246,6 +250,13 @@ func (q *queue) insertSecond(e expected) {
 	q.mu.Lock()
 	q.published++
 	q.mu.Unlock()
+}
+
+// addSync puts a Sync behind all that was published.
+func (q *queue) addSync() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.add(&expected{kind: expectSync})
 }
 
 // popSecond removes what is behind the front.

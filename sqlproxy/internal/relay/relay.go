@@ -23,6 +23,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/login"
 )
@@ -63,6 +64,9 @@ type Config struct {
 	// Drain, where it is not nil, ends sessions gracefully when it is done: as soon as the transaction
 	// is over, with SQLSTATE 57P01.
 	Drain context.Context
+	// Idle ends sessions (57P05) whose client says nothing for so long outside of a transaction and with no answer
+	// owing; 0 never does.
+	Idle time.Duration
 	// Logger takes what an operator should know; nil for none. It gets no statement and no value.
 	Logger *slog.Logger
 	// Stats counts; nil for none.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"time"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/plan"
 	"github.com/rowseal/rowseal/sqlproxy/internal/sealing"
@@ -65,7 +66,7 @@ func (v *serverSide) message(typ byte) error {
 	case wire.NoticeResponse:
 		return v.notice()
 	case wire.NotificationResponse, wire.ParameterStatus:
-		if err := v.committed(); err != nil {
+		if held, err := v.committed(typ); held || err != nil {
 			return err
 		}
 		if typ == wire.ParameterStatus {
@@ -182,7 +183,7 @@ func (v *serverSide) complete(e *expected) error {
 		return err
 	}
 	v.pass(e)
-	v.endCopy()
+	v.endCopy(false)
 	v.endResult()
 	if e.kind == expectExecute {
 		v.altered = v.altered || e.alters
@@ -226,9 +227,12 @@ func (v *serverSide) ready(e *expected) error {
 	}
 	idle := v.status(body[0])
 	v.swallow = false
-	v.endCopy()
+	v.endCopy(false)
 	v.endResult()
 	v.in.Pass()
+	if v.s.idle != nil {
+		v.s.readyAt.Store(int64(time.Since(start)))
+	}
 	v.s.queue.pop(done)
 	if idle && v.s.draining.Load() {
 		if err := v.in.Flush(); err != nil {
@@ -264,7 +268,7 @@ func (v *serverSide) own(e *expected, typ byte) error {
 	if typ == wire.ReadyForQuery && len(body) == 1 {
 		v.status(body[0])
 	}
-	failed := typ == wire.ErrorResponse && !e.asked.synced
+	failed := typ == wire.ErrorResponse && (!e.asked.synced || fatal(body))
 	if failed && !v.swallow {
 		v.in.Pass() // it stands in the place of the error that the client's message would have got
 	} else {
@@ -278,6 +282,13 @@ func (v *serverSide) own(e *expected, typ byte) error {
 		v.s.queue.skip()
 	}
 	return nil
+}
+
+// fatal reports whether an ErrorResponse says that the server ends the session.
+func fatal(body []byte) bool {
+	fields, err := wire.ReadFields(body)
+	severity := wire.Find(fields, wire.FieldSeverityV)
+	return err == nil && (severity == "FATAL" || severity == "PANIC")
 }
 
 // plan gives a portal's plan; nil for none.
@@ -316,13 +327,25 @@ func (v *serverSide) copyInBegins(e *expected) error {
 	return nil
 }
 
-// endCopy takes note that the server takes no more data.
-func (v *serverSide) endCopy() {
+// endCopy takes note that the server takes no more data. It reports whether a Sync amid that was one to heed, see resync.
+func (v *serverSide) endCopy(failed bool) (resyncs bool) {
 	if v.taking {
 		v.taking = false
-		v.s.copying.over()
+		resyncs = v.s.copying.over(failed)
 	}
 	v.copying = false
+	return resyncs
+}
+
+// resync sends the Sync that the client sent before it was known that the COPY has failed. Until then the client's
+// side sends nothing that is answered otherwise than a Sync.
+func (v *serverSide) resync() error {
+	defer v.s.copying.wasSynced()
+	if err := v.in.Flush(); err != nil {
+		return err
+	}
+	v.s.queue.addSync()
+	return v.s.down.Send(wire.AppendMessage(nil, wire.Sync))
 }
 
 // copyOutBegins makes ready for what COPY TO STDOUT sends.

@@ -47,6 +47,10 @@ type session struct {
 	moved atomic.Bool
 	// copying tells the client's side what became of a COPY FROM STDIN.
 	copying copies
+	// idle is nil where clients may say nothing for as long as they like; readyAt is when one was last told that the server
+	// is ready, since start.
+	idle    *idle
+	readyAt atomic.Int64
 
 	closeOnce sync.Once
 }
@@ -67,6 +71,10 @@ func newSession(ctx context.Context, pair *login.Pair, cfg *Config) *session {
 		s.maxHeld = defaultMaxHeld
 	}
 	s.stats.Sessions.Add(1)
+	if cfg.Idle > 0 {
+		s.idle = &idle{Conn: pair.Client}
+		pair.Client = s.idle
+	}
 	s.down = wire.NewStream(pair.Client, pair.Server, pair.FromClient, s.publish)
 	s.up = wire.NewStream(pair.Server, pair.Client, pair.FromServer, nil)
 	s.copying.init()
@@ -102,6 +110,9 @@ func (s *session) run() error {
 // watch has the session end with its context, or when the proxy drains.
 func (s *session) watch() (stop func()) {
 	stopHangUp := context.AfterFunc(s.ctx, s.cutOff)
+	if s.idle != nil {
+		s.watchIdle()
+	}
 	if s.cfg.Drain == nil {
 		return func() { stopHangUp() }
 	}
@@ -117,13 +128,33 @@ func (s *session) runServer(finished chan<- error) {
 	finished <- err
 }
 
-// over ends the session with what the client's side ended with, and gives the error of both.
-func (s *session) over(err error, finished <-chan error) error {
+// lastAnswers is how long a client that has ended may still be answered.
+const lastAnswers = time.Minute
+
+// over ends the session with what the client's side ended with, and gives the error of both. A client that has said all
+// it has to say is answered what it asked, as far as it still listens: so does a server.
+func (s *session) over(err error, finished chan error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		s.leaveBackend()
+		if closeWrite(s.pair.Server) == nil {
+			late := time.AfterFunc(lastAnswers, func() { s.end(err) })
+			defer late.Stop()
+			finished <- <-finished
+		}
+	}
 	s.end(err)
 	if serverErr := <-finished; err == nil || errors.Is(err, errGone) {
 		err = serverErr
 	}
 	return tidy(err, context.Cause(s.ctx))
+}
+
+// closeWrite says to the other side of a connection that nothing more comes.
+func closeWrite(conn net.Conn) error {
+	if c, ok := conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // guard has a panic end this session alone. Its value is not told: it may hold what a client sent.
@@ -171,6 +202,9 @@ func (s *session) close() {
 	s.end(nil)
 	s.down.Close()
 	s.up.Close()
+	if s.idle != nil {
+		s.idle.timer.Stop()
+	}
 	s.stats.Sessions.Add(-1)
 	if s.pair.Done != nil {
 		s.pair.Done()

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"encoding/binary"
+	"errors"
 	"strings"
 
 	"github.com/rowseal/rowseal/sqlproxy/internal/wire"
@@ -92,13 +93,24 @@ func (v *serverSide) step(e *expected, typ byte) bool {
 }
 
 // committed sends the CommandComplete of a Query, if it was held, before what the server sends between
-// the end of a transaction and ReadyForQuery.
-func (v *serverSide) committed() error {
+// the end of a transaction and ReadyForQuery. What it sends before the proxy's own COMMIT is held too.
+func (v *serverSide) committed(typ byte) (held bool, err error) {
 	e := v.expected()
-	if e == nil || e.query == nil || !e.query.split && !(e.bracket && e.ending) {
-		return nil
+	switch {
+	case e == nil || e.query == nil || !e.query.split && !e.bracket:
+		return false, nil
+	case e.query.split || e.ending:
+		return false, v.sendTag(e)
+	case e.query.tag == nil:
+		return false, nil
 	}
-	return v.sendTag(e)
+	body, err := v.in.Body(v.s.maxHeld)
+	if err != nil {
+		return false, err
+	}
+	e.query.late = wire.AppendMessage(e.query.late, typ, string(body))
+	v.in.Drop()
+	return true, nil
 }
 
 // miscounted reports whether an error says that a Query which was split has another number of columns than the
@@ -109,6 +121,9 @@ func (v *serverSide) miscounted(e *expected) (bool, error) {
 		return false, nil
 	}
 	body, err := v.in.Body(maxFields)
+	if errors.Is(err, wire.ErrTooLong) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}

@@ -61,8 +61,16 @@ func (c *clientSide) heldText(k kind) ([]byte, error) {
 		return nil, refusal("54000", fmt.Sprintf("statement is longer than %d bytes", c.s.maxText),
 			"Send values as parameters, or use COPY.")
 	}
-	// With nothing to look for the text need not be held.
-	c.s.queue.push(expected{kind: k})
+	// With nothing to look for the text need not be held. What it prepares may come to name something sealed.
+	e := expected{kind: k}
+	if k == expectParse {
+		name, _, err := c.namesOf(0, 1)
+		if err != nil {
+			return nil, err
+		}
+		e.drops, e.made = len(name) == 0, c.statements.set(name, &statement{name: string(name), exchanged: true}, c.pipeline)
+	}
+	c.s.queue.push(e)
 	c.in.Pass()
 	return nil, nil
 }
@@ -102,6 +110,10 @@ func (c *clientSide) queryPlanned(text string, l looked) error {
 	}
 	if err := c.waitFor(e.wait); err != nil {
 		return err
+	}
+	if e.wait.outcome == skipped {
+		c.skipping = true // what follows may use the names that were not made
+		return nil
 	}
 	c.learn(l, q.index, q.failed)
 	return nil
@@ -144,8 +156,8 @@ func changesNames(p *plan.Plan) bool {
 // name that is forgotten might be bound to values that would not be sealed.
 func (c *clientSide) learn(l looked, n int, failed bool) {
 	if l.effects&parse.Discards != 0 && n > 0 && !failed {
-		clear(c.statements)
-		c.unread, c.kept = false, kept{}
+		deallocateAll(c.statements)
+		c.kept = kept{}
 		if l.effects&parse.Closes != 0 {
 			clear(c.portals)
 			c.sealedNames = false
@@ -172,14 +184,20 @@ func (c *clientSide) learnName(st *plan.Stmt, l looked) {
 		c.sealedNames = true
 		settle(c.portals.set(name, &portal{cursor: true, outputs: st.Result, values: v.values, seen: v, stamped: c.madeCursor()}, c.pipeline))
 	case plan.KindDeallocate:
-		forget(c.statements, name)
+		if len(name) == 0 {
+			deallocateAll(c.statements)
+			c.kept = kept{}
+			return
+		}
+		c.kept.drop(st.Name)
+		settle(c.statements.set(name, nil, 0))
 	case plan.KindClose:
-		forget(c.portals, name)
+		forgetCursor(c.portals, name)
 	}
 }
 
-// forget drops one name, or all where it is "".
-func forget[T any](n names[T], name []byte) {
+// forgetCursor drops one name, or all where it is "".
+func forgetCursor(n names[portal], name []byte) {
 	if len(name) == 0 {
 		clear(n)
 	}
@@ -212,7 +230,7 @@ func (c *clientSide) parse() error {
 		sensitive: l.plan != nil, seen: l.view, analysed: l.view, snapshot: c.snapshot, plan: l.plan, nature: l.nature,
 	}
 	if !st.touches() {
-		c.s.queue.push(expected{kind: expectParse, made: c.statements.set(m.Name, st, c.pipeline)})
+		c.s.queue.push(expected{kind: expectParse, drops: len(m.Name) == 0, made: c.statements.set(m.Name, st, c.pipeline)})
 		c.in.Pass()
 		return nil
 	}
@@ -235,7 +253,7 @@ func (c *clientSide) parseSealed(st *statement) error {
 		st.stamped = c.madeStatement()
 	}
 	st.asked = true
-	c.s.queue.push(expected{kind: expectParse, statement: st, made: c.statements.set([]byte(st.name), st, c.pipeline)})
+	c.s.queue.push(expected{kind: expectParse, statement: st, drops: st.name == "", made: c.statements.set([]byte(st.name), st, c.pipeline)})
 	c.s.queue.push(expected{kind: expectStatement, own: true, statement: st})
 	out := c.in.Append()
 	c.in.Drop()

@@ -54,6 +54,14 @@ var (
 	_ eager    = (*direct)(nil)
 )
 
+// CloseWrite shuts down the writing side.
+func (d *direct) CloseWrite() error {
+	if c, ok := d.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // directIn is what a read needs.
 type directIn struct {
 	mu       sync.Mutex
