@@ -38,6 +38,13 @@ type analyzer struct {
 	// positive are the operators, by their place in the text, that a row has to fulfil or may fulfil
 	// in place of others: where they do not hold it is only not found.
 	positive map[int]bool
+	// shown are sub-queries, by their place in the text, whose result goes to the client or into a row as it is.
+	shown map[int]bool
+	// inside counts the queries around the one that is read, and lacking those places around it where a row
+	// that is not found may make the statement do more.
+	inside, lacking int
+	// found are columns by which rows were found of the session's tenant alone.
+	found []origin
 	// sources are VALUES and unnest by their nodes, and given the same in order.
 	sources map[any]*rowSource
 	given   []*rowSource
@@ -62,6 +69,8 @@ type scope struct {
 	ctes map[string]*cte
 	// pending are the conditions of joins, which wait until all that pins tenants is known.
 	pending []pendingOn
+	// strict is set where no condition holds for rows that an outer join fills with NULL.
+	strict bool
 	// grouped are the sealed columns that the query groups by: beside
 	// aggregates they are no columns of a row any more.
 	grouped []origin

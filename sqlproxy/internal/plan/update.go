@@ -22,6 +22,7 @@ func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) ([]column, bool) {
 	if w == nil {
 		return nil, true
 	}
+	in.strict = strict(s.WhereClause)
 	a.from(in, s.FromClause)
 	a.conditions(in, s.WhereClause)
 	set := a.settingOf(in, w, s.WhereClause)
@@ -271,6 +272,7 @@ func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) (moved b
 
 func (a *analyzer) plainAssignment(sc *scope, set *setting, t assignment) {
 	if t.val.GetSetToDefault() == nil {
+		a.shownAs(t.val)
 		a.expr(sc, t.val, plainColumn(set.writing, t.i))
 	}
 }
