@@ -14,6 +14,7 @@ var shapeGroups = []struct {
 	{"rows of unnest", unnestShapes},
 	{"select", selectShapes},
 	{"equality", equalityShapes},
+	{"compared as another type", kindShapes},
 	{"grouping", groupingShapes},
 	{"joins", joinShapes},
 	{"composed", composedShapes},

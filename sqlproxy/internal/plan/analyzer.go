@@ -238,6 +238,9 @@ type comparand struct {
 	session bool
 	// rel is the row of the first column that is compared; nil where it is none of one table.
 	rel *relation
+	// list is the type that constants and parameters are brought to ahead of the comparison, as those of a list
+	// are; 0 where each is compared as it is.
+	list uint32
 }
 
 func forbid(what string) want { return want{kind: wantForbid, what: what} }

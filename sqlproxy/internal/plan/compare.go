@@ -98,7 +98,11 @@ func (a *analyzer) comparison(sc *scope, sides []*pg.Node, what string, at int) 
 	if !ok {
 		return
 	}
-	a.exprs(sc, sides, compare(c))
+	a.expr(sc, sides[0], compare(c))
+	if what == "IN" {
+		c = a.ofList(c, sides[1:])
+	}
+	a.exprs(sc, sides[1:], compare(c))
 }
 
 // comparand is what is compared with the values of a sealed column, where what is not found is only not found.
@@ -203,7 +207,7 @@ func (a *analyzer) inList(sc *scope, l *pg.Node, items []*pg.Node, at int) {
 			}
 			sides = append(sides, args[i])
 		}
-		a.comparison(sc, sides, "IN", at)
+		a.comparison(sc, sides, "IN with rows", at)
 	}
 }
 
@@ -232,11 +236,11 @@ func (a *analyzer) inArray(sc *scope, x *pg.A_Expr, at int) {
 	case ok:
 		a.termsValue(c, src, from, to, oid)
 	case r.GetAArrayExpr() != nil:
-		a.exprs(sc, elements, compare(c))
+		a.exprs(sc, elements, compare(a.ofArray(c, x.Rexpr.GetTypeCast(), elements)))
 		a.retype(x.Rexpr, r, c)
 	case r == x.Rexpr && r.GetSubLink().GetSubLinkType() == pg.SubLinkType_ARRAY_SUBLINK:
 		a.within(a.standingOf(int(r.GetSubLink().Location)), func() {
-			if cols, unknown := a.subquery(sc, r.GetSubLink().Subselect.GetSelectStmt(), []want{compare(c)}); unknown || len(cols) != 1 {
+			if cols, unknown := a.subquery(sc, r.GetSubLink().Subselect.GetSelectStmt(), []want{ofQuery(compare(c))}); unknown || len(cols) != 1 {
 				a.result(r, compare(c))
 			}
 		})
@@ -368,7 +372,7 @@ func (a *analyzer) subLinkWithin(sc *scope, n *pg.Node, s *pg.SubLink, w want) o
 	case pg.SubLinkType_EXISTS_SUBLINK:
 		a.subquery(sc, q, nil)
 	case pg.SubLinkType_EXPR_SUBLINK:
-		cols, unknown := a.subquery(sc, q, []want{w})
+		cols, unknown := a.subquery(sc, q, []want{ofQuery(w)})
 		if len(cols) != 1 || unknown {
 			return a.result(n, w)
 		}
@@ -419,6 +423,7 @@ func (a *analyzer) inQuery(sc *scope, tests []*pg.Node, q *pg.SelectStmt, eq boo
 			wants[i], comparing = compare(c), true
 		}
 		a.expr(sc, test, wants[i])
+		wants[i] = ofQuery(wants[i])
 	}
 	cols, unknown := a.subquery(sc, q, wants)
 	if comparing && (unknown || len(cols) != len(tests)) {

@@ -120,6 +120,11 @@ func (a *analyzer) value(n *pg.Node, w want) origin {
 
 // termValue puts the term of a constant or parameter into its place.
 func (a *analyzer) termValue(c *comparand, src Source, from, to int, oid uint32) origin {
+	src, oid, ok := a.asListed(c, src, from, oid)
+	if !ok {
+		a.refuse(a.unsupported(c.column, "a list of values of several types", "Cast the values of the list to the column's type.", from))
+		return origin{}
+	}
 	if !pgtext.CanCompare(oid, c.column.Type()) {
 		a.refuse(a.typeMismatch(c.column, from))
 		return origin{}
