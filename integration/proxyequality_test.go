@@ -130,6 +130,27 @@ var composedShapes = []shape{
 	{sql: "SELECT generate_series(1, 2), ssn FROM users"},
 }
 
+// modifierShapes cast to a column's own type with its modifier, or with another one.
+var modifierShapes = []shape{
+	{sql: "UPDATE users SET salary = $1::numeric(10,2) WHERE id = 1", args: args("13579.256")},
+	{sql: "UPDATE users SET salary = $1::numeric(10,1) WHERE id = 1", args: args("13579.256"), refused: "0A000", hint: "Assign a parameter"},
+	{sql: "INSERT INTO users (id, salary, name) VALUES (50, $1::NUMERIC(10, 2), $2::VARCHAR(45))", args: args("13579.255", "canaryEve")},
+	{sql: "INSERT INTO users (id, name) VALUES (50, $1::varchar(45))", args: args("canary name that is far too long for a varchar(45) column")},
+	{sql: "INSERT INTO users (id, name) VALUES (50, 'canary nämé that is far too long for a varchar(45) column'::varchar(45))"},
+	{sql: "SELECT id FROM users WHERE salary = $1::numeric(10,2)", args: args("13579.2449")},
+	{sql: "SELECT id FROM users WHERE salary = '13579.2449'::numeric"},
+	{sql: "SELECT id FROM users WHERE salary IN ($1::NUMERIC(10, 2), $2::NUMERIC(10, 2))", args: args("13579.2449", "1")},
+	{sql: "SELECT id FROM users WHERE name = $1::varchar(45)", args: args("canaryAda")},
+	{sql: "SELECT id FROM users WHERE name = $1::varchar(8)", args: args("canaryAda"), refused: "0A000", hint: "Compare with a parameter"},
+	{sql: "SELECT id, salary::numeric(10,2), name::varchar(45), CAST(salary AS numeric(10,2)) AS s FROM users"},
+	{sql: "SELECT salary::numeric(10,1) FROM users", refused: "0A000", hint: "in the application"},
+	{sql: "SELECT id FROM kinds WHERE c5 = 'ab   z'::char(5)"},
+	{sql: "INSERT INTO kinds (id, c5) VALUES (50, $1::char(5))", args: args("canary")},
+	{sql: "INSERT INTO users (id, name, salary, note) SELECT p0::INTEGER, p1::VARCHAR(45), p2::NUMERIC(10, 2), p3::VARCHAR FROM (VALUES ($1, $2, $3, $4, 0), ($5, $6, $7, $8, 1)) AS imp_sen(p0, p1, p2, p3, sen_counter) ORDER BY sen_counter RETURNING users.id, users.id AS id__1", args: args("50", "canaryFay", "13579.266", "n", "51", "canaryGus is a name that is far too long for a varchar(45) column", "13579.27", "m")},
+	{sql: `INSERT INTO "users" ("id", "name", "salary", "city") SELECT * FROM UNNEST(($1)::integer[], ($2)::varchar(45)[], ($3)::numeric(10, 2)[], ($4)::varchar(3)[]) RETURNING "users"."id", "users"."name", "users"."city"`, args: args("{50,51}", "{canaryFay,canaryGus is a name that is far too long for a varchar(45) column}", "{13579.266,NULL}", "{Oslo,Bonn}")},
+	{sql: `INSERT INTO "users" ("id", "name") SELECT * FROM UNNEST(($1)::integer[], ($2)::varchar(9)[])`, args: args("{50}", "{canaryFay}"), refused: "0A000", hint: "Assign a parameter"},
+}
+
 // kindShapes compare columns with values that PostgreSQL brings to another type first.
 var kindShapes = []shape{
 	{sql: "SELECT id FROM kinds WHERE c5 = ANY('{\"ab  \",x}')"},

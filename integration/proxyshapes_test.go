@@ -15,6 +15,7 @@ var shapeGroups = []struct {
 	{"select", selectShapes},
 	{"equality", equalityShapes},
 	{"compared as another type", kindShapes},
+	{"types with modifiers", modifierShapes},
 	{"grouping", groupingShapes},
 	{"joins", joinShapes},
 	{"composed", composedShapes},

@@ -138,6 +138,8 @@ type origin struct {
 	given *given
 	once  bool
 	cast  uint32
+	// mod is the modifier of that cast; 0 for none.
+	mod int32
 	// bad is why nothing may be done with the value: it is made of sealed ones
 	// in a way that cannot be followed. nil for none.
 	bad *Refusal

@@ -41,7 +41,7 @@ func commonOID(oids []uint32) (common uint32, ok bool) {
 // literalTypes are the types of the constants and parameters of a list.
 func (a *analyzer) literalTypes(list []*pg.Node) (oids []uint32) {
 	for _, n := range list {
-		if l, ok := a.literal(n); ok {
+		if l, ok := a.anyLiteral(n); ok {
 			oids = append(oids, l.oid)
 		}
 	}

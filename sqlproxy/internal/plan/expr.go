@@ -103,7 +103,7 @@ func (a *analyzer) value(n *pg.Node, w want) origin {
 		a.inClear(n, w)
 		return origin{null: null}
 	}
-	src, from, to, oid, ok := a.constant(n)
+	src, from, to, oid, ok := a.constantFor(n, w.sealed())
 	if !ok {
 		return a.result(n, w)
 	}
@@ -331,7 +331,9 @@ func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
 			return o
 		}
 		o = a.expr(sc, c.Arg, w)
-		o.as, _ = a.typeOID(c.TypeName)
+		if o.as = 0; len(c.TypeName.Typmods) == 0 {
+			o.as, _ = a.typeOID(c.TypeName)
+		}
 		a.dropCast(c)
 		return o
 	}
@@ -364,7 +366,11 @@ func (a *analyzer) ownCast(sc *scope, c *pg.TypeCast) bool {
 	}
 	oid, ok := a.typeOID(c.TypeName)
 	own := o.column().Type().OID()
-	return ok && len(c.TypeName.GetTypmods()) == 0 && (oid == own || isText(oid) && isText(own))
+	if mods := c.TypeName.GetTypmods(); len(mods) > 0 {
+		mod, known := modifier(oid, mods)
+		return ok && known && oid == own && mod == o.column().Type().Modifier()
+	}
+	return ok && (oid == own || isText(oid) && isText(own))
 }
 
 // dropCast takes a cast away and leaves what is cast.

@@ -474,7 +474,7 @@ func (a *analyzer) guarded(sc *scope, set *setting, c *field.Column, t assignmen
 			return // of the same row, or it is refused
 		}
 		from, to, ok = a.extent(int(ref.Location), len(ref.Fields))
-	} else if _, f, e, _, constant := a.constant(t.val); constant {
+	} else if _, f, e, _, constant := a.constantFor(t.val, c); constant {
 		from, to, ok = f, e, true
 	}
 	if !ok {
