@@ -151,6 +151,17 @@ var modifierShapes = []shape{
 	{sql: `INSERT INTO "users" ("id", "name") SELECT * FROM UNNEST(($1)::integer[], ($2)::varchar(9)[])`, args: args("{50}", "{canaryFay}"), refused: "0A000", hint: "Assign a parameter"},
 }
 
+// aheadShapes insert rows that they compare with sealed columns first.
+var aheadShapes = []shape{
+	{sql: "INSERT INTO users (id, ssn) SELECT v.i, v.s FROM (VALUES (50, 'canary-ssn-1'), (51, 'canary-new-1')) v(i, s) WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.ssn = v.s)"},
+	{sql: "INSERT INTO users (id, ssn) SELECT v.i, v.s FROM unnest($1::int[], $2::text[]) v(i, s) WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.ssn = v.s)", args: args("{50,51}", "{canary-ssn-1,canary-new-2}")},
+	{sql: "INSERT INTO users (id, ssn) SELECT v.i, v.s FROM unnest($1::int[], $2::text[]) v(i, s) LEFT JOIN users u ON u.ssn = v.s WHERE u.id IS NULL", args: args("{50,51}", "{canary-ssn-1,canary-new-3}")},
+	{sql: "INSERT INTO users (id, ssn) SELECT v.i, v.s FROM (VALUES (50, $1), (51, $2)) v(i, s) WHERE v.s NOT IN (SELECT ssn FROM users WHERE ssn IS NOT NULL)", args: args("canary-ssn-1", "canary-new-4")},
+	{sql: "WITH v(i, s) AS (VALUES (50, 'canary-ssn-2'), (51, 'canary-new-5')) INSERT INTO users (id, ssn) SELECT i, s FROM v WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.ssn = v.s)"},
+	{sql: "INSERT INTO patients (id, clinic, ssn) SELECT v.i, v.c, v.s FROM (VALUES (50, 'north', 'canary-pat-1'), (51, 'south', 'canary-pat-2')) v(i, c, s) WHERE NOT EXISTS (SELECT 1 FROM patients u WHERE u.clinic = v.c AND u.ssn = v.s)", refused: "0A000", hint: "clinic"},
+	{sql: "UPDATE patients SET ssn = u.s FROM unnest($1::int[], $2::text[], $3::text[]) u(i, c, s) WHERE u.i = patients.id AND u.c = clinic", args: args("{20,22}", "{north,south}", "{canary-pat-8,canary-pat-9}")},
+}
+
 // kindShapes compare columns with values that PostgreSQL brings to another type first.
 var kindShapes = []shape{
 	{sql: "SELECT id FROM kinds WHERE c5 = ANY('{\"ab  \",x}')"},

@@ -16,6 +16,7 @@ var shapeGroups = []struct {
 	{"equality", equalityShapes},
 	{"compared as another type", kindShapes},
 	{"types with modifiers", modifierShapes},
+	{"looked for and inserted", aheadShapes},
 	{"grouping", groupingShapes},
 	{"joins", joinShapes},
 	{"composed", composedShapes},

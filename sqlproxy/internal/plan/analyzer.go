@@ -52,6 +52,9 @@ type analyzer struct {
 	flowing int
 	// drying counts the steps of the analysis that are under way and will be forgotten.
 	drying int
+	// looking is set in looks for what flows into sealed columns: a condition that compares it with one is good only
+	// once that is known.
+	looking bool
 	// hidden are the columns of the text's tables that clients do not see.
 	hidden []string
 	// ofTenant is set once the text for the server names the session's tenant.

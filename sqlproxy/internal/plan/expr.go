@@ -271,7 +271,15 @@ func (a *analyzer) isGroupedAt(sc *scope, o origin) bool {
 // unknownName reads a name that means nothing in the query. Where sealed columns are
 // in reach the server does not see the text: what stands beside the name may be meant for one of them.
 func (a *analyzer) unknownName(sc *scope, c *pg.ColumnRef, w want) origin {
-	names, _ := fields(c)
+	names, star := fields(c)
+	if (len(names) == 2 || len(names) == 1 && star) && (names[0] == "old" || names[0] == "new") && sc.anySealed() {
+		a.refuse(&Refusal{
+			SQLState: notSupported, Position: int(c.Location),
+			Message: "OLD and NEW in RETURNING are not possible on a table with sealed columns",
+			Hint:    "Name the columns without them: INSERT and UPDATE return what they wrote, DELETE what it deleted. Read what was there before in a SELECT … FOR UPDATE.",
+		})
+		return origin{}
+	}
 	if sc.anySealed() || w.kind == wantAssign || w.kind == wantCompare {
 		a.refuse(&Refusal{
 			SQLState: "42703", Position: int(c.Location),

@@ -235,7 +235,10 @@ func (a *analyzer) flowsInto(o origin, c *field.Column) {
 // ahead looks at a statement before it is read, for what flows into sealed columns.
 func (a *analyzer) ahead(look func()) {
 	if a.refusal == nil {
+		looking := a.looking
+		a.looking = true
 		a.dry(look)
+		a.looking = looking
 	}
 }
 

@@ -258,11 +258,15 @@ func (a *analyzer) conditions(sc *scope, n *pg.Node) {
 		}
 		if p.on != nil {
 			undo := a.pin(p.sc, conjuncts(p.on, nil), nil)
-			a.absently(!p.inner && !sc.strict, func() { a.expr(p.sc, p.on, forbid("ON")) })
+			if !a.looking {
+				a.absently(!p.inner && !sc.strict, func() { a.expr(p.sc, p.on, forbid("ON")) })
+			}
 			undo(math.MaxInt)
 		}
 	}
-	a.expr(sc, n, forbid("WHERE"))
+	if !a.looking {
+		a.expr(sc, n, forbid("WHERE"))
+	}
 }
 
 // keep leaves what a conjunction says in force until the query ends, and for

@@ -150,6 +150,9 @@ func (b *batch) identities(from plan.Source) ([]Value, error) {
 		case pgtype.UUIDOID:
 			name = "uuid[]"
 		}
+		if v.OID == pgtype.TextArrayOID || v.OID == pgtype.VarcharArrayOID {
+			name = "text[]" // its elements are cast one by one
+		}
 		array, err := codec.ParseType(name)
 		if err != nil {
 			return nil, err
