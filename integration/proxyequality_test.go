@@ -151,6 +151,14 @@ var modifierShapes = []shape{
 	{sql: `INSERT INTO "users" ("id", "name") SELECT * FROM UNNEST(($1)::integer[], ($2)::varchar(9)[])`, args: args("{50}", "{canaryFay}"), refused: "0A000", hint: "Assign a parameter"},
 }
 
+// updateCastShapes assign CASE with a cast around it, as bulk updates of ORMs have it.
+var updateCastShapes = []shape{
+	{sql: `UPDATE "users" SET "ssn" = (CASE WHEN ("users"."id" = 1) THEN $1 WHEN ("users"."id" = 2) THEN $2 ELSE NULL END)::text WHERE "users"."id" IN (1, 2)`, args: args("canary-new-1", "canary-new-2")},
+	{sql: `UPDATE "users" SET "salary" = CAST(CASE WHEN "users"."id" = 1 THEN '13579.266' ELSE NULL END AS numeric(10, 2)) WHERE "users"."id" IN (1, 2)`},
+	{sql: `UPDATE "users" SET "ssn" = (CASE WHEN ("users"."id" = 1) THEN 'canary-new-1' ELSE "users"."ssn" END)::text WHERE "users"."id" IN (1, 2)`},
+	{sql: `UPDATE "users" SET "salary" = (CASE WHEN "users"."id" = 1 THEN $1 ELSE NULL END)::numeric(10, 1) WHERE "users"."id" = 1`, args: args("13579.266"), refused: "0A000", hint: "Assign a parameter"},
+}
+
 // aheadShapes insert rows that they compare with sealed columns first.
 var aheadShapes = []shape{
 	{sql: "INSERT INTO users (id, ssn) SELECT v.i, v.s FROM (VALUES (50, 'canary-ssn-1'), (51, 'canary-new-1')) v(i, s) WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.ssn = v.s)"},

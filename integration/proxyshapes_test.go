@@ -17,6 +17,7 @@ var shapeGroups = []struct {
 	{"compared as another type", kindShapes},
 	{"types with modifiers", modifierShapes},
 	{"looked for and inserted", aheadShapes},
+	{"updates with casts", updateCastShapes},
 	{"grouping", groupingShapes},
 	{"joins", joinShapes},
 	{"composed", composedShapes},

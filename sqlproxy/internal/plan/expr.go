@@ -345,6 +345,12 @@ func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
 		a.dropCast(c)
 		return o
 	}
+	if w.kind == wantAssign && (c.Arg.GetCaseExpr() != nil || c.Arg.GetCoalesceExpr() != nil) && a.castsTo(w.target.column, c) {
+		// Each of the values is brought to the column's type as it is sealed.
+		o := a.expr(sc, c.Arg, w)
+		a.dropCast(c)
+		return o
+	}
 	if w.kind == wantCompare || w.kind == wantAssign {
 		return a.result(n, w)
 	}
@@ -369,14 +375,16 @@ func castConstant(n *pg.Node) bool {
 // ownCast reports whether a cast leaves the sealed values in it as they are.
 func (a *analyzer) ownCast(sc *scope, c *pg.TypeCast) bool {
 	o := a.peek(sc, c.Arg)
-	if !o.isSealed() {
-		return false
-	}
+	return o.isSealed() && a.castsTo(o.column(), c)
+}
+
+// castsTo reports whether a cast is to a column's own type.
+func (a *analyzer) castsTo(col *field.Column, c *pg.TypeCast) bool {
 	oid, ok := a.typeOID(c.TypeName)
-	own := o.column().Type().OID()
+	own := col.Type().OID()
 	if mods := c.TypeName.GetTypmods(); len(mods) > 0 {
 		mod, known := modifier(oid, mods)
-		return ok && known && oid == own && mod == o.column().Type().Modifier()
+		return ok && known && oid == own && mod == col.Type().Modifier()
 	}
 	return ok && (oid == own || isText(oid) && isText(own))
 }
