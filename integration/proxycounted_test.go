@@ -20,8 +20,8 @@ var countedShapes = []shape{
 	{sql: "MERGE INTO users t USING plain s ON t.id = s.id WHEN MATCHED THEN UPDATE SET note = 'x' RETURNING *"},
 	{sql: "WITH m AS (MERGE INTO users t USING plain s ON t.id = s.id WHEN MATCHED THEN UPDATE SET note = 'x' RETURNING *) SELECT * FROM m"},
 	{sql: "WITH m AS (MERGE INTO users t USING plain s ON t.id = s.id WHEN MATCHED THEN UPDATE SET note = 'x' RETURNING *) SELECT body FROM m WHERE ssn = 'canary-ssn-1'"},
-	{sql: "WITH u AS (UPDATE users SET note = 'x' WHERE id < 3 RETURNING old.*) SELECT id FROM u WHERE ssn = 'canary-ssn-1'", refused: "42703"},
-	{sql: "WITH u AS (DELETE FROM users WHERE id = 3 RETURNING new.*) SELECT count(*) FROM u WHERE ssn <> $1", args: args("canary-zzz"), refused: "42703"},
+	{sql: "WITH u AS (UPDATE users SET note = 'x' WHERE id < 3 RETURNING old.*) SELECT id FROM u WHERE ssn = 'canary-ssn-1'", refused: "0A000", hint: "FOR UPDATE"},
+	{sql: "WITH u AS (DELETE FROM users WHERE id = 3 RETURNING new.*) SELECT count(*) FROM u WHERE ssn <> $1", args: args("canary-zzz"), refused: "0A000", hint: "FOR UPDATE"},
 	{sql: "SELECT id FROM users WHERE ssn = $2147483647", simple: true, refused: "42P02"},
 }
 

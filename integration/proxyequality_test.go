@@ -130,9 +130,94 @@ var composedShapes = []shape{
 	{sql: "SELECT generate_series(1, 2), ssn FROM users"},
 }
 
+// modifierShapes cast to a column's own type with its modifier, or with another one.
+var modifierShapes = []shape{
+	{sql: "UPDATE users SET salary = $1::numeric(10,2) WHERE id = 1", args: args("13579.256")},
+	{sql: "UPDATE users SET salary = $1::numeric(10,1) WHERE id = 1", args: args("13579.256"), refused: "0A000", hint: "Assign a parameter"},
+	{sql: "INSERT INTO users (id, salary, name) VALUES (50, $1::NUMERIC(10, 2), $2::VARCHAR(45))", args: args("13579.255", "canaryEve")},
+	{sql: "INSERT INTO users (id, name) VALUES (50, $1::varchar(45))", args: args("canary name that is far too long for a varchar(45) column")},
+	{sql: "INSERT INTO users (id, name) VALUES (50, 'canary nämé that is far too long for a varchar(45) column'::varchar(45))"},
+	{sql: "SELECT id FROM users WHERE salary = $1::numeric(10,2)", args: args("13579.2449")},
+	{sql: "SELECT id FROM users WHERE salary = '13579.2449'::numeric"},
+	{sql: "SELECT id FROM users WHERE salary IN ($1::NUMERIC(10, 2), $2::NUMERIC(10, 2))", args: args("13579.2449", "1")},
+	{sql: "SELECT id FROM users WHERE name = $1::varchar(45)", args: args("canaryAda")},
+	{sql: "SELECT id FROM users WHERE name = $1::varchar(8)", args: args("canaryAda"), refused: "0A000", hint: "Compare with a parameter"},
+	{sql: "SELECT id, salary::numeric(10,2), name::varchar(45), CAST(salary AS numeric(10,2)) AS s FROM users"},
+	{sql: "SELECT salary::numeric(10,1) FROM users", refused: "0A000", hint: "in the application"},
+	{sql: "SELECT id FROM kinds WHERE c5 = 'ab   z'::char(5)"},
+	{sql: "INSERT INTO kinds (id, c5) VALUES (50, $1::char(5))", args: args("canary")},
+	{sql: "INSERT INTO users (id, name, salary, note) SELECT p0::INTEGER, p1::VARCHAR(45), p2::NUMERIC(10, 2), p3::VARCHAR FROM (VALUES ($1, $2, $3, $4, 0), ($5, $6, $7, $8, 1)) AS imp_sen(p0, p1, p2, p3, sen_counter) ORDER BY sen_counter RETURNING users.id, users.id AS id__1", args: args("50", "canaryFay", "13579.266", "n", "51", "canaryGus is a name that is far too long for a varchar(45) column", "13579.27", "m")},
+	{sql: `INSERT INTO "users" ("id", "name", "salary", "city") SELECT * FROM UNNEST(($1)::integer[], ($2)::varchar(45)[], ($3)::numeric(10, 2)[], ($4)::varchar(3)[]) RETURNING "users"."id", "users"."name", "users"."city"`, args: args("{50,51}", "{canaryFay,canaryGus is a name that is far too long for a varchar(45) column}", "{13579.266,NULL}", "{Oslo,Bonn}")},
+	{sql: `INSERT INTO "users" ("id", "name") SELECT * FROM UNNEST(($1)::integer[], ($2)::varchar(9)[])`, args: args("{50}", "{canaryFay}"), refused: "0A000", hint: "Assign a parameter"},
+}
+
+// updateCastShapes assign CASE with a cast around it, as bulk updates of ORMs have it.
+var updateCastShapes = []shape{
+	{sql: `UPDATE "users" SET "ssn" = (CASE WHEN ("users"."id" = 1) THEN $1 WHEN ("users"."id" = 2) THEN $2 ELSE NULL END)::text WHERE "users"."id" IN (1, 2)`, args: args("canary-new-1", "canary-new-2")},
+	{sql: `UPDATE "users" SET "salary" = CAST(CASE WHEN "users"."id" = 1 THEN '13579.266' ELSE NULL END AS numeric(10, 2)) WHERE "users"."id" IN (1, 2)`},
+	{sql: `UPDATE "users" SET "ssn" = (CASE WHEN ("users"."id" = 1) THEN 'canary-new-1' ELSE "users"."ssn" END)::text WHERE "users"."id" IN (1, 2)`},
+	{sql: `UPDATE "users" SET "salary" = (CASE WHEN "users"."id" = 1 THEN $1 ELSE NULL END)::numeric(10, 1) WHERE "users"."id" = 1`, args: args("13579.266"), refused: "0A000", hint: "Assign a parameter"},
+}
+
+// aheadShapes insert rows that they compare with sealed columns first.
+var aheadShapes = []shape{
+	{sql: "INSERT INTO users (id, ssn) SELECT v.i, v.s FROM (VALUES (50, 'canary-ssn-1'), (51, 'canary-new-1')) v(i, s) WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.ssn = v.s)"},
+	{sql: "INSERT INTO users (id, ssn) SELECT v.i, v.s FROM unnest($1::int[], $2::text[]) v(i, s) WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.ssn = v.s)", args: args("{50,51}", "{canary-ssn-1,canary-new-2}")},
+	{sql: "INSERT INTO users (id, ssn) SELECT v.i, v.s FROM unnest($1::int[], $2::text[]) v(i, s) LEFT JOIN users u ON u.ssn = v.s WHERE u.id IS NULL", args: args("{50,51}", "{canary-ssn-1,canary-new-3}")},
+	{sql: "INSERT INTO users (id, ssn) SELECT v.i, v.s FROM (VALUES (50, $1), (51, $2)) v(i, s) WHERE v.s NOT IN (SELECT ssn FROM users WHERE ssn IS NOT NULL)", args: args("canary-ssn-1", "canary-new-4")},
+	{sql: "WITH v(i, s) AS (VALUES (50, 'canary-ssn-2'), (51, 'canary-new-5')) INSERT INTO users (id, ssn) SELECT i, s FROM v WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.ssn = v.s)"},
+	{sql: "INSERT INTO patients (id, clinic, ssn) SELECT v.i, v.c, v.s FROM (VALUES (50, 'north', 'canary-pat-1'), (51, 'south', 'canary-pat-2')) v(i, c, s) WHERE NOT EXISTS (SELECT 1 FROM patients u WHERE u.clinic = v.c AND u.ssn = v.s)", refused: "0A000", hint: "clinic"},
+	{sql: "UPDATE patients SET ssn = u.s FROM unnest($1::int[], $2::text[], $3::text[]) u(i, c, s) WHERE u.i = patients.id AND u.c = clinic", args: args("{20,22}", "{north,south}", "{canary-pat-8,canary-pat-9}")},
+}
+
+// kindShapes compare columns with values that PostgreSQL brings to another type first.
+var kindShapes = []shape{
+	{sql: "SELECT id FROM kinds WHERE c5 = ANY('{\"ab  \",x}')"},
+	{sql: "SELECT id FROM kinds WHERE c5 <> ALL('{\"ab  \",x}')"},
+	{sql: "SELECT id FROM kinds WHERE c5 = ANY('{\"ab  \",x}'::varchar[])"},
+	{sql: "SELECT id FROM kinds WHERE c5 = ANY('{\"ab  \",x}'::text[])"},
+	{sql: "SELECT id FROM kinds WHERE c5 = ANY($1::varchar[])", args: args(`{"ab  ",x}`)},
+	{sql: "SELECT id FROM kinds WHERE c5 = ANY($1)", args: args(`{"ab  ",x}`)},
+	{sql: "SELECT id FROM kinds WHERE c5 = ANY(ARRAY['ab  ','x'])"},
+	{sql: "SELECT id FROM kinds WHERE c5 = ANY(ARRAY['ab','x'])"},
+	{sql: "SELECT id FROM kinds WHERE c5 = ANY(ARRAY['ab  ','x']::bpchar[])"},
+	{sql: "SELECT id FROM kinds WHERE c5 = (SELECT 'ab  ')"},
+	{sql: "SELECT id FROM kinds WHERE c5 = (SELECT 'ab')"},
+	{sql: "SELECT id FROM kinds WHERE c5 IN (SELECT 'ab  ')"},
+	{sql: "SELECT id FROM kinds WHERE c5 IN (VALUES ('ab  '), ('x'))"},
+	{sql: "SELECT id FROM kinds WHERE c5 IN (VALUES ('ab'), ('x'))"},
+	{sql: "SELECT id FROM kinds WHERE c5 IN ('ab  ', 'x')"},
+	{sql: "SELECT id FROM kinds WHERE c5 IN ('ab  '::text, 'x')"},
+	{sql: "SELECT id FROM users WHERE num = ANY('{42424201.4}'::numeric[])"},
+	{sql: "SELECT id FROM users WHERE num = ANY('{42424201.4,42424202}'::float8[])"},
+	{sql: "SELECT id FROM users WHERE num = ANY('{42424201,42424203}'::int8[])"},
+	{sql: "SELECT id FROM users WHERE dob = ANY('{1987-06-05 10:00}'::timestamp[])"},
+	{sql: "SELECT id FROM users WHERE dob = ANY('{1987-06-05 00:00,NULL}'::timestamp[])"},
+	{sql: "SELECT id FROM kinds WHERE f4 = ANY('{1.1}'::float8[])"},
+	{sql: "SELECT id FROM kinds WHERE f4 = ANY('{1.1}')"},
+	{sql: "SELECT id FROM users WHERE num = ANY(ARRAY[42424200.6]::int[])", refused: "0A000", hint: "Cast the values"},
+	{sql: "SELECT id FROM kinds WHERE f4 = 1.1"},
+	{sql: "SELECT id FROM kinds WHERE f4 IN (1.1)"},
+	{sql: "SELECT id FROM kinds WHERE f4 IN (1.1, 0)"},
+	{sql: "SELECT id FROM kinds WHERE f4 NOT IN (1.1, 2.2)"},
+	{sql: "SELECT id FROM kinds WHERE f4 = 16777217"},
+	{sql: "SELECT id FROM kinds WHERE f4 IN (16777217, 1)"},
+	{sql: "SELECT id FROM kinds WHERE f4 IN ('1.1'::float8, 16777216)"},
+	{sql: "SELECT id FROM kinds WHERE i8 IN ('8172635441.0', 2.0)"},
+	{sql: "SELECT id FROM kinds WHERE i8 IN (8172635441, '8172635442')"},
+	{sql: "SELECT id FROM users WHERE dob IN ('1987-06-05 10:00', timestamp '1987-06-06 00:00')"},
+	{sql: "SELECT id FROM users WHERE dob IN (date '1987-06-05', timestamp '1987-06-06 00:00')"},
+	{sql: "SELECT id FROM kinds WHERE ts IN (date '2031-04-05', '2031-04-05 06:07')"},
+	{sql: "SELECT id, c5, f4, i8, ts FROM kinds"},
+}
+
 var tenantShapes = []shape{
 	{sql: "DELETE FROM patients WHERE ssn <> 'canary-pat-1'", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "other tenants"},
 	{sql: "DELETE FROM patients WHERE ssn <> 'canary-pat-1' AND clinic = 'north'", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}},
+	{sql: "DELETE FROM patients p WHERE NOT EXISTS (SELECT 1 FROM patients q WHERE q.id = p.id AND q.ssn = 'canary-pat-1') RETURNING id", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "clinic"},
+	{sql: "DELETE FROM patients p WHERE NOT EXISTS (SELECT 1 FROM patients q WHERE q.id = p.id AND q.ssn = 'canary-pat-1' AND q.clinic = 'north') RETURNING id", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}},
+	{sql: "SELECT id FROM patients WHERE id NOT IN (SELECT room FROM patients q WHERE q.ssn = 'canary-pat-1')", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "clinic"},
+	{sql: "SELECT id FROM users WHERE EXISTS (SELECT 1 FROM patients q WHERE q.ssn = 'canary-pat-2')", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}},
 	{sql: "SELECT id FROM patients WHERE ssn NOT IN ('canary-pat-1')", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "clinic"},
 	{sql: "SELECT count(*) FROM patients GROUP BY ssn", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "clinic"},
 	{sql: "SELECT a.id FROM patients a JOIN patients b ON a.ssn = b.ssn", setup: []string{"SET LOCAL rowseal.tenant = 'north'"}, refused: "0A000", hint: "clinic"},

@@ -38,6 +38,13 @@ type analyzer struct {
 	// positive are the operators, by their place in the text, that a row has to fulfil or may fulfil
 	// in place of others: where they do not hold it is only not found.
 	positive map[int]bool
+	// shown are sub-queries, by their place in the text, whose result goes to the client or into a row as it is.
+	shown map[int]bool
+	// inside counts the queries around the one that is read, and lacking those places around it where a row
+	// that is not found may make the statement do more.
+	inside, lacking int
+	// found are columns by which rows were found of the session's tenant alone.
+	found []origin
 	// sources are VALUES and unnest by their nodes, and given the same in order.
 	sources map[any]*rowSource
 	given   []*rowSource
@@ -45,6 +52,9 @@ type analyzer struct {
 	flowing int
 	// drying counts the steps of the analysis that are under way and will be forgotten.
 	drying int
+	// looking is set in looks for what flows into sealed columns: a condition that compares it with one is good only
+	// once that is known.
+	looking bool
 	// hidden are the columns of the text's tables that clients do not see.
 	hidden []string
 	// ofTenant is set once the text for the server names the session's tenant.
@@ -62,6 +72,8 @@ type scope struct {
 	ctes map[string]*cte
 	// pending are the conditions of joins, which wait until all that pins tenants is known.
 	pending []pendingOn
+	// strict is set where no condition holds for rows that an outer join fills with NULL.
+	strict bool
 	// grouped are the sealed columns that the query groups by: beside
 	// aggregates they are no columns of a row any more.
 	grouped []origin
@@ -129,6 +141,8 @@ type origin struct {
 	given *given
 	once  bool
 	cast  uint32
+	// mod is the modifier of that cast; 0 for none.
+	mod int32
 	// bad is why nothing may be done with the value: it is made of sealed ones
 	// in a way that cannot be followed. nil for none.
 	bad *Refusal
@@ -229,6 +243,9 @@ type comparand struct {
 	session bool
 	// rel is the row of the first column that is compared; nil where it is none of one table.
 	rel *relation
+	// list is the type that constants and parameters are brought to ahead of the comparison, as those of a list
+	// are; 0 where each is compared as it is.
+	list uint32
 }
 
 func forbid(what string) want { return want{kind: wantForbid, what: what} }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -80,9 +81,9 @@ func (a *analyzer) equal(sc *scope, l, r *pg.Node, what string, at int) {
 			a.comparison(sc, []*pg.Node{left[i], right[i]}, what, at)
 		}
 	case left != nil && r.GetSubLink().GetSubLinkType() == pg.SubLinkType_EXPR_SUBLINK:
-		a.inQuery(sc, left, r.GetSubLink().Subselect.GetSelectStmt(), true, what, at)
+		a.within(a.standingOf(at), func() { a.inQuery(sc, left, r.GetSubLink().Subselect.GetSelectStmt(), true, what, at) })
 	case right != nil && l.GetSubLink().GetSubLinkType() == pg.SubLinkType_EXPR_SUBLINK:
-		a.inQuery(sc, right, l.GetSubLink().Subselect.GetSelectStmt(), true, what, at)
+		a.within(a.standingOf(at), func() { a.inQuery(sc, right, l.GetSubLink().Subselect.GetSelectStmt(), true, what, at) })
 	default:
 		a.comparison(sc, []*pg.Node{l, r}, what, at)
 	}
@@ -96,15 +97,34 @@ func (a *analyzer) comparison(sc *scope, sides []*pg.Node, what string, at int) 
 		a.exprs(sc, sides, a.beyond(sc, forbid(what), sides...))
 		return
 	}
-	c, ok := a.comparand(o, what, at)
+	compared := a.comparand
+	if !slices.ContainsFunc(sides, func(n *pg.Node) bool { return n.GetColumnRef() == nil }) {
+		compared = a.comparandOf // whether they are of one tenant is checked
+	}
+	c, ok := compared(o, what, at)
 	if !ok {
 		return
 	}
-	a.exprs(sc, sides, compare(c))
+	a.expr(sc, sides[0], compare(c))
+	if what == "IN" {
+		c = a.ofList(c, sides[1:])
+	}
+	a.exprs(sc, sides[1:], compare(c))
 }
 
-// comparand is what is compared with the values of a sealed column.
+// comparand is what is compared with the values of a sealed column, where what is not found is only not found.
 func (a *analyzer) comparand(o origin, what string, at int) (*comparand, bool) {
+	if a.bySession(o) && a.drying == 0 {
+		if a.lacking > 0 && a.declaresEquality(o, what, at) {
+			a.refuse(a.tenantNeeded(o, what+", other than to find rows by it,", at))
+			return nil, false
+		}
+		a.found = append(a.found, o)
+	}
+	return a.comparandOf(o, what, at)
+}
+
+func (a *analyzer) comparandOf(o origin, what string, at int) (*comparand, bool) {
 	if !a.declaresEquality(o, what, at) {
 		return nil, false
 	}
@@ -194,7 +214,7 @@ func (a *analyzer) inList(sc *scope, l *pg.Node, items []*pg.Node, at int) {
 			}
 			sides = append(sides, args[i])
 		}
-		a.comparison(sc, sides, "IN", at)
+		a.comparison(sc, sides, "IN with rows", at)
 	}
 }
 
@@ -223,12 +243,14 @@ func (a *analyzer) inArray(sc *scope, x *pg.A_Expr, at int) {
 	case ok:
 		a.termsValue(c, src, from, to, oid)
 	case r.GetAArrayExpr() != nil:
-		a.exprs(sc, elements, compare(c))
+		a.exprs(sc, elements, compare(a.ofArray(c, x.Rexpr.GetTypeCast(), elements)))
 		a.retype(x.Rexpr, r, c)
 	case r == x.Rexpr && r.GetSubLink().GetSubLinkType() == pg.SubLinkType_ARRAY_SUBLINK:
-		if cols, unknown := a.subquery(sc, r.GetSubLink().Subselect.GetSelectStmt(), []want{compare(c)}); unknown || len(cols) != 1 {
-			a.result(r, compare(c))
-		}
+		a.within(a.standingOf(int(r.GetSubLink().Location)), func() {
+			if cols, unknown := a.subquery(sc, r.GetSubLink().Subselect.GetSelectStmt(), []want{ofQuery(compare(c))}); unknown || len(cols) != 1 {
+				a.result(r, compare(c))
+			}
+		})
 	default:
 		a.refuse(a.unsupported(c.column, "ANY over an expression", "Pass the array as one parameter.", at))
 	}
@@ -346,13 +368,18 @@ func (a *analyzer) boolean(sc *scope, n *pg.Node, b *pg.BoolExpr, w want) origin
 }
 
 // subLink reads a sub-query in an expression.
-func (a *analyzer) subLink(sc *scope, n *pg.Node, s *pg.SubLink, w want) origin {
+func (a *analyzer) subLink(sc *scope, n *pg.Node, s *pg.SubLink, w want) (o origin) {
+	a.within(a.standingOf(int(s.Location)), func() { o = a.subLinkWithin(sc, n, s, w) })
+	return o
+}
+
+func (a *analyzer) subLinkWithin(sc *scope, n *pg.Node, s *pg.SubLink, w want) origin {
 	q := s.Subselect.GetSelectStmt()
 	switch s.SubLinkType {
 	case pg.SubLinkType_EXISTS_SUBLINK:
 		a.subquery(sc, q, nil)
 	case pg.SubLinkType_EXPR_SUBLINK:
-		cols, unknown := a.subquery(sc, q, []want{w})
+		cols, unknown := a.subquery(sc, q, []want{ofQuery(w)})
 		if len(cols) != 1 || unknown {
 			return a.result(n, w)
 		}
@@ -403,6 +430,7 @@ func (a *analyzer) inQuery(sc *scope, tests []*pg.Node, q *pg.SelectStmt, eq boo
 			wants[i], comparing = compare(c), true
 		}
 		a.expr(sc, test, wants[i])
+		wants[i] = ofQuery(wants[i])
 	}
 	cols, unknown := a.subquery(sc, q, wants)
 	if comparing && (unknown || len(cols) != len(tests)) {

@@ -9,6 +9,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/rowseal/rowseal/codec"
+	"github.com/rowseal/rowseal/field"
 )
 
 // literal is a constant or parameter of the text, with what casts and
@@ -22,6 +23,9 @@ type literal struct {
 	oid uint32
 	// cast is set where a cast gave the type.
 	cast bool
+	// typ and mod are the type and the modifier of a cast that may change the value; mod is 0 for none.
+	typ uint32
+	mod int32
 }
 
 // constant reads an expression that is one constant or one parameter, through
@@ -29,7 +33,12 @@ type literal struct {
 // false for any other expression, and for casts that would change the value:
 // those only the server can carry out, and it must not see it.
 func (a *analyzer) constant(n *pg.Node) (src Source, from, to int, oid uint32, ok bool) {
-	l, ok := a.literal(n)
+	return a.constantFor(n, nil)
+}
+
+// constantFor is constant for a value of a column, which a cast to the column's own type may change.
+func (a *analyzer) constantFor(n *pg.Node, c *field.Column) (src Source, from, to int, oid uint32, ok bool) {
+	l, ok := a.literalFor(n, c)
 	if !ok {
 		return Source{}, 0, 0, 0, false
 	}
@@ -37,7 +46,24 @@ func (a *analyzer) constant(n *pg.Node) (src Source, from, to int, oid uint32, o
 	return l.src, tokens[l.first].From, tokens[l.last].To, l.oid, true
 }
 
-func (a *analyzer) literal(n *pg.Node) (literal, bool) {
+// literal reads a constant or parameter with casts around it that keep the value.
+func (a *analyzer) literal(n *pg.Node) (literal, bool) { return a.literalFor(n, nil) }
+
+// literalFor is literal for a value of a column, or an array of such; nil for none.
+func (a *analyzer) literalFor(n *pg.Node, c *field.Column) (literal, bool) {
+	l, ok := a.anyLiteral(n)
+	if !ok || l.mod == 0 {
+		return l, ok
+	}
+	if c == nil || l.mod != c.Type().Modifier() || l.typ != c.Type().OID() {
+		return literal{}, false
+	}
+	l.src.Own = true
+	return l, true
+}
+
+// anyLiteral reads a constant or parameter whose casts may change it.
+func (a *analyzer) anyLiteral(n *pg.Node) (literal, bool) {
 	switch {
 	case n.GetAConst() != nil:
 		return a.constLiteral(n.GetAConst())
@@ -231,7 +257,7 @@ func (a *analyzer) isWord(i int, word string) bool {
 }
 
 func (a *analyzer) castLiteral(c *pg.TypeCast) (literal, bool) {
-	l, ok := a.literal(c.Arg)
+	l, ok := a.anyLiteral(c.Arg)
 	if !ok {
 		return literal{}, false
 	}
@@ -299,7 +325,15 @@ func (a *analyzer) castType(l *literal, t *pg.TypeName) (uint32, bool) {
 	}
 	null := l.src.Const != nil && l.src.Const.Null
 	if len(t.Typmods) > 0 && !null && !a.fits(l, oid, t.Typmods) {
-		return 0, false
+		typ := oid
+		if len(t.ArrayBounds) > 0 {
+			typ = elementOID(oid)
+		}
+		mod, ok := modifier(typ, t.Typmods)
+		if !ok || l.mod != 0 && (l.mod != mod || l.typ != typ) {
+			return 0, false
+		}
+		l.typ, l.mod = typ, mod
 	}
 	switch {
 	case null, l.oid == 0, l.oid == pgtype.UnknownOID, l.oid == oid:
@@ -308,6 +342,28 @@ func (a *analyzer) castType(l *literal, t *pg.TypeName) (uint32, bool) {
 		return oid, true
 	case l.src.Const != nil && widens(l.oid, oid):
 		return oid, true
+	}
+	return 0, false
+}
+
+// modifier is the modifier of a type as a cast names it, as atttypmod has it. ok is false for what the analysis does not know.
+func modifier(oid uint32, mods []*pg.Node) (mod int32, ok bool) {
+	var n [2]int32
+	if len(mods) > len(n) {
+		return 0, false
+	}
+	for i, m := range mods {
+		if m.GetAConst().GetIval() == nil {
+			return 0, false
+		}
+		n[i] = m.GetAConst().GetIval().Ival
+	}
+	const header = 4 // VARHDRSZ
+	switch {
+	case oid == pgtype.NumericOID:
+		return (n[0]<<16 | n[1]&0x7ff) + header, true
+	case len(mods) == 1 && (oid == pgtype.VarcharOID || oid == pgtype.BPCharOID):
+		return n[0] + header, true
 	}
 	return 0, false
 }

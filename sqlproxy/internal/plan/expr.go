@@ -103,7 +103,7 @@ func (a *analyzer) value(n *pg.Node, w want) origin {
 		a.inClear(n, w)
 		return origin{null: null}
 	}
-	src, from, to, oid, ok := a.constant(n)
+	src, from, to, oid, ok := a.constantFor(n, w.sealed())
 	if !ok {
 		return a.result(n, w)
 	}
@@ -120,6 +120,11 @@ func (a *analyzer) value(n *pg.Node, w want) origin {
 
 // termValue puts the term of a constant or parameter into its place.
 func (a *analyzer) termValue(c *comparand, src Source, from, to int, oid uint32) origin {
+	src, oid, ok := a.asListed(c, src, from, oid)
+	if !ok {
+		a.refuse(a.unsupported(c.column, "a list of values of several types", "Cast the values of the list to the column's type.", from))
+		return origin{}
+	}
 	if !pgtext.CanCompare(oid, c.column.Type()) {
 		a.refuse(a.typeMismatch(c.column, from))
 		return origin{}
@@ -266,7 +271,15 @@ func (a *analyzer) isGroupedAt(sc *scope, o origin) bool {
 // unknownName reads a name that means nothing in the query. Where sealed columns are
 // in reach the server does not see the text: what stands beside the name may be meant for one of them.
 func (a *analyzer) unknownName(sc *scope, c *pg.ColumnRef, w want) origin {
-	names, _ := fields(c)
+	names, star := fields(c)
+	if (len(names) == 2 || len(names) == 1 && star) && (names[0] == "old" || names[0] == "new") && sc.anySealed() {
+		a.refuse(&Refusal{
+			SQLState: notSupported, Position: int(c.Location),
+			Message: "OLD and NEW in RETURNING are not possible on a table with sealed columns",
+			Hint:    "Name the columns without them: INSERT and UPDATE return what they wrote, DELETE what it deleted. Read what was there before in a SELECT … FOR UPDATE.",
+		})
+		return origin{}
+	}
 	if sc.anySealed() || w.kind == wantAssign || w.kind == wantCompare {
 		a.refuse(&Refusal{
 			SQLState: "42703", Position: int(c.Location),
@@ -329,7 +342,15 @@ func (a *analyzer) cast(sc *scope, n *pg.Node, c *pg.TypeCast, w want) origin {
 			return o
 		}
 		o = a.expr(sc, c.Arg, w)
-		o.as, _ = a.typeOID(c.TypeName)
+		if o.as = 0; len(c.TypeName.Typmods) == 0 {
+			o.as, _ = a.typeOID(c.TypeName)
+		}
+		a.dropCast(c)
+		return o
+	}
+	if w.kind == wantAssign && (c.Arg.GetCaseExpr() != nil || c.Arg.GetCoalesceExpr() != nil) && a.castsTo(w.target.column, c) {
+		// Each of the values is brought to the column's type as it is sealed.
+		o := a.expr(sc, c.Arg, w)
 		a.dropCast(c)
 		return o
 	}
@@ -377,12 +398,18 @@ func castConstant(n *pg.Node) bool {
 // ownCast reports whether a cast leaves the sealed values in it as they are.
 func (a *analyzer) ownCast(sc *scope, c *pg.TypeCast) bool {
 	o := a.peek(sc, c.Arg)
-	if !o.isSealed() {
-		return false
-	}
+	return o.isSealed() && a.castsTo(o.column(), c)
+}
+
+// castsTo reports whether a cast is to a column's own type.
+func (a *analyzer) castsTo(col *field.Column, c *pg.TypeCast) bool {
 	oid, ok := a.typeOID(c.TypeName)
-	own := o.column().Type().OID()
-	return ok && len(c.TypeName.GetTypmods()) == 0 && (oid == own || isText(oid) && isText(own))
+	own := col.Type().OID()
+	if mods := c.TypeName.GetTypmods(); len(mods) > 0 {
+		mod, known := modifier(oid, mods)
+		return ok && known && oid == own && mod == col.Type().Modifier()
+	}
+	return ok && (oid == own || isText(oid) && isText(own))
 }
 
 // dropCast takes a cast away and leaves what is cast.

@@ -84,6 +84,7 @@ func (a *analyzer) table(sc *scope, rv *pg.RangeVar) *relation {
 	}
 	if rv.Schemaname == "" {
 		if c := findCTE(sc, rv.Relname); c != nil {
+			a.refuseAbsent(rv.Relname, c, int(rv.Location))
 			rel := a.newRelation(alias)
 			rel.cols = renamed(a.instance(c.cols), rv.Alias)
 			rel.unknown = c.unknown
@@ -136,7 +137,7 @@ func (a *analyzer) fromSubselect(sc *scope, s *pg.RangeSubselect) {
 		outer = sc.parent
 	}
 	rel := a.newRelation(s.GetAlias().GetAliasname())
-	rel.cols, rel.unknown = a.subquery(outer, s.Subquery.GetSelectStmt(), nil)
+	a.nested(func() { rel.cols, rel.unknown = a.subquery(outer, s.Subquery.GetSelectStmt(), nil) })
 	if s.Lateral {
 		for i := range rel.cols {
 			rel.cols[i].origin.given = nil // its rows come anew with each row of others
@@ -241,9 +242,10 @@ func lastName(names []*pg.Node) string {
 // join reads both sides of a join. Columns that USING or NATURAL merge come first.
 func (a *analyzer) join(sc *scope, j *pg.JoinExpr) {
 	rels, start := len(sc.rels), len(sc.visible)
-	a.fromItem(sc, j.Larg)
+	outer := j.Jointype != pg.JoinType_JOIN_INNER && !sc.strict
+	a.absently(outer && j.Jointype != pg.JoinType_JOIN_LEFT, func() { a.fromItem(sc, j.Larg) })
 	middle, middleRels := len(sc.visible), len(sc.rels)
-	a.fromItem(sc, j.Rarg)
+	a.absently(outer && j.Jointype != pg.JoinType_JOIN_RIGHT, func() { a.fromItem(sc, j.Rarg) })
 	if a.refusal != nil {
 		return
 	}

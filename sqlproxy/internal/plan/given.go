@@ -29,8 +29,8 @@ type given struct {
 	i   int
 	// column is the sealed column that the values go into; nil for a plain one.
 	column *field.Column
-	// cast is set where they go into it through a cast to its type.
-	cast bool
+	// cast is set where they go into it through a cast to its type, own where that has the type's modifier too.
+	cast, own bool
 	// oid is the type that the server gives the column; 0 where its values have none in
 	// common. Only of a sealed one.
 	oid uint32
@@ -138,7 +138,7 @@ func (a *analyzer) giveColumns(src *rowSource, cols []column) {
 // analysis does not know it, or the server would refuse it.
 func (a *analyzer) givenType(g *given) uint32 {
 	if g.src.array {
-		l, ok := a.literal(g.src.rows[0][g.i])
+		l, ok := a.anyLiteral(g.src.rows[0][g.i])
 		if !ok {
 			return 0
 		}
@@ -146,7 +146,7 @@ func (a *analyzer) givenType(g *given) uint32 {
 	}
 	typ := uint32(0)
 	for _, row := range g.src.rows {
-		l, ok := a.literal(row[g.i])
+		l, ok := a.literalFor(row[g.i], g.column)
 		switch {
 		case !ok:
 			return 0
@@ -176,7 +176,7 @@ func (src *rowSource) flows() bool {
 func (g *given) converts() bool {
 	own := g.column.Type()
 	if isText(g.oid) && isText(own.OID()) {
-		return false // what is too long is refused
+		return g.own // without the cast what is too long is refused
 	}
 	return g.oid != own.OID() || own.Modifier() >= 0
 }
@@ -206,8 +206,13 @@ func (a *analyzer) flow(sc *scope, c *field.Column, n *pg.Node) {
 // castGiven is what a cast makes of a value of a rowSource that is not sealed; nothing of others.
 func (a *analyzer) castGiven(o origin, c *pg.TypeCast) origin {
 	oid, ok := a.typeOID(c.TypeName)
-	if g := o.givenBy(); !ok || g == nil || g.column != nil || o.cast != 0 || len(c.TypeName.GetTypmods()) > 0 {
+	if g := o.givenBy(); !ok || g == nil || g.column != nil || o.cast != 0 {
 		return origin{}
+	}
+	if mods := c.TypeName.GetTypmods(); len(mods) > 0 {
+		if o.mod, ok = modifier(oid, mods); !ok {
+			return origin{}
+		}
 	}
 	o.cast, o.null = oid, false
 	return o
@@ -219,7 +224,10 @@ func (a *analyzer) flowsInto(o origin, c *field.Column) {
 	if g == nil || g.column != nil || o.cast != 0 && o.cast != own && !(isText(o.cast) && isText(own)) {
 		return
 	}
-	g.column, g.cast = c, o.cast != 0
+	if o.mod != 0 && (o.cast != own || o.mod != c.Type().Modifier()) {
+		return
+	}
+	g.column, g.cast, g.own = c, o.cast != 0, o.mod != 0
 	a.flowing++
 	a.peeked = nil // what was seen before is not what will be read
 }
@@ -227,7 +235,10 @@ func (a *analyzer) flowsInto(o origin, c *field.Column) {
 // ahead looks at a statement before it is read, for what flows into sealed columns.
 func (a *analyzer) ahead(look func()) {
 	if a.refusal == nil {
+		looking := a.looking
+		a.looking = true
 		a.dry(look)
+		a.looking = looking
 	}
 }
 

@@ -35,7 +35,7 @@ func (a *analyzer) sealRow(src *rowSource, row int) {
 			continue
 		}
 		at := locationOf(src.rows[row][g.i])
-		switch l, _ := a.literal(src.rows[row][g.i]); {
+		switch l, _ := a.literalFor(src.rows[row][g.i], g.column); {
 		case g.bound == nil:
 			a.refuseColumn(g.column, at, "it is not known into which rows the value gets", "Assign the column of VALUES in SET, or in the SELECT of an INSERT.")
 		case !a.literals(g) || !g.assignable():
@@ -49,7 +49,7 @@ func (a *analyzer) sealRow(src *rowSource, row int) {
 // literals refuses values of a column that are neither constants nor parameters.
 func (a *analyzer) literals(g *given) bool {
 	for _, row := range g.src.rows {
-		if _, ok := a.literal(row[g.i]); !ok {
+		if _, ok := a.literalFor(row[g.i], g.column); !ok {
 			a.result(row[g.i], assign(&target{column: g.column}))
 			return false
 		}
@@ -67,6 +67,7 @@ func (a *analyzer) sealItem(g *given, row, number int, l literal) {
 	tokens := a.tree.Tokens
 	from, to := tokens[l.first].From, tokens[l.last].To
 	c := Cell{Do: Seal, Column: g.column, From: l.src, Row: number}
+	c.From.Own = c.From.Own || g.own
 	null := "NULL::pg_catalog.bytea"
 	if g.src.array {
 		c.Do, null = Seals, "NULL::pg_catalog.bytea[]"
@@ -185,5 +186,5 @@ func (a *analyzer) givenPinOf(sc *scope, n *pg.Node, typ uint32) (p givenPin, ok
 // pin is a value of a rowSource as one that is equal to a column of a type.
 func (o origin) pin(typ uint32) (p givenPin, ok bool) {
 	g := o.givenBy()
-	return givenPin{by: g, of: o.rel, typ: typ, cast: o.cast}, g != nil && g.column == nil
+	return givenPin{by: g, of: o.rel, typ: typ, cast: o.cast}, g != nil && g.column == nil && o.mod == 0
 }

@@ -52,7 +52,7 @@ func (a *analyzer) unnestOf(f *pg.RangeFunction) *pg.FuncCall {
 		return nil
 	}
 	for _, arg := range call.Args {
-		if l, ok := a.literal(arg); !ok || elementOID(l.oid) == 0 {
+		if l, ok := a.anyLiteral(arg); !ok || elementOID(l.oid) == 0 {
 			return nil
 		}
 	}

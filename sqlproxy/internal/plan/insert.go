@@ -112,6 +112,7 @@ func (a *analyzer) insertRow(sc *scope, ins *insertion, row []*pg.Node, at int) 
 		return "a row of VALUES or unnest may get into several rows, and each needs a value of its own"
 	}}
 	for j, n := range row {
+		a.shownAs(n)
 		if j >= len(ins.columns) {
 			a.refuse(&Refusal{SQLState: "42601", Position: at, Message: "INSERT has more expressions than target columns"})
 			return

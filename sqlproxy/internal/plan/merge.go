@@ -15,11 +15,18 @@ func (a *analyzer) mergeStmt(sc *scope, s *pg.MergeStmt) ([]column, bool) {
 	if w == nil {
 		return nil, true
 	}
-	a.from(in, []*pg.Node{s.SourceRelation})
+	kinds := func(kinds ...pg.MergeMatchKind) bool {
+		return slices.ContainsFunc(s.MergeWhenClauses, func(n *pg.Node) bool {
+			return slices.Contains(kinds, n.GetMergeWhenClause().GetMatchKind())
+		})
+	}
+	unsourced := kinds(pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE)
+	a.absently(unsourced, func() { a.from(in, []*pg.Node{s.SourceRelation}) })
 	// Rows to insert are those for which the condition does not hold, so that
 	// nothing that it says of tenants is true of the source by itself.
 	source := &scope{parent: sc, oldest: in.oldest, rels: in.rels[1:], visible: in.visible[len(w.rel.cols):]}
-	a.conditions(in, s.JoinCondition)
+	untargeted := kinds(pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_TARGET)
+	a.absently(unsourced || untargeted, func() { a.conditions(in, s.JoinCondition) })
 	for _, n := range s.MergeWhenClauses {
 		if a.refusal != nil {
 			return nil, true

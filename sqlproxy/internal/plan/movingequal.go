@@ -147,6 +147,9 @@ func (e *movingEquality) write(c *comparand) {
 	a := e.a
 	at := a.tree.Tokens[e.first].From
 	sealed := sealedOne(e.ref.rel, e.ref.org)
+	if e.x.Kind == pg.A_Expr_Kind_AEXPR_IN {
+		c = a.ofList(c, e.values)
+	}
 	a.insert(at, "("+sealed+" IS NOT NULL AND "+termOf(sealed)+e.before)
 	for i, n := range e.values {
 		if i > 0 {

@@ -163,6 +163,10 @@ type Source struct {
 	// Sought is set for a tenant or row id which a condition compares the column with: where it is
 	// NULL, there is no such row.
 	Sought bool
+	// Own is set where the text casts the value to the column's own type, modifier and all: it is rounded, or what
+	// is too long of it cut, ahead of all else. Only of a value that is sealed or becomes a term, and of an
+	// array of such.
+	Own bool
 }
 
 // IsZero reports whether the source is neither parameter nor constant.

@@ -72,9 +72,15 @@ func wantAt(wants []want, i int) want {
 
 // simple reads SELECT … FROM … without set operations.
 func (a *analyzer) simple(sc *scope, s *pg.SelectStmt, wants []want) ([]column, bool) {
-	a.from(sc, s.FromClause)
-	a.conditions(sc, s.WhereClause)
+	sc.strict = a.inside == 0 && strict(s.WhereClause)
+	a.absently(a.inside > 0 && a.summarizes(s), func() {
+		a.from(sc, s.FromClause)
+		a.conditions(sc, s.WhereClause)
+	})
 	a.groupBy(sc, s)
+	for _, n := range s.TargetList {
+		a.shownAs(n.GetResTarget().GetVal())
+	}
 	cols, unknown := a.targetList(sc, s.TargetList, wants)
 	if a.refusal != nil {
 		return nil, true
@@ -139,6 +145,7 @@ func (a *analyzer) values(sc *scope, s *pg.SelectStmt, wants []want) []column {
 		items := row.GetList().GetItems()
 		for i, n := range items {
 			var o origin
+			a.shownAs(n)
 			if src == nil || src.cols[i].column == nil {
 				o = a.expr(sc, n, wantAt(inner, i))
 			}
@@ -193,7 +200,9 @@ func (a *analyzer) setOperation(sc *scope, s *pg.SelectStmt, wants []want) ([]co
 		inner[i] = a.beside(sc, output, lost(first[i : i+1])[0].origin)
 	}
 	left, u1 := a.subquery(sc, s.Larg, inner)
-	right, u2 := a.subquery(sc, s.Rarg, inner)
+	var right []column
+	var u2 bool
+	a.absently(s.Op == pg.SetOperation_SETOP_EXCEPT, func() { right, u2 = a.subquery(sc, s.Rarg, inner) })
 	if a.refusal != nil {
 		return nil, true
 	}

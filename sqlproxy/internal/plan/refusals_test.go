@@ -31,6 +31,8 @@ var refusedReads = []struct{ sql, says string }{
 	{"select id from users where ssn = any(array['x']::int[])", "is of type text"},
 	{"select id from users where ssn = any(array['x']::varchar(3)[])", "is of type text"},
 	{"select id from users where pin = any(array['x']::text[])", "is of type int4"},
+	{"select id from users where pin = any(array['x'])", "is of type int4"},
+	{"select id from users where pin = any(array[1.6]::int[])", "a list of values of several types"},
 
 	// What is to be changed is not where it seems to be.
 	{"select nullif((ssn), 'x') from users", "does not find"},

@@ -34,6 +34,10 @@ var refusedWrites = []struct{ sql, says string }{
 	{"insert into plain (id, a) select * from flat_v", "assignment to the plain column"},
 	{"insert into plain select * from flat", "assignment to the plain column"},
 
+	{"update flat set note = 'x' where id = 1 returning old.email", "OLD and NEW in RETURNING"},
+	{"update flat set note = 'x' where id = 1 returning new.email", "OLD and NEW in RETURNING"},
+	{"delete from flat where id = 1 returning old.*", "OLD and NEW in RETURNING"},
+
 	{"copy flat (id, email) from stdin (frobnicate)", "frobnicate is not known"},
 	{"copy flat (id, email) to stdout (frobnicate 1)", "frobnicate is not known"},
 	{"copy flat (id, email) from stdin (format xml)", "the format is not known"},

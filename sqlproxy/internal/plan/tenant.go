@@ -54,13 +54,35 @@ func (a *analyzer) finds(n *pg.Node) {
 			pg.A_Expr_Kind_AEXPR_OP_ALL, pg.A_Expr_Kind_AEXPR_NOT_DISTINCT:
 			if op, _ := equality(x.Name); op == "=" {
 				at = int(x.Location)
+				a.findsSides(x)
 			}
 		}
-	} else if s := n.GetSubLink(); s != nil && s.SubLinkType == pg.SubLinkType_ANY_SUBLINK {
-		if op, _ := equality(s.OperName); len(s.OperName) == 0 || op == "=" {
+	} else if s := n.GetSubLink(); s != nil {
+		op, _ := equality(s.OperName)
+		if s.SubLinkType == pg.SubLinkType_EXISTS_SUBLINK || s.SubLinkType == pg.SubLinkType_ANY_SUBLINK && (len(s.OperName) == 0 || op == "=") {
 			at = int(s.Location)
 		}
 	}
+	a.findsAt(at)
+}
+
+// findsSides notes sub-queries that give what an equality compares.
+func (a *analyzer) findsSides(x *pg.A_Expr) {
+	for _, side := range []*pg.Node{x.Lexpr, x.Rexpr} {
+		for side.GetTypeCast() != nil {
+			side = side.GetTypeCast().Arg
+		}
+		s := side.GetSubLink()
+		switch {
+		case s == nil:
+		case x.Kind == pg.A_Expr_Kind_AEXPR_OP && s.SubLinkType == pg.SubLinkType_EXPR_SUBLINK,
+			x.Kind == pg.A_Expr_Kind_AEXPR_OP_ANY && s.SubLinkType == pg.SubLinkType_ARRAY_SUBLINK:
+			a.findsAt(int(s.Location))
+		}
+	}
+}
+
+func (a *analyzer) findsAt(at int) {
 	if at < 0 || a.view {
 		return
 	}
@@ -236,11 +258,15 @@ func (a *analyzer) conditions(sc *scope, n *pg.Node) {
 		}
 		if p.on != nil {
 			undo := a.pin(p.sc, conjuncts(p.on, nil), nil)
-			a.expr(p.sc, p.on, forbid("ON"))
+			if !a.looking {
+				a.absently(!p.inner && !sc.strict, func() { a.expr(p.sc, p.on, forbid("ON")) })
+			}
 			undo(math.MaxInt)
 		}
 	}
-	a.expr(sc, n, forbid("WHERE"))
+	if !a.looking {
+		a.expr(sc, n, forbid("WHERE"))
+	}
 }
 
 // keep leaves what a conjunction says in force until the query ends, and for

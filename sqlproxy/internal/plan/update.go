@@ -22,6 +22,7 @@ func (a *analyzer) updateStmt(sc *scope, s *pg.UpdateStmt) ([]column, bool) {
 	if w == nil {
 		return nil, true
 	}
+	in.strict = strict(s.WhereClause)
 	a.from(in, s.FromClause)
 	a.conditions(in, s.WhereClause)
 	set := a.settingOf(in, w, s.WhereClause)
@@ -276,6 +277,7 @@ func (a *analyzer) setColumns(sc *scope, set *setting, list []*pg.Node) (moved b
 
 func (a *analyzer) plainAssignment(sc *scope, set *setting, t assignment) {
 	if t.val.GetSetToDefault() == nil {
+		a.shownAs(t.val)
 		a.expr(sc, t.val, plainColumn(set.writing, t.i))
 	}
 }
@@ -482,7 +484,7 @@ func (a *analyzer) guarded(sc *scope, set *setting, c *field.Column, t assignmen
 			return // of the same row, or it is refused
 		}
 		from, to, ok = a.extent(int(ref.Location), len(ref.Fields))
-	} else if _, f, e, _, constant := a.constant(t.val); constant {
+	} else if _, f, e, _, constant := a.constantFor(t.val, c); constant {
 		from, to, ok = f, e, true
 	}
 	if !ok {

@@ -8,6 +8,8 @@ import (
 type cte struct {
 	cols    []column
 	unknown bool
+	// found is a column by which it finds rows of the session's tenant alone; the zero origin for none.
+	found origin
 }
 
 func findCTE(sc *scope, name string) *cte {
@@ -63,6 +65,8 @@ func (a *analyzer) commonTable(sc *scope, c *pg.CommonTableExpr, recursive bool)
 	}
 	out := &cte{}
 	s := c.Ctequery.GetSelectStmt()
+	a.inside++
+	had := len(a.found)
 	switch {
 	case s == nil:
 		out.cols, out.unknown = a.writing(sc, c.Ctequery)
@@ -70,6 +74,10 @@ func (a *analyzer) commonTable(sc *scope, c *pg.CommonTableExpr, recursive bool)
 		out = a.recursive(sc, c, s)
 	default:
 		out.cols, out.unknown = a.subquery(sc, s, nil)
+	}
+	a.inside--
+	if len(a.found) > had {
+		out.found = a.found[had]
 	}
 	if c.SearchClause != nil || c.CycleClause != nil {
 		out.unknown = true

@@ -306,6 +306,7 @@ func (a *analyzer) deleteStmt(sc *scope, s *pg.DeleteStmt) ([]column, bool) {
 	if a.writeTarget(in, s.Relation) == nil {
 		return nil, true
 	}
+	in.strict = strict(s.WhereClause)
 	a.from(in, s.UsingClause)
 	a.conditions(in, s.WhereClause)
 	return a.targetList(in, s.ReturningList, nil)

@@ -1,6 +1,7 @@
 package sealing
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -11,30 +12,16 @@ import (
 // elements gives the canonical forms of an array's elements, nil for NULL, as
 // operands that are compared with a column of type t.
 func (s *Session) elements(t codec.Type, v Value) ([][]byte, error) {
-	array, err := arrayOf(t)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := s.Settings.FromClient(nil, array, v.OID, v.Format, v.Data)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(plain)
 	var forms [][]byte
-	err = eachElement(plain, func(element []byte) error {
-		if element == nil {
-			forms = append(forms, nil)
-			return nil
-		}
-		form, err := s.Settings.Comparand(nil, t, array.Elem().OID(), binaryFormat, element)
-		forms = append(forms, form)
-		return err
+	err := s.Settings.Comparands(t, v.OID, v.Format, v.Data, func(form []byte) error {
+		forms = append(forms, bytes.Clone(form))
+		return nil
 	})
 	return forms, err
 }
 
-// arrayOf is the type of arrays that are compared with t: of t's elements, or the
-// widest integers, without modifiers, which do not count in comparisons.
+// arrayOf is the type of arrays whose elements are assigned to t: of t's elements, or the
+// widest integers, without modifiers, which count where an element is sealed.
 func arrayOf(t codec.Type) (codec.Type, error) {
 	if t.IsArray() {
 		return codec.Type{}, broken("an array of arrays")

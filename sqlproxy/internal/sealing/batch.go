@@ -78,7 +78,7 @@ func (b *batch) addSeal(i int, c *plan.Cell, v Value) error {
 	if v.Data == nil {
 		return nil
 	}
-	v = castText(v, c.From.As)
+	v = cut(castText(v, c.From.As), c)
 	plain, err := b.s.Settings.FromClient(nil, c.Column.Type(), v.OID, v.Format, v.Data)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (b *batch) addTerm(i int, c *plan.Cell, v Value) error {
 	if v.Data == nil {
 		return nil
 	}
-	form, err := b.s.Settings.Comparand(nil, c.Column.Type(), v.OID, v.Format, v.Data)
+	form, err := b.s.comparand(c, v)
 	if err != nil {
 		return err
 	}

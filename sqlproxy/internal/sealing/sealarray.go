@@ -76,7 +76,7 @@ func (s *Session) plainElements(c *plan.Cell, v Value) ([][]byte, error) {
 			out = append(out, nil)
 			return nil
 		}
-		e := castText(Value{OID: array.Elem().OID(), Format: binaryFormat, Data: element}, c.From.As)
+		e := cut(castText(Value{OID: array.Elem().OID(), Format: binaryFormat, Data: element}, c.From.As), c)
 		own, err := s.Settings.FromClient(nil, t, e.OID, e.Format, e.Data)
 		out = append(out, notNil(string(own)))
 		return err
@@ -149,6 +149,9 @@ func (b *batch) identities(from plan.Source) ([]Value, error) {
 			name = "int8[]"
 		case pgtype.UUIDOID:
 			name = "uuid[]"
+		}
+		if v.OID == pgtype.TextArrayOID || v.OID == pgtype.VarcharArrayOID {
+			name = "text[]" // its elements are cast one by one
 		}
 		array, err := codec.ParseType(name)
 		if err != nil {

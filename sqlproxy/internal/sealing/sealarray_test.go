@@ -83,6 +83,19 @@ func TestEachElementIsSealedForTheRowAtItsPlace(t *testing.T) {
 	}
 }
 
+func TestTenantsOfAnArrayOfTextsAreCastToNumbers(t *testing.T) {
+	f := newFixture(t)
+	out, err := f.Bind(t.Context(), f.seals(pgtype.Int4OID, "ssn"), []Value{arrayOfText("{7,08}"), arrayOfText("{canary-1,canary-2}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range elementsOf(t, out[1].Data) {
+		if got := f.open(t, "ssn", field.Row{Tenant: []string{"7", "8"}[i]}, e); got != []string{"canary-1", "canary-2"}[i] {
+			t.Errorf("element %d opens as %q", i, got)
+		}
+	}
+}
+
 // rowKey is the wrapped key that a value carries.
 func rowKey(t *testing.T, sealed []byte) []byte {
 	t.Helper()
