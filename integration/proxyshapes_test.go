@@ -198,8 +198,10 @@ var selectShapes = []shape{
 	{sql: "SELECT array_agg(ssn) FROM users", refused: "0A000"},
 	{sql: "SELECT ARRAY(SELECT ssn FROM users)", refused: "0A000"},
 	// One plan is left, whatever autovacuum has counted on either side.
-	{setup: []string{"SET LOCAL enable_indexscan = off", "SET LOCAL enable_indexonlyscan = off", "SET LOCAL enable_bitmapscan = off"},
-		sql: "EXPLAIN (COSTS OFF) SELECT id FROM users WHERE id = 1"},
+	{
+		setup: []string{"SET LOCAL enable_indexscan = off", "SET LOCAL enable_indexonlyscan = off", "SET LOCAL enable_bitmapscan = off"},
+		sql:   "EXPLAIN (COSTS OFF) SELECT id FROM users WHERE id = 1",
+	},
 	{sql: "SELECT DISTINCT city FROM users"},
 	{sql: "SELECT id, row_number() OVER (ORDER BY id) FROM users"},
 	{sql: "SELECT EXISTS (SELECT ssn FROM users)"},

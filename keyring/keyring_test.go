@@ -759,7 +759,7 @@ func TestARewrapDoesNotBeginTheHourAgain(t *testing.T) {
 	if after, err := w.Record(t.Context(), r); err != nil || after.Wraps[0].RootKey == r.Wraps[0].RootKey {
 		t.Fatal(after, err)
 	}
-	if err := b.Destroy(t.Context(), r.ID, "ann", "over", keyring.Evidence{Table: "users", Began: now}); err != nil {
+	if err := b.Destroy(t.Context(), r.ID, "ann", "over", keyring.Evidence{Table: "users", Began: now, Counted: true}); err != nil {
 		t.Error(err)
 	}
 }
