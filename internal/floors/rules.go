@@ -58,7 +58,7 @@ var Rules = []Rule{
 
 	// Floor 4: the front doors.
 	{Pattern: "gormplugin", Floor: 4, Imports: with(fieldAndBelow, "internal/guard"), Never: heavy},
-	// It tells a key that cannot be had from a value that does not open, by the errors of keyring.
+	// It tells a key that cannot be had from a value that does not open, by the errors of keyring and kms.
 	{Pattern: "sqlproxy/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "kms", "internal/guard", "sqlproxy/...")},
 	// The one package with the job queue, for programs on several machines.
 	{Pattern: "rotate/riverjob", Floor: 4, Imports: with(fieldAndBelow, "keyring", "rotate")},
