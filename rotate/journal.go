@@ -112,21 +112,25 @@ const (
 
 // Status is a job as the journal has it.
 type Status struct {
-	ID       int64            `json:"id"`
-	Kind     Kind             `json:"kind"`
-	Table    string           `json:"table"`
-	Spec     string           `json:"spec"`  // JSON
-	State    string           `json:"state"` // a State… constant
-	Order    Order            `json:"order"`
-	Total    int64            `json:"total"` // rows, counted or estimated at the start
-	Counts   map[string]int64 `json:"counts"`
-	Findings []Finding        `json:"findings,omitempty"`
-	Ranges   int              `json:"ranges"`
-	Left     int              `json:"left"`             // ranges that are not done
-	Owners   []string         `json:"owners,omitempty"` // who works on it now
-	Held     string           `json:"held,omitempty"`   // why it waits, as its owners last said
-	Started  time.Time        `json:"started"`
-	Ended    time.Time        `json:"ended,omitzero"`
+	ID    int64  `json:"id"`
+	Kind  Kind   `json:"kind"`
+	Table string `json:"table"`
+	// Schema is where Table is that has none in its name; PostgreSQL. Elsewhere says that the connection that asks finds
+	// another table under the name, or none.
+	Schema    string           `json:"schema,omitempty"`
+	Elsewhere bool             `json:"elsewhere,omitempty"`
+	Spec      string           `json:"spec"`  // JSON
+	State     string           `json:"state"` // a State… constant
+	Order     Order            `json:"order"`
+	Total     int64            `json:"total"` // rows, counted or estimated at the start
+	Counts    map[string]int64 `json:"counts"`
+	Findings  []Finding        `json:"findings,omitempty"`
+	Ranges    int              `json:"ranges"`
+	Left      int              `json:"left"`             // ranges that are not done
+	Owners    []string         `json:"owners,omitempty"` // who works on it now
+	Held      string           `json:"held,omitempty"`   // why it waits, as its owners last said
+	Started   time.Time        `json:"started"`
+	Ended     time.Time        `json:"ended,omitzero"`
 }
 
 // Jobs lists the jobs of a database that are not over, or all, the newest first, without their findings.

@@ -42,7 +42,7 @@ func UseOfKey(jobs []Status, tables []string, key envelope.KeyID, after time.Tim
 // has come to its end.
 func LastVerify(jobs []Status, table string, after time.Time) (last Status, ok bool) {
 	for _, s := range jobs {
-		if s.Kind != Verify || s.Table != table || s.State != "done" || !s.Started.After(after) || !s.whole() {
+		if s.Kind != Verify || s.Table != table || s.Elsewhere || s.State != "done" || !s.Started.After(after) || !s.whole() {
 			continue
 		}
 		if !ok || s.Started.After(last.Started) {

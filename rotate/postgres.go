@@ -24,6 +24,11 @@ JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE i.indrelid = to_regclass($1::text) AND i.indisprimary AND k.n <= i.indnkeyatts
 ORDER BY k.n`
 
+	// Partitions have their table's key.
+	pgChildrenSQL = `
+SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
+WHERE i.inhparent = to_regclass($1::text) AND c.relkind = 'r' ORDER BY i.inhrelid LIMIT 1`
+
 	pgColumnsSQL = `
 SELECT a.attname, t.typname, format_type(a.atttypid, -1)
 FROM pg_attribute a
@@ -77,6 +82,9 @@ func (p *postgres) describeKey(ctx context.Context, q querier, t *target) error 
 	if len(key) == 0 {
 		return p.describePlaces(ctx, q, t)
 	}
+	if err := p.refuseParent(ctx, q, t); err != nil {
+		return err
+	}
 	t.key, t.places = nil, false
 	for _, k := range key {
 		if strings.HasSuffix(k[1], "[]") {
@@ -87,6 +95,18 @@ func (p *postgres) describeKey(ctx context.Context, q querier, t *target) error 
 		t.settings = t.settings || !bits && !steady(k[1])
 	}
 	return nil
+}
+
+// refuseParent refuses tables that others INHERIT. A primary key is that of the parent's own rows: a row of a child may
+// have the same, and a page that ends between the two would leave one out.
+func (p *postgres) refuseParent(ctx context.Context, q querier, t *target) error {
+	children, err := texts(ctx, q, pgChildrenSQL, quoteName(t.name))
+	if err != nil || len(children) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %s; table %s inherits from it, and its rows may have the same keys: make it a partitioned table, or "+
+		"end the inheritance (ALTER TABLE %s NO INHERIT %s) and give each table a place of its own in the policy",
+		ErrNoPrimaryKey, t.name, children[0][0], children[0][0], quoteName(t.name))
 }
 
 // steady types print alike whatever the session's settings.

@@ -154,6 +154,9 @@ func newRun(ctx context.Context, cfg *Config, job *Job) (*run, error) {
 		return nil, err
 	}
 	cfg.Keyring.Forget()
+	if err := withSchema(ctx, cfg, job); err != nil {
+		return nil, err
+	}
 	asked := *job
 	w, err := newWork(ctx, cfg, job)
 	if err != nil {
