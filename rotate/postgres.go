@@ -17,7 +17,7 @@ var _ database = (*postgres)(nil)
 
 const (
 	pgKeySQL = `
-SELECT a.attname, format_type(a.atttypid, -1)
+SELECT a.attname, format_type(a.atttypid, -1), (SELECT typtype::text FROM pg_type WHERE oid = a.atttypid)
 FROM pg_index i
 CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, n)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
@@ -45,6 +45,8 @@ AND (c.oid = to_regclass($1::text) OR c.oid IN (SELECT relid FROM pg_partition_t
 	// pgPatience leaves a lock that is not had soon to who has it: the page is tried again. Settings end with
 	// the transaction, as poolers want it.
 	pgPatience = "SET LOCAL lock_timeout = '5s'"
+	// pgUntimed sets aside limits that a database or a role has for applications: a page asks the KMS between statements.
+	pgUntimed = "; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 	// pgTexts make texts of values the same in all sessions.
 	pgTexts = `; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC';
 SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'`
@@ -61,6 +63,10 @@ func (p *postgres) describe(ctx context.Context, q querier, t *target) error {
 	}
 	types, err := texts(ctx, q, pgColumnsSQL, name)
 	if err != nil {
+		return err
+	}
+	// Where statements have a time, pages are read in transactions that set it aside.
+	if err := q.QueryRowContext(ctx, "SELECT current_setting('statement_timeout') <> '0'").Scan(&t.settings); err != nil {
 		return err
 	}
 	for _, c := range t.sealed {
@@ -87,6 +93,9 @@ func (p *postgres) describeKey(ctx context.Context, q querier, t *target) error 
 	}
 	t.key, t.places = nil, false
 	for _, k := range key {
+		if k[2] == "c" {
+			return fmt.Errorf("%w: %s; its key column %s is of the composite type %s, by which rows are not walked", ErrNoPrimaryKey, t.name, k[0], k[1])
+		}
 		if strings.HasSuffix(k[1], "[]") {
 			return fmt.Errorf("%w: %s; its key column %s is an array, by which rows are not walked", ErrNoPrimaryKey, t.name, k[0])
 		}
@@ -196,7 +205,7 @@ func (p *postgres) fault(err error) fault {
 	switch state {
 	case "40P01", "40001", "55P03":
 		return contended
-	case "57P01", "57P02", "57P03", "57P05", "58030", "25006", "25P02":
+	case "57P01", "57P02", "57P03", "57P05", "58030", "25006", "25P02", "25P03", "25P04":
 		return away
 	}
 	if strings.HasPrefix(state, "08") || strings.HasPrefix(state, "53") {
@@ -254,7 +263,7 @@ func (p *postgres) beginWith(ctx context.Context, b beginner, texts, skipTrigger
 	if err != nil {
 		return nil, err
 	}
-	settings := pgPatience
+	settings := pgPatience + pgUntimed
 	if texts {
 		settings += pgTexts
 	}

@@ -82,7 +82,8 @@ func dialDatabase(dsn string) (d *database, name string, err error) {
 		}
 		config.RuntimeParams["application_name"] = "rowseal"
 		name := fmt.Sprintf("PostgreSQL at %s:%d", config.Host, config.Port)
-		return &database{stdlib.OpenDB(*config), rotate.PostgreSQL}, name, nil
+		p := pooler{asked: strings.Contains(dsn, "default_query_exec_mode")}
+		return &database{stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(p.beforeConnect)), rotate.PostgreSQL}, name, nil
 	}
 	return nil, "", errors.New("--dsn names no database that this command knows; write " + dsnForms)
 }
