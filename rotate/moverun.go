@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/rowseal/rowseal/internal/pgpooler"
 )
 
 // step runs what plan finds to be missing, and looks again afterwards: what it does is right only if nothing is
@@ -111,7 +113,7 @@ const indexPatience = 60
 
 // alone runs statements that cannot be part of a transaction.
 func (m *Move) alone(ctx context.Context, conn *sql.Conn, statements []string) (err error) {
-	shared, err := pooled(ctx, conn)
+	shared, err := pgpooler.BeforeSQL(ctx, conn)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/spf13/cobra"
 
+	"github.com/rowseal/rowseal/internal/pgpooler"
 	"github.com/rowseal/rowseal/keyring/sqlstore"
 	"github.com/rowseal/rowseal/rotate"
 )
@@ -82,8 +83,7 @@ func dialDatabase(dsn string) (d *database, name string, err error) {
 		}
 		config.RuntimeParams["application_name"] = "rowseal"
 		name := fmt.Sprintf("PostgreSQL at %s:%d", config.Host, config.Port)
-		p := pooler{asked: strings.Contains(dsn, "default_query_exec_mode")}
-		return &database{stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(p.beforeConnect)), rotate.PostgreSQL}, name, nil
+		return &database{stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(pgpooler.BeforeConnect(dsn))), rotate.PostgreSQL}, name, nil
 	}
 	return nil, "", errors.New("--dsn names no database that this command knows; write " + dsnForms)
 }
