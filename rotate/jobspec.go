@@ -82,6 +82,9 @@ func (s *jobSpec) changed(now *jobSpec) string {
 			all = append(all, fmt.Sprintf("the root key is %s now, and was %s", orElse(isRoot, "none"), orElse(wasRoot, "none")))
 		}
 	}
+	if was, is := s.Options[schemaOption], now.Options[schemaOption]; was != is {
+		all = append(all, fmt.Sprintf("its table is in schema %s, and the search path finds one in %s", orElse(was, "none"), orElse(is, "none")))
+	}
 	if s.Options[policyOption] != now.Options[policyOption] {
 		all = append(all, "the policy declares its columns otherwise")
 	}

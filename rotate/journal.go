@@ -57,6 +57,8 @@ type journal interface {
 	list(ctx context.Context, all bool) ([]Status, error)
 	// order gives an operator's command to a job that is not over; ErrNoJob where it is.
 	order(ctx context.Context, id int64, o Order) error
+	// change gives it the order that change makes of the one that stands.
+	change(ctx context.Context, id int64, change func(*Order) error) error
 	// supersede ends a job that is not over, with o's reason.
 	supersede(ctx context.Context, id int64, o Order) error
 }
@@ -124,21 +126,25 @@ const (
 
 // Status is a job as the journal has it.
 type Status struct {
-	ID       int64            `json:"id"`
-	Kind     Kind             `json:"kind"`
-	Table    string           `json:"table"`
-	Spec     string           `json:"spec"`  // JSON
-	State    string           `json:"state"` // a State… constant
-	Order    Order            `json:"order"`
-	Total    int64            `json:"total"` // rows, counted or estimated at the start
-	Counts   map[string]int64 `json:"counts"`
-	Findings []Finding        `json:"findings,omitempty"`
-	Ranges   int              `json:"ranges"`
-	Left     int              `json:"left"`             // ranges that are not done
-	Owners   []string         `json:"owners,omitempty"` // who works on it now
-	Held     string           `json:"held,omitempty"`   // why it waits, as its owners last said
-	Started  time.Time        `json:"started"`
-	Ended    time.Time        `json:"ended,omitzero"`
+	ID    int64  `json:"id"`
+	Kind  Kind   `json:"kind"`
+	Table string `json:"table"`
+	// Schema is where Table is that has none in its name; PostgreSQL. Elsewhere says that the connection that asks finds
+	// another table under the name, or none.
+	Schema    string           `json:"schema,omitempty"`
+	Elsewhere bool             `json:"elsewhere,omitempty"`
+	Spec      string           `json:"spec"`  // JSON
+	State     string           `json:"state"` // a State… constant
+	Order     Order            `json:"order"`
+	Total     int64            `json:"total"` // rows, counted or estimated at the start
+	Counts    map[string]int64 `json:"counts"`
+	Findings  []Finding        `json:"findings,omitempty"`
+	Ranges    int              `json:"ranges"`
+	Left      int              `json:"left"`             // ranges that are not done
+	Owners    []string         `json:"owners,omitempty"` // who works on it now
+	Held      string           `json:"held,omitempty"`   // why it waits, as its owners last said
+	Started   time.Time        `json:"started"`
+	Ended     time.Time        `json:"ended,omitzero"`
 	// Settled says of a verify that every transaction which was open when it began had ended before it read the first page.
 	Settled bool `json:"settled,omitempty"`
 
@@ -165,13 +171,37 @@ func JobByID(ctx context.Context, db *sql.DB, dialect Dialect, id int64) (Status
 }
 
 // Command gives an order to a job that is not over, in place of the order before it; all processes that
-// work on the job take it within about a second. It returns ErrNoJob where there is no such job, or it is over.
+// work on the job take it within about a second. It returns ErrNoJob where there is no such job, or it is over, and the
+// error of [Limits.Validate].
 func Command(ctx context.Context, db *sql.DB, dialect Dialect, id int64, o Order) error {
+	if err := o.validate(dialect); err != nil {
+		return err
+	}
 	j, err := newJournal(dialect, db)
 	if err != nil {
 		return err
 	}
 	return j.order(ctx, id, o)
+}
+
+// Change changes the order of a job that is not over: what another operator ordered meanwhile is kept where change leaves it.
+// Change may call it several times. The errors are those of [Command], and those of [Limits.Validate].
+func Change(ctx context.Context, db *sql.DB, dialect Dialect, id int64, change func(*Order)) error {
+	j, err := newJournal(dialect, db)
+	if err != nil {
+		return err
+	}
+	return j.change(ctx, id, func(o *Order) error {
+		change(o)
+		return o.validate(dialect)
+	})
+}
+
+func (o *Order) validate(d Dialect) error {
+	if o.Limits == nil {
+		return nil
+	}
+	return o.Limits.Validate(d)
 }
 
 // InitJournal makes the tables that keep jobs' progress, where they are not there: in PostgreSQL those of

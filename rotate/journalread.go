@@ -24,6 +24,9 @@ func (j *sqlJournal) read(ctx context.Context, id int64) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	if err := j.place(ctx, &s); err != nil {
+		return Status{}, err
+	}
 	return s, j.readFindings(ctx, &s)
 }
 
@@ -57,6 +60,9 @@ func (j *sqlJournal) list(ctx context.Context, all bool) ([]Status, error) {
 	for i := range jobs {
 		if err == nil {
 			err = j.fill(ctx, &jobs[i])
+		}
+		if err == nil {
+			err = j.place(ctx, &jobs[i])
 		}
 	}
 	return jobs, err

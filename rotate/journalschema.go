@@ -64,7 +64,7 @@ var journalSchema = []string{
 	tbl    {text} NOT NULL,
 	col    {text} NOT NULL,
 	at_row {text} NOT NULL,
-	detail {text} NOT NULL
+	detail {text} NOT NULL{findings key}
 )`,
 }
 
@@ -104,7 +104,7 @@ func postgresJournal() journalDialect {
 		grant: "GRANT USAGE ON SCHEMA rowseal and SELECT, INSERT, UPDATE ON rowseal.jobs, rowseal.job_ranges, rowseal.job_tallies, rowseal.job_findings",
 	}
 	d.schema = []string{"CREATE SCHEMA IF NOT EXISTS rowseal"}
-	d.build("{serial}", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{name}", "text", "{text}", "text", "{bytes}", "bytea")
+	d.build("{serial}", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{name}", "text", "{text}", "text", "{bytes}", "bytea", "{findings key}", "")
 	for i := range d.schema {
 		if strings.Contains(d.schema[i], "job_ranges") || strings.Contains(d.schema[i], "job_tallies") {
 			d.schema[i] += " WITH (fillfactor = 20)"
@@ -124,7 +124,8 @@ func sqliteJournal() journalDialect {
 			AND name IN ('rowseal_jobs', 'rowseal_job_ranges', 'rowseal_job_tallies', 'rowseal_job_findings')`,
 		grant: "a file that can be written",
 	}
-	d.build("{serial}", "integer PRIMARY KEY AUTOINCREMENT", "{name}", "text", "{text}", "text", "{bytes}", "blob")
+	d.build("{serial}", "integer PRIMARY KEY AUTOINCREMENT", "{name}", "text", "{text}", "text", "{bytes}", "blob", "{findings key}", "")
+	d.schema = append(d.schema, "CREATE INDEX IF NOT EXISTS rowseal_job_findings_job ON rowseal_job_findings (job)")
 	return d
 }
 
@@ -138,7 +139,7 @@ func mysqlJournal() journalDialect {
 			AND table_name IN ('rowseal_jobs', 'rowseal_job_ranges', 'rowseal_job_tallies', 'rowseal_job_findings')`,
 		grant: "GRANT SELECT, INSERT, UPDATE on rowseal_jobs, rowseal_job_ranges, rowseal_job_tallies and rowseal_job_findings",
 	}
-	d.build("{serial}", "bigint NOT NULL AUTO_INCREMENT PRIMARY KEY", "{name}", "varchar(191)", "{text}", "mediumtext", "{bytes}", "mediumblob")
+	d.build("{serial}", "bigint NOT NULL AUTO_INCREMENT PRIMARY KEY", "{name}", "varchar(191)", "{text}", "mediumtext", "{bytes}", "mediumblob", "{findings key}", ",\n\tKEY job_findings_job (job)")
 	for i := range d.schema {
 		d.schema[i] += " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT=DYNAMIC"
 	}

@@ -63,7 +63,7 @@ func LastVerify(jobs []Status, table *field.Table, after time.Time) (last Status
 	why = "there is no verify of all its rows and columns"
 	policy := declared(table.Columns())
 	for _, s := range jobs {
-		if s.Kind != Verify || s.Table != table.Name() || s.State != StateDone || !s.whole() {
+		if s.Kind != Verify || s.Table != table.Name() || s.Elsewhere || s.State != StateDone || !s.whole() {
 			continue
 		}
 		reason := ""

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/rowseal/rowseal/internal/pgpooler"
 )
 
 // step runs what plan finds to be missing, and looks again afterwards: what it does is right only if nothing is
@@ -111,17 +113,23 @@ const indexPatience = 60
 
 // alone runs statements that cannot be part of a transaction.
 func (m *Move) alone(ctx context.Context, conn *sql.Conn, statements []string) (err error) {
-	set := fmt.Sprintf("SET lock_timeout = %d", indexPatience*m.opt.LockTimeout.Milliseconds())
-	if _, err := conn.ExecContext(ctx, set); err != nil {
+	shared, err := pgpooler.BeforeSQL(ctx, conn)
+	if err != nil {
 		return err
 	}
-	defer func() {
-		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if _, resetErr := conn.ExecContext(short, "RESET lock_timeout"); err == nil {
-			err = resetErr
+	if !shared { // else the settings would be those of other clients
+		set := fmt.Sprintf("SET lock_timeout = %d; SET statement_timeout = 0", indexPatience*m.opt.LockTimeout.Milliseconds())
+		if _, err := conn.ExecContext(ctx, set); err != nil {
+			return err
 		}
-	}()
+		defer func() {
+			short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			if _, resetErr := conn.ExecContext(short, "RESET lock_timeout; RESET statement_timeout"); err == nil {
+				err = resetErr
+			}
+		}()
+	}
 	for _, s := range statements {
 		m.opt.Log(s)
 		if _, err := conn.ExecContext(ctx, s); err != nil {
@@ -157,7 +165,7 @@ func (m *Move) within(ctx context.Context, conn *sql.Conn, wait time.Duration, b
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", wait.Milliseconds()))
+	_, err = tx.ExecContext(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", wait.Milliseconds())+pgUntimed)
 	if err == nil {
 		err = body(ctx, tx)
 	}

@@ -46,6 +46,9 @@ func SameJob(ctx context.Context, cfg Config, job Job, s Status) (bool, error) {
 	if at := spec.Options[byPlace]; at != "" {
 		identify(&job, byPlace, at)
 	}
+	if err := withSchema(ctx, &cfg, &job); err != nil {
+		return false, err
+	}
 	e, err := today(ctx, &cfg, job)
 	return e.spec == s.Spec, err
 }
@@ -66,7 +69,7 @@ func (r *run) supersede(ctx context.Context) error {
 		return err
 	}
 	for _, s := range jobs {
-		if s.ID == r.id || s.Table != r.target.name || s.State != StateRunning {
+		if s.ID == r.id || s.Table != r.target.name || s.Elsewhere || s.State != StateRunning {
 			continue
 		}
 		why, err := r.overtakes(ctx, &spec, s)
@@ -245,7 +248,7 @@ func (m *Move) tryCloseBackfills(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.Table != m.table.Name() || !slices.Contains(spec.moved(), m.sealed) {
+		if s.Table != m.table.Name() || s.Elsewhere || !slices.Contains(spec.moved(), m.sealed) {
 			continue
 		}
 		why, err := lostColumns(ctx, &m.cfg, db, s.Table, &spec)

@@ -79,7 +79,12 @@ func (w *worker) patiently(ctx context.Context, do func() error) error {
 
 // beginPatiently is patiently for what comes before a job has workers: it tells Config.Progress itself why it waits.
 func beginPatiently(ctx context.Context, cfg *Config, db database, do func() error) error {
-	return patiently(ctx, cfg, func(err error) fault { return faultOf(db, err) }, func(why string) {
+	return patiently(ctx, cfg, func(err error) fault {
+		if stateOf(err) == "25006" { // a standby that was one at the start is not what a failover leaves for a while
+			return fatal
+		}
+		return faultOf(db, err)
+	}, func(why string) {
 		if why != "" {
 			report(cfg.Progress, Progress{Held: why})
 		}

@@ -17,12 +17,17 @@ var _ database = (*postgres)(nil)
 
 const (
 	pgKeySQL = `
-SELECT a.attname, format_type(a.atttypid, -1)
+SELECT a.attname, format_type(a.atttypid, -1), (SELECT typtype::text FROM pg_type WHERE oid = a.atttypid)
 FROM pg_index i
 CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, n)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE i.indrelid = to_regclass($1::text) AND i.indisprimary AND k.n <= i.indnkeyatts
 ORDER BY k.n`
+
+	// Partitions have their table's key.
+	pgChildrenSQL = `
+SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
+WHERE i.inhparent = to_regclass($1::text) AND c.relkind = 'r' ORDER BY i.inhrelid LIMIT 1`
 
 	pgColumnsSQL = `
 SELECT a.attname, t.typname, format_type(a.atttypid, -1)
@@ -44,6 +49,8 @@ AND (c.oid = to_regclass($1::text) OR c.oid IN (SELECT relid FROM pg_partition_t
 	// pgAllRows makes an error of what row security would hide: a job that sees a part of the rows would find the others in
 	// order.
 	pgAllRows = "SET LOCAL row_security = off"
+	// pgUntimed sets aside limits that a database or a role has for applications: a page asks the KMS between statements.
+	pgUntimed = "; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 	// pgTexts make texts of values the same in all sessions.
 	pgTexts = `; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC';
 SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'`
@@ -65,6 +72,10 @@ func (p *postgres) describe(ctx context.Context, q querier, t *target) error {
 	if err != nil {
 		return err
 	}
+	// Where statements have a time, pages are read in transactions that set it aside.
+	if err := q.QueryRowContext(ctx, "SELECT current_setting('statement_timeout') <> '0'").Scan(&t.settings); err != nil {
+		return err
+	}
 	for _, c := range t.sealed {
 		if typ := find(types, c); typ == nil || typ[1] != "bytea" {
 			return fmt.Errorf("%w: %s.%s must be a bytea column, found %q", ErrNoColumn, t.name, c, typ)
@@ -84,8 +95,14 @@ func (p *postgres) describeKey(ctx context.Context, q querier, t *target) error 
 	if len(key) == 0 {
 		return p.describePlaces(ctx, q, t)
 	}
+	if err := p.refuseParent(ctx, q, t); err != nil {
+		return err
+	}
 	t.key, t.places = nil, false
 	for _, k := range key {
+		if k[2] == "c" {
+			return fmt.Errorf("%w: %s; its key column %s is of the composite type %s, by which rows are not walked", ErrNoPrimaryKey, t.name, k[0], k[1])
+		}
 		if strings.HasSuffix(k[1], "[]") {
 			return fmt.Errorf("%w: %s; its key column %s is an array, by which rows are not walked", ErrNoPrimaryKey, t.name, k[0])
 		}
@@ -94,6 +111,18 @@ func (p *postgres) describeKey(ctx context.Context, q querier, t *target) error 
 		t.settings = t.settings || !bits && !steady(k[1])
 	}
 	return nil
+}
+
+// refuseParent refuses tables that others INHERIT. A primary key is that of the parent's own rows: a row of a child may
+// have the same, and a page that ends between the two would leave one out.
+func (p *postgres) refuseParent(ctx context.Context, q querier, t *target) error {
+	children, err := texts(ctx, q, pgChildrenSQL, quoteName(t.name))
+	if err != nil || len(children) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %s; table %s inherits from it, and its rows may have the same keys: make it a partitioned table, or "+
+		"end the inheritance (ALTER TABLE %s NO INHERIT %s) and give each table a place of its own in the policy",
+		ErrNoPrimaryKey, t.name, children[0][0], children[0][0], quoteName(t.name))
 }
 
 // steady types print alike whatever the session's settings.
@@ -183,7 +212,7 @@ func (p *postgres) fault(err error) fault {
 	switch state {
 	case "40P01", "40001", "55P03":
 		return contended
-	case "57P01", "57P02", "57P03", "57P05", "58030", "25006", "25P02":
+	case "57P01", "57P02", "57P03", "57P05", "58030", "25006", "25P02", "25P03", "25P04":
 		return away
 	}
 	if strings.HasPrefix(state, "08") || strings.HasPrefix(state, "53") {
@@ -247,7 +276,7 @@ func (p *postgres) beginWith(ctx context.Context, b beginner, texts, skipTrigger
 	if err != nil {
 		return nil, err
 	}
-	settings := pgPatience
+	settings := pgPatience + pgUntimed
 	if texts {
 		settings += pgTexts
 	}

@@ -65,7 +65,13 @@ func follows(ctx context.Context, cfg Config, job Job, id int64, err error) bool
 // runToEnd does one job.
 func runToEnd(ctx context.Context, cfg Config, job Job) (Result, error) {
 	result, r, err := runOnce(ctx, cfg, job)
-	if r == nil || !r.target.places {
+	if r == nil {
+		return result, err
+	}
+	if r.checked() {
+		return r.behind(ctx, cfg, job, result, err)
+	}
+	if !r.target.places {
 		return result, err
 	}
 	r.cfg.Log.Warn(r.placesWarning())
@@ -158,6 +164,9 @@ func newRun(ctx context.Context, cfg *Config, job *Job) (*run, error) {
 		return nil, err
 	}
 	cfg.Keyring.Forget()
+	if err := withSchema(ctx, cfg, job); err != nil {
+		return nil, err
+	}
 	asked := *job
 	w, err := newWork(ctx, cfg, job)
 	if err != nil {
@@ -303,11 +312,34 @@ func (r *run) wrap(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	err = rowSecurity(err)
+	err = r.explain(err)
 	if isOver(err) {
 		return fmt.Errorf("rotate: %s of table %s: %w", r.job.Kind, r.target.name, err)
 	}
 	return fmt.Errorf("rotate: %s of table %s: stopped; run it again to go on: %w", r.job.Kind, r.target.name, err)
+}
+
+// explain says what to do about what PostgreSQL refuses.
+func (r *run) explain(err error) error {
+	if hidden := rowSecurity(err); errors.Is(hidden, ErrRowSecurity) {
+		return hidden
+	}
+	switch stateOf(err) {
+	case "42501":
+		if errors.Is(err, ErrNoJournal) { // which says it
+			return err
+		}
+		rights := "SELECT"
+		if r.target.writes {
+			rights = "SELECT, UPDATE"
+		}
+		return fmt.Errorf("%w; the role needs USAGE ON SCHEMA and GRANT %s ON %s", err, rights, quoteName(r.target.name))
+	case "25006":
+		return fmt.Errorf("%w; the server is a standby, or its transactions are read-only: connect to the primary", err)
+	case "57014":
+		return fmt.Errorf("%w; where statement_timeout did it: ALTER ROLE … SET statement_timeout = 0 for the role that runs jobs", err)
+	}
+	return err
 }
 
 // Result is what became of a job, as Run returns it: ErrIncomplete, or ErrFindings, where values failed. A

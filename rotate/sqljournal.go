@@ -346,6 +346,48 @@ func (j *sqlJournal) order(ctx context.Context, id int64, o Order) error {
 	return j.explain(err)
 }
 
+// change writes an order only over the one that it was made of.
+func (j *sqlJournal) change(ctx context.Context, id int64, change func(*Order) error) error {
+	if ok, err := j.installed(ctx); err != nil || !ok {
+		return errors.Join(err, fmt.Errorf("rotate: %w: %d", ErrNoJob, id))
+	}
+	for done := false; !done; {
+		var err error
+		if done, err = j.tryChange(ctx, id, change); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *sqlJournal) tryChange(ctx context.Context, id int64, change func(*Order) error) (done bool, err error) {
+	var stands, state string
+	err = j.db.QueryRowContext(ctx, j.text("SELECT orders, state FROM {jobs} WHERE id = ?"), id).Scan(&stands, &state)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && state != StateRunning {
+		return false, fmt.Errorf("rotate: %w: %d; rowseal rotate status lists those that can be told", ErrNoJob, id)
+	}
+	if err != nil {
+		return false, j.explain(err)
+	}
+	var o Order
+	if err := json.Unmarshal([]byte(stands), &o); err != nil {
+		return false, err
+	}
+	if err := change(&o); err != nil {
+		return false, err
+	}
+	text, err := json.Marshal(o)
+	if err != nil || string(text) == stands { // which some databases count as no change
+		return err == nil, err
+	}
+	statement := "UPDATE {jobs} SET orders = ? WHERE id = ? AND orders = ? AND state = '" + StateRunning + "'"
+	if o.Cancel {
+		statement = "UPDATE {jobs} SET orders = ?, state = '" + StateCanceled + "', open = NULL, ended_at = {now} WHERE id = ? AND orders = ? AND state = '" + StateRunning + "'"
+	}
+	n, err := j.exec(ctx, j.db, statement, string(text), id, stands)
+	return n == 1, err
+}
+
 func (j *sqlJournal) supersede(ctx context.Context, id int64, o Order) error {
 	text, err := json.Marshal(o)
 	if err != nil {

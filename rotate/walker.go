@@ -355,7 +355,7 @@ func (w *worker) nextBefore(ctx context.Context, until time.Time) (limit int, wh
 func (w *worker) stepThrough(ctx context.Context, c *claim, limit int) error {
 	start := time.Now()
 	for wait := contendedPause; ; wait = min(2*wait, longestPause) {
-		err := w.step(ctx, c, limit)
+		err := w.step(ctx, c, w.shorter(limit))
 		if err == nil || w.faultOf(err) != contended || time.Since(start) > w.cfg.Patience {
 			return err
 		}

@@ -27,6 +27,7 @@ type worker struct {
 
 	allowed int // rows that the throttle has let begin and that were not read yet
 	perRow  int // bytes of values in a row of the last page; 0 before it
+	short   int // rows of a page that may meet a row that somebody else has; 0 for any number
 
 	changes []change // of the page at hand
 	of      []int    // their places in its verdicts
@@ -125,7 +126,7 @@ func (w *worker) walk(ctx context.Context, c claim) (err error) {
 		if w.isLost() {
 			return ErrFenced
 		}
-		if err := w.patiently(ctx, func() error { return w.step(ctx, &c, limit) }); err != nil {
+		if err := w.patiently(ctx, func() error { return w.step(ctx, &c, w.shorter(limit)) }); err != nil {
 			return err
 		}
 	}
@@ -159,8 +160,10 @@ func (w *worker) step(ctx context.Context, c *claim, limit int) (err error) {
 		if lookErr == nil {
 			*c = now
 		}
+		w.locked(limit, err)
 		return err
 	}
+	w.short *= 2
 	w.throttle.done(len(read), time.Since(start))
 	w.pace.add(len(read))
 	w.weigh(read)

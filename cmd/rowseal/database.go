@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/spf13/cobra"
 
+	"github.com/rowseal/rowseal/internal/pgpooler"
 	"github.com/rowseal/rowseal/keyring/sqlstore"
 	"github.com/rowseal/rowseal/rotate"
 )
@@ -84,7 +85,7 @@ func dialDatabase(dsn string) (d *database, name string, err error) {
 		}
 		config.RuntimeParams["application_name"] = "rowseal"
 		name := fmt.Sprintf("PostgreSQL at %s:%d", config.Host, config.Port)
-		return &database{stdlib.OpenDB(*config), rotate.PostgreSQL, dsn, name + ", database " + config.Database}, name, nil
+		return &database{stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(pgpooler.BeforeConnect(dsn))), rotate.PostgreSQL, dsn, name + ", database " + config.Database}, name, nil
 	}
 	return nil, "", errors.New("--dsn names no database that this command knows; write " + dsnForms)
 }

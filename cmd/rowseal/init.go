@@ -13,6 +13,7 @@ import (
 
 	"github.com/rowseal/rowseal/cmd/rowseal/internal/pgtable"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/pgpooler"
 	"github.com/rowseal/rowseal/keyring/sqlstore"
 	"github.com/rowseal/rowseal/rotate"
 )
@@ -195,6 +196,13 @@ func (p *place) eachTable(ctx context.Context, file *field.File, do func(*sql.Co
 }
 
 func eachTable(ctx context.Context, conn *sql.Conn, file *field.File, do func(*sql.Conn, *pgtable.Table) error) error {
+	pooler, err := pgpooler.BeforeSQL(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if pooler {
+		return errors.New("a pooler stands before the server, whose other clients would meet the settings of this session; give --dsn the server itself here")
+	}
 	// The statements name their tables' schemas; functions are PostgreSQL's own, whatever the role's settings.
 	if _, err := conn.ExecContext(ctx, "SET search_path = pg_catalog; SET standard_conforming_strings = on"); err != nil {
 		return err

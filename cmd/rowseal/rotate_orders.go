@@ -26,14 +26,11 @@ func newOrder(use, short, done string, change func(*rotate.Order)) *cobra.Comman
 				return err
 			}
 			return withJobs(c, dsn, func(db *database) error {
-				s, err := rotate.JobByID(c.Context(), db.DB, db.dialect, id)
+				err := rotate.Change(c.Context(), db.DB, db.dialect, id, func(o *rotate.Order) {
+					o.By, o.Reason = by, reason
+					change(o)
+				})
 				if err != nil {
-					return err
-				}
-				o := s.Order
-				o.By, o.Reason = by, reason
-				change(&o)
-				if err := rotate.Command(c.Context(), db.DB, db.dialect, id, o); err != nil {
 					return err
 				}
 				_, err = fmt.Fprintf(c.OutOrStdout(), "Job %d %s.\n", id, done)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/keyring"
 	"github.com/rowseal/rowseal/rotate"
 	"github.com/rowseal/rowseal/rotate/riverjob"
 )
@@ -69,7 +70,23 @@ func (r *runner) run(job rotate.Job, names ...string) (rotate.Result, error) {
 		return result, err // it did not begin, so that nothing was counted
 	}
 	printCounts(r.c.OutOrStdout(), job.Table.Name(), result, time.Since(start), names...)
+	if err == nil && job.Tenant != "" && result.Counts["rows"] == 0 {
+		err = r.knows(job)
+	}
 	return result, err
+}
+
+// knows refuses tenants of whom there is nothing, whose name is a mistyped one.
+func (r *runner) knows(job rotate.Job) error {
+	known := false
+	err := r.session.ring.Each(r.c.Context(), keyring.Filter{Tenant: job.Tenant}, func(keyring.Record) error {
+		known = true
+		return nil
+	})
+	if err == nil && !known {
+		err = fmt.Errorf("tenant %q has no rows in table %s and no keys; check --tenant, which takes the value of the tenant column", job.Tenant, job.Table.Name())
+	}
+	return err
 }
 
 // runSomewhere runs a job in this process, or together with others.

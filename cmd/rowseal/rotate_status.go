@@ -103,10 +103,18 @@ func printJobs(out io.Writer, jobs []rotate.Status, asJSON bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "JOB\tKIND\tTABLE\tSTATE\tROWS\tFAILED\tSTARTED")
 	for _, s := range jobs {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d of %d\t%d\t%s\n", s.ID, s.Kind, s.Table, stateOf(s),
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d of %d\t%d\t%s\n", s.ID, s.Kind, tableOf(s), stateOf(s),
 			s.Counts["rows"], max(s.Total, s.Counts["rows"]), s.Counts["failed"], s.Started.Local().Format(time.DateTime))
 	}
 	return w.Flush()
+}
+
+// tableOf names the schema where the search path would find another table.
+func tableOf(s rotate.Status) string {
+	if s.Elsewhere {
+		return s.Schema + "." + s.Table
+	}
+	return s.Table
 }
 
 // stateOf says also what the state word does not.
@@ -140,7 +148,7 @@ func printJob(out io.Writer, s rotate.Status, asJSON bool) error {
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
 	line("job", "%d", s.ID)
 	line("kind", "%s", s.Kind)
-	line("table", "%s", s.Table)
+	line("table", "%s", tableOf(s))
 	if s.Spec != "{}" {
 		line("what", "%s", s.Spec)
 	}

@@ -28,6 +28,7 @@ var Rules = []Rule{
 	{Pattern: "internal/coarse", Floor: 0},
 	{Pattern: "internal/secretmem", Floor: 0},
 	{Pattern: "internal/child", Floor: 0},
+	{Pattern: "internal/pgpooler", Floor: 0},
 	{Pattern: "internal/localpg", Floor: 0, Imports: []string{"internal/child"}},
 	{Pattern: "internal/localmysql", Floor: 0, Imports: []string{"internal/child"}},
 	{Pattern: "internal/floors", Floor: 0},
@@ -45,7 +46,7 @@ var Rules = []Rule{
 	// It builds blindindex's keys itself, because what its caches hold, and must drop in time, is their state.
 	{Pattern: "keyring", Floor: 1, Imports: with(leaves, "envelope", "blindindex", "dekcache", "kms"), Never: heavy},
 	{Pattern: "keyring/keyringtest", Floor: 1, Imports: with(leaves, "keyring", "envelope", "dekcache", "kms"), Never: heavy},
-	{Pattern: "keyring/...", Floor: 1, Imports: with(leaves, "keyring", "keyring/...", "envelope", "kms"), Never: heavy},
+	{Pattern: "keyring/...", Floor: 1, Imports: with(leaves, "keyring", "keyring/...", "envelope", "kms", "internal/pgpooler"), Never: heavy},
 	{Pattern: "internal/testpg", Floor: 1, Imports: []string{"internal/child", "internal/localpg"}},
 	{Pattern: "internal/testmysql", Floor: 1, Imports: []string{"internal/child", "internal/localmysql"}},
 
@@ -62,7 +63,7 @@ var Rules = []Rule{
 	{Pattern: "sqlproxy/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "kms", "internal/guard", "sqlproxy/...")},
 	// The one package with the job queue, for programs on several machines.
 	{Pattern: "rotate/riverjob", Floor: 4, Imports: with(fieldAndBelow, "keyring", "rotate")},
-	{Pattern: "rotate/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "kms", "internal/guard", "rotate/..."), Never: []string{"github.com/riverqueue/"}},
+	{Pattern: "rotate/...", Floor: 4, Imports: with(fieldAndBelow, "keyring", "kms", "internal/guard", "internal/pgpooler", "rotate/..."), Never: []string{"github.com/riverqueue/"}},
 
 	// Floor 5: programs, which put the house together.
 	{Pattern: "internal/testpg/withpg", Floor: 5, Imports: []string{"internal/localpg", "internal/testpg", "internal/localmysql", "internal/testmysql"}},
@@ -80,7 +81,7 @@ var published = []string{
 }
 
 // everything is what programs may import: all of the house below them, and their own folders.
-var everything = with(with(published, leaves...), "internal/guard", "internal/localpg", "internal/testpg",
+var everything = with(with(published, leaves...), "internal/guard", "internal/pgpooler", "internal/localpg", "internal/testpg",
 	"internal/localmysql", "internal/testmysql", "cmd/...", "integration/...")
 
 func with(patterns []string, more ...string) []string {

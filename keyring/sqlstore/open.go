@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/rowseal/rowseal/internal/pgpooler"
 )
 
 // How long connections live: they are few, keys are asked for in bursts, and a
@@ -63,7 +65,7 @@ func openPostgres(connection string) (*Store, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "rowseal key store"
 	}
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(pgpooler.BeforeConnect(connection)))
 	db.SetMaxOpenConns(poolSize)
 	db.SetMaxIdleConns(poolSize)
 	db.SetConnMaxIdleTime(maxIdleTime)
