@@ -132,10 +132,11 @@ func (m *Move) obstacles(ctx context.Context, q querier, c *catalog) ([]Obstacle
 		return nil, err
 	}
 	for _, f := range found {
-		if o := dependent(c, f); o != nil && !m.own(f) {
+		if o := dependent(c, f); o != nil && !m.own(c, f) {
 			all = append(all, *o)
 		}
 	}
+	all = append(all, m.writers(c)...)
 	found, err = texts(ctx, q, functionsSQL, c.oid, c.name, m.plain)
 	for _, f := range found {
 		add(false, "", "the text of function %s names table and column: it sees sealed bytes after the swap", f[0])
@@ -144,15 +145,14 @@ func (m *Move) obstacles(ctx context.Context, q querier, c *catalog) ([]Obstacle
 }
 
 // own says whether a dependent is of this move's making.
-func (m *Move) own(f []string) bool {
-	return f[2] == m.made("some") || f[2] == m.made("empty") || f[2] == m.made("clear") || f[2] == m.trigger("moving")
+func (m *Move) own(c *catalog, f []string) bool {
+	return f[2] == m.made("some") || f[2] == m.made("empty") || f[2] == m.made("clear") ||
+		slices.ContainsFunc(m.triggersOf(c, "moving"), func(t catalogTrigger) bool { return t.name == f[2] })
 }
 
 // indexObstacle says of an index what becomes of it.
 func (m *Move) indexObstacle(all []Obstacle, c *catalog, i catalogIndex) []Obstacle {
-	uses := slices.Contains(i.columns, m.plain) || slices.Contains(i.included, m.plain) || mentions(i.predicate, m.plain) ||
-		slices.ContainsFunc(i.parts, func(p string) bool { return mentions(p, m.plain) && !mentions(p, m.sealed) })
-	if !uses || i.primary || i.name == m.made("left") || i.name == m.made("back") {
+	if !slices.Contains(i.uses, m.plain) || i.primary || i.name == m.made("left") || i.name == m.made("back") {
 		return all
 	}
 	drop := "DROP INDEX " + quote(c.schema) + "." + quote(i.name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -205,7 +206,15 @@ func (m *Move) replacement(i *catalogIndex) string {
 	return cutName(guard.Ours+i.name, fmt.Sprintf("_eq_%x", sum[:4]))
 }
 
-// mentions says whether SQL may name the column.
+// sqlWord finds the words of an expression as the database writes it: texts in quotes, names in quotes, other names.
+var sqlWord = regexp.MustCompile(`'(?:[^']|'')*'|"((?:[^"]|"")*)"|([\pL_][\pL\pN_$]*)`)
+
+// mentions says whether an expression that the database wrote may name the column.
 func mentions(text, column string) bool {
-	return strings.Contains(strings.ToLower(text), strings.ToLower(column))
+	for _, word := range sqlWord.FindAllStringSubmatch(text, -1) {
+		if word[2] == column || word[1] != "" && strings.ReplaceAll(word[1], `""`, `"`) == column {
+			return true
+		}
+	}
+	return false
 }
