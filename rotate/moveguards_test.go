@@ -1,13 +1,22 @@
 package rotate_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/rowseal/rowseal/codec"
 	"github.com/rowseal/rowseal/field"
+	"github.com/rowseal/rowseal/internal/testpg"
 	"github.com/rowseal/rowseal/rotate"
 )
 
@@ -226,4 +235,104 @@ func TestMoveWithoutPrimaryKey(t *testing.T) {
 	m.fill(rotate.Unseal, "both")
 	must(t, m.move("both").DropSealed(ctx))
 	m.wantClear(6, map[int64]string{6: long})
+}
+
+// TestMoveDropTakenBack: a drop of the plain column that was cut off is taken back, and programs write it again.
+func TestMoveDropTakenBack(t *testing.T) {
+	for name, back := range map[string]func(*rotate.Move, context.Context) error{"reopen": (*rotate.Move).Reopen, "prepare": (*rotate.Move).Prepare} {
+		t.Run(name, func(t *testing.T) {
+			m := newMover(t, openPostgres(t))
+			m.db.exec(t, fmt.Sprintf(peopleSQL, 5))
+			must(t, m.move("both").Prepare(t.Context()))
+			m.fill(rotate.Seal, "sealed")
+			check := strings.Replace(m.text("SELECT conname FROM pg_constraint WHERE conname LIKE 'moving_rowseal_some%'"), "some", "empty", 1)
+			m.db.exec(t, "ALTER TABLE people ADD CONSTRAINT "+check+" CHECK (email IS NULL) NOT VALID")
+			must(t, back(m.move("both"), t.Context()))
+			counted(t, m.fill(rotate.Unseal, "both"), counts{"rows": 5, "values": 5, "unsealed": 5})
+			m.db.exec(t, "UPDATE people SET email = 'new@example.com' WHERE id = 2")
+			must(t, m.move("both").DropSealed(t.Context()))
+			m.wantClear(5, map[int64]string{2: "new@example.com"})
+		})
+	}
+}
+
+// TestMoveIndexWaits: an index that waits for an old snapshot names who has it, and leaves no setting to the session.
+func TestMoveIndexWaits(t *testing.T) {
+	m := newMover(t, openPostgres(t))
+	ctx := t.Context()
+	m.opt.LockTimeout = 5 * time.Millisecond
+	m.db.exec(t, fmt.Sprintf(peopleSQL, 5))
+	m.db.exec(t, "CREATE TABLE others (id int)")
+	tx, err := m.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
+	must(t, err)
+	var pid int
+	must(t, tx.QueryRow("SELECT pg_backend_pid() FROM (SELECT count(*) FROM others) o").Scan(&pid))
+	if err := m.move("both").Prepare(ctx); !errors.Is(err, rotate.ErrLocked) || !strings.Contains(err.Error(), fmt.Sprintf("process %d of role", pid)) {
+		t.Errorf("prepare: %v", err)
+	}
+	must(t, tx.Rollback())
+	m.opt.LockTimeout = 200 * time.Millisecond
+	must(t, m.move("both").Prepare(ctx))
+	m.stage(rotate.StagePrepared)
+}
+
+// TestMoveLeavesNoSetting: what a session is set to is what the next client of a pooler would get.
+func TestMoveLeavesNoSetting(t *testing.T) {
+	m := newMover(t, openPostgres(t))
+	config, err := pgx.ParseConfig(testpg.DSN(t))
+	must(t, err)
+	var asked asked
+	config.Tracer = &asked
+	pool := stdlib.OpenDB(*config)
+	t.Cleanup(func() { must(t, pool.Close()) })
+	m.db = db{pool, rotate.PostgreSQL, "bytea"}
+	m.db.exec(t, fmt.Sprintf(peopleSQL, 5))
+	must(t, m.move("both").Prepare(t.Context()))
+	if all := asked.String(); !strings.Contains(all, "CREATE UNIQUE INDEX CONCURRENTLY") || regexp.MustCompile(`(?m)^SET [^L]`).MatchString(all) {
+		t.Errorf("a setting of the session among:\n%s", all)
+	}
+}
+
+// asked notes statements.
+type asked struct {
+	sync.Mutex
+	strings.Builder
+}
+
+func (a *asked) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
+	a.Lock()
+	defer a.Unlock()
+	a.WriteString(q.SQL + "\n")
+	return ctx
+}
+
+func (*asked) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// TestMovePublished: publications that would send the new column are named before it is there.
+func TestMovePublished(t *testing.T) {
+	m := newMover(t, openPostgres(t))
+	m.db.exec(t, fmt.Sprintf(peopleSQL, 1))
+	m.db.exec(t, "CREATE PUBLICATION whole FOR TABLE people; CREATE PUBLICATION part FOR TABLE people (id)")
+	all, err := m.move("both").Obstacles(t.Context())
+	must(t, err)
+	if len(all) != 1 || all[0].Stops || !strings.Contains(all[0].String(), "publication whole sends all columns") {
+		t.Errorf("got %v", all)
+	}
+}
+
+// TestMoveNameTooLong: a name that the server would cut is refused.
+func TestMoveNameTooLong(t *testing.T) {
+	m := newMover(t, openPostgres(t))
+	typ, err := codec.ParseType("text")
+	must(t, err)
+	table, err := field.NewTable(field.TableConfig{Name: "people", Tenant: field.TenantSource{Column: "tenant"}, Columns: []field.ColumnConfig{
+		{Name: strings.Repeat("x", 64), ID: "email", Type: typ, Transition: field.Transition{Plain: "email", Both: true}},
+	}})
+	must(t, err)
+	m.db.exec(t, fmt.Sprintf(peopleSQL, 1))
+	move, err := rotate.NewMove(m.config(), table, "email", m.opt)
+	must(t, err)
+	if err := move.Prepare(t.Context()); !errors.Is(err, rotate.ErrObstacle) || !strings.Contains(err.Error(), "has 64 bytes") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -38,8 +38,16 @@ func (m *Move) Prepare(ctx context.Context) error {
 		if err := m.refuse(m.cannot(c)); err != nil {
 			return nil, err
 		}
-		return m.prepares(c), nil
+		return append(m.dropEmpty(c), m.prepares(c)...), nil
 	})
+}
+
+// dropEmpty takes back what a drop of the plain column began, where programs are to write that column.
+func (m *Move) dropEmpty(c *catalog) []action {
+	if k := c.constraint(m.made("empty")); k != nil && m.column.Transition().Both {
+		return []action{{statements: []string{c.alter() + "DROP CONSTRAINT " + quote(k.name)}, locks: true}}
+	}
+	return nil
 }
 
 func (m *Move) noTransition() error {

@@ -30,7 +30,7 @@ func (m *Move) Reopen(ctx context.Context) error {
 			if err := m.refuse(append(m.cannot(c), m.tooNarrow(c)...)); err != nil {
 				return nil, err
 			}
-			return m.prepares(c), nil
+			return append(m.dropEmpty(c), m.prepares(c)...), nil
 		}
 		return []action{{statements: m.reopens(c), locks: true}}, nil
 	})
@@ -145,13 +145,13 @@ func (m *Move) Print(ctx context.Context, step string) (string, error) {
 		return "", m.wrap(m.noTransition())
 	}
 	switch {
-	case step == "prepare" && (s == StageClear || s == StagePreparing):
+	case step == "prepare" && (s == StageClear || s == StagePreparing || s == StagePrepared):
 		if err := m.refuse(m.cannot(c)); err != nil {
 			return "", m.wrap(err)
 		}
-		return m.script(m.prepares(c)), nil
-	case step == "reopen" && s == StagePreparing:
-		return m.script(m.prepares(c)), nil
+		return m.script(append(m.dropEmpty(c), m.prepares(c)...)), nil
+	case step == "reopen" && (s == StagePreparing || s == StagePrepared):
+		return m.script(append(m.dropEmpty(c), m.prepares(c)...)), nil
 	case step == "reopen" && (s == StageSwapped || s == StageFinished || s == StageSealed):
 		return m.script([]action{{statements: m.reopens(c), locks: true}}), nil
 	case step == "swap" && s == StageSwapped:
