@@ -58,7 +58,7 @@ func (h *byHand) look(ctx context.Context) error {
 type byHand struct {
 	*Move
 	mysql bool
-	held  bool // MySQL 8: no column is renamed that a CHECK names
+	held  bool     // MySQL 8: no column is renamed that a CHECK names
 	kept  bool     // the plain column of before is there, under its old name
 	key   []string // of a table of SQLite without rowids
 	table string
