@@ -58,6 +58,7 @@ type catalogIndex struct {
 	included               []string
 	plainOrder             bool // ascending, default operator classes and collations throughout
 	definition             string
+	added                  bool     // by a move: the plain column had none
 	uses                   []string // all columns that it is made of, its predicate's and expressions' too
 }
 
@@ -106,7 +107,8 @@ coalesce((SELECT pg_catalog.string_agg(a.attname, E'\n' ORDER BY n) FROM pg_cata
 coalesce(pg_catalog.pg_get_indexdef(i.indexrelid), ''), -- NULL while somebody drops it
 coalesce((SELECT pg_catalog.string_agg(a.attname, E'\n' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0
  AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
-  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))), '')
+  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))), ''),
+coalesce(pg_catalog.obj_description(i.indexrelid, 'pg_class'), '')
 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam
 WHERE i.indrelid = $1::text::oid ORDER BY 1`
 
@@ -182,7 +184,7 @@ func (c *catalog) readIndexes(ctx context.Context, q querier) error {
 		i := catalogIndex{
 			name: f[0], unique: f[1] == "true", valid: f[2] == "true", primary: f[3] == "true", identity: f[4] == "true", constraint: f[5],
 			method: f[6], predicate: f[7], parts: strings.Split(f[8], "\n"), columns: strings.Split(f[9], "\n"), included: lines(f[10]),
-			plainOrder: f[11] == "true", definition: f[12], uses: lines(f[13]),
+			plainOrder: f[11] == "true", definition: f[12], uses: lines(f[13]), added: f[14] == addedComment,
 		}
 		if i.primary {
 			c.key = i.columns

@@ -336,3 +336,21 @@ func TestMoveNameTooLong(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestMoveBackLeavesNoIndex: a plain column that had no index has none after the way there and back.
+func TestMoveBackLeavesNoIndex(t *testing.T) {
+	m := newMover(t, openPostgres(t))
+	ctx := t.Context()
+	m.db.exec(t, "CREATE TABLE people (id bigint PRIMARY KEY, tenant text, email text); INSERT INTO people VALUES (1, 'tenant-1', 'user1@example.com')")
+	must(t, m.move("both").Prepare(ctx))
+	m.fill(rotate.Seal, "both")
+	must(t, m.move("both").Swap(ctx))
+	must(t, m.move("").Drop(ctx))
+	must(t, m.move("both").Reopen(ctx))
+	m.fill(rotate.Unseal, "both")
+	must(t, m.move("both").DropSealed(ctx))
+	m.wantClear(1, nil)
+	if got := m.text("SELECT string_agg(indexrelid::regclass::text, ' ') FROM pg_index WHERE indrelid = 'people'::regclass"); got != "people_pkey" {
+		t.Errorf("indexes: %s", got)
+	}
+}

@@ -142,10 +142,15 @@ func (m *Move) indexes(c *catalog, plain, sealed string) (all []action) {
 	}
 	if !served {
 		name := guard.IndexName(c.name, m.column)
-		all = append(all, m.builds(c, c.index(name), name, fmt.Sprintf("CREATE INDEX CONCURRENTLY %s ON %s (%s)", quote(name), c.table(), term)))
+		build := m.builds(c, c.index(name), name, fmt.Sprintf("CREATE INDEX CONCURRENTLY %s ON %s (%s)", quote(name), c.table(), term))
+		build.statements = append(build.statements, fmt.Sprintf("COMMENT ON INDEX %s.%s IS %s", quote(c.schema), quote(name), literal(addedComment)))
+		all = append(all, build)
 	}
 	return all
 }
+
+// addedComment marks an index over search terms that takes no plain index's place, so that the way back makes none.
+const addedComment = "rowseal: the plain column had no such index"
 
 // builds makes an index; one that was broken off before is taken away first.
 func (m *Move) builds(c *catalog, broken *catalogIndex, name, create string) action {

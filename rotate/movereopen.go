@@ -116,7 +116,7 @@ func (m *Move) tooNarrow(c *catalog) []Obstacle {
 func (m *Move) plainIndexes(c *catalog) (all []action) {
 	term := termOf(m.sealed)
 	for _, i := range c.indexes {
-		if !slices.ContainsFunc(i.parts, func(p string) bool { return samePart(p, term) }) || !i.valid || i.method != "btree" || mentions(i.predicate, m.sealed) {
+		if !slices.ContainsFunc(i.parts, func(p string) bool { return samePart(p, term) }) || !i.valid || i.added || i.method != "btree" || mentions(i.predicate, m.sealed) {
 			continue
 		}
 		if c.has(i, i.partsWith(term, quote(m.plain))) {
