@@ -38,7 +38,8 @@ const (
 	// envelope, "key/ID" by the id of the tenant key, or of the root key that wraps the row key, [OtherKeys],
 	// "finding/KIND". Option "sample" is the part of the rows whose values are opened, above "0" and up to
 	// "1", chosen by their keys; "seed" chooses others; "destroyed", "true" or "false", finds no fault
-	// with values of destroyed keys.
+	// with values of destroyed keys; "kept", "true" or "false", none with a plain value in a column in transition that the
+	// sealed one beside it opens to.
 	Verify Kind = "verify"
 	// Overwrite replaces what is left of a shredded tenant's values, terms
 	// included, by values that nothing opens, in columns with `scope: global`, or with option "all",

@@ -138,8 +138,12 @@ func (m *Move) made(kind string) string {
 	return fmt.Sprintf("%s%s_%x", guard.Moving, kind, id[:])
 }
 
-// trigger is the trigger's name. Names need be unique in a table only.
-func (m *Move) trigger(kind string) string { return cutName(guard.Ours+kind+"_"+m.plain, "") }
+// trigger is the trigger's name. It ends in the column's id, as names of columns that differ behind what a name holds
+// would give one trigger, and as SQLite and MySQL want names of triggers to be unique beyond their table.
+func (m *Move) trigger(kind string) string {
+	id := m.column.Field().ID()
+	return cutName(guard.Ours+kind+"_"+m.plain, fmt.Sprintf("_%x", id[:]))
+}
 
 // Left is what is left to do, in rows.
 type Left struct {

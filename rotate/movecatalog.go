@@ -22,7 +22,7 @@ type catalog struct {
 	key          []string // of the primary key
 	constraints  []catalogConstraint
 	indexes      []catalogIndex
-	triggers     []string
+	triggers     []catalogTrigger
 	hasSchema    bool // rowseal
 }
 
@@ -58,6 +58,16 @@ type catalogIndex struct {
 	included               []string
 	plainOrder             bool // ascending, default operator classes and collations throughout
 	definition             string
+	added                  bool     // by a move: the plain column had none
+	uses                   []string // all columns that it is made of, its predicate's and expressions' too
+}
+
+type catalogTrigger struct {
+	name, function string // the function as SQL names it
+	body, language string
+	enabled        string // pg_trigger.tgenabled
+	before         bool   // each row that is inserted or updated
+	everyUpdate    bool   // whatever column it changes
 }
 
 const (
@@ -94,11 +104,20 @@ coalesce((SELECT pg_catalog.string_agg(a.attname, E'\n' ORDER BY n) FROM pg_cata
  JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n - 1]), ''),
 ((SELECT pg_catalog.bool_and(o = 0) FROM pg_catalog.unnest(i.indoption) o)
  AND (SELECT pg_catalog.bool_and(p.opcdefault) FROM pg_catalog.unnest(i.indclass) o JOIN pg_catalog.pg_opclass p ON p.oid = o))::text,
-coalesce(pg_catalog.pg_get_indexdef(i.indexrelid), '') -- NULL while somebody drops it
+coalesce(pg_catalog.pg_get_indexdef(i.indexrelid), ''), -- NULL while somebody drops it
+coalesce((SELECT pg_catalog.string_agg(a.attname, E'\n' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0
+ AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
+  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))), ''),
+coalesce(pg_catalog.obj_description(i.indexrelid, 'pg_class'), '')
 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam
 WHERE i.indrelid = $1::text::oid ORDER BY 1`
 
-	catalogTriggersSQL = `SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = $1::text::oid AND NOT tgisinternal ORDER BY 1`
+	// tgtype has 1 for each row, 2 for BEFORE, 4 for INSERT and 16 for UPDATE (catalog/pg_trigger.h). Triggers of one
+	// event fire in the order of their names' bytes.
+	catalogTriggersSQL = `SELECT g.tgname, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(p.proname), p.prosrc, l.lanname, g.tgenabled::text,
+(g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0)::text, (g.tgtype & 3 = 3 AND g.tgtype & 16 <> 0 AND g.tgattr = '' AND g.tgqual IS NULL)::text
+FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE g.tgrelid = $1::text::oid AND NOT g.tgisinternal ORDER BY 1`
 )
 
 // look reads the catalog as it is at one moment.
@@ -165,7 +184,7 @@ func (c *catalog) readIndexes(ctx context.Context, q querier) error {
 		i := catalogIndex{
 			name: f[0], unique: f[1] == "true", valid: f[2] == "true", primary: f[3] == "true", identity: f[4] == "true", constraint: f[5],
 			method: f[6], predicate: f[7], parts: strings.Split(f[8], "\n"), columns: strings.Split(f[9], "\n"), included: lines(f[10]),
-			plainOrder: f[11] == "true", definition: f[12],
+			plainOrder: f[11] == "true", definition: f[12], uses: lines(f[13]), added: f[14] == addedComment,
 		}
 		if i.primary {
 			c.key = i.columns
@@ -178,7 +197,9 @@ func (c *catalog) readIndexes(ctx context.Context, q querier) error {
 func (c *catalog) readTriggers(ctx context.Context, q querier) error {
 	found, err := texts(ctx, q, catalogTriggersSQL, c.oid)
 	for _, f := range found {
-		c.triggers = append(c.triggers, f[0])
+		c.triggers = append(c.triggers, catalogTrigger{
+			name: f[0], function: f[1], body: f[2], language: f[3], enabled: f[4], before: f[5] == "true", everyUpdate: f[6] == "true",
+		})
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package rotate
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/rowseal/rowseal/envelope"
@@ -33,7 +34,10 @@ func (m *Move) Drop(ctx context.Context) error {
 		return m.wrap(err)
 	}
 	// By name, so that it is no evidence of what the table's other columns hold.
-	job := Job{Kind: Verify, Table: table, Columns: []string{m.plain}, part: true}
+	job := Job{Kind: Verify, Table: table, Columns: []string{m.plain}, Options: map[string]string{keptOption: "true"}, part: true}
+	if err := m.unsealed(ctx); err != nil {
+		return m.wrap(err)
+	}
 	if _, err := Run(ctx, m.cfg, job); err != nil {
 		return fmt.Errorf("%w; %s, which has the values in clear, was not dropped", err, m.old)
 	}
@@ -41,15 +45,41 @@ func (m *Move) Drop(ctx context.Context) error {
 		if s := m.stage(c); s != StageFinished {
 			return nil, nil
 		}
-		return m.drops(c), nil
+		return m.drops(c), m.unsealed(ctx)
 	})
+}
+
+// unsealed refuses, by one statement and so in one snapshot, where the old column has the only value of a row.
+func (m *Move) unsealed(ctx context.Context) (err error) {
+	tx, err := m.cfg.DB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ignoreDone(tx.Rollback())) }()
+	// The server refuses where policies would hide rows.
+	if _, err := tx.ExecContext(ctx, "SET LOCAL row_security = off"); err != nil {
+		return err
+	}
+	var n int64
+	err = tx.QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s IS NOT NULL AND %s IS NULL",
+		quoteName(m.table.Name()), quote(m.old), quote(m.plain))).Scan(&n)
+	switch {
+	case stateOf(err) == "42703": // somebody else has dropped it
+		return nil
+	case err != nil:
+		return m.explain(err)
+	case n > 0:
+		return fmt.Errorf("%w: %d rows have a value in %s and no sealed one in %s; seal them by `rowseal rotate unseal --step prepare` and the way there once more, "+
+			"or set %[3]s to NULL where the value is not wanted", ErrStage, n, m.old, m.plain)
+	}
+	return nil
 }
 
 func (m *Move) drops(c *catalog) []action {
 	return []action{{statements: append(m.dropTrigger(c, "moved"), c.alter()+"DROP COLUMN "+quote(m.old)), locks: true}}
 }
 
-// after is the table as the policy has it after the swap, with this column only.
+// after is the table as the policy has it after the swap, with this column only, and the old one as what it took over from.
 func (m *Move) after() (*field.Table, error) {
 	c, t := m.column, m.table
 	return field.NewTable(field.TableConfig{
@@ -57,7 +87,7 @@ func (m *Move) after() (*field.Table, error) {
 		Columns: []field.ColumnConfig{{
 			Name: m.plain, ID: c.Field().Column(), Type: c.Type(), Mode: c.Mode(), Pad: c.Pad(),
 			StrictFIPS: c.Suite() == envelope.SuiteHKDF || c.Suite() == envelope.SuiteRowHKDF,
-			Search:     c.Search(), Scope: c.Scope(), Domain: c.Domain(),
+			Search:     c.Search(), Scope: c.Scope(), Domain: c.Domain(), Transition: field.Transition{Plain: m.old, Both: true},
 		}},
 	})
 }

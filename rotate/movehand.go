@@ -22,14 +22,45 @@ func (m *Move) printElsewhere(ctx context.Context, step string) (string, error) 
 		}
 		h.held = !strings.Contains(strings.ToLower(version), "mariadb")
 	}
+	if err := h.look(ctx); err != nil {
+		return "", m.wrap(fmt.Errorf("looking at the table: %w", err))
+	}
 	return h.print(step), nil
+}
+
+// look asks for what the statements depend on.
+func (h *byHand) look(ctx context.Context) error {
+	schema, name, qualified := strings.Cut(h.Move.table.Name(), ".")
+	if !qualified {
+		schema, name = "", schema
+	}
+	if h.mysql {
+		return h.cfg.DB.QueryRowContext(ctx, "SELECT count(*) > 0 FROM information_schema.columns WHERE table_schema = coalesce(nullif(?, ''), DATABASE()) AND table_name = ? AND column_name = ?",
+			schema, name, h.old).Scan(&h.kept)
+	}
+	if schema == "" {
+		schema = "main"
+	}
+	var bare bool
+	err := h.cfg.DB.QueryRowContext(ctx, "SELECT (SELECT count(*) > 0 FROM pragma_table_info(?1, ?2) WHERE name = ?3), coalesce((SELECT wr FROM pragma_table_list WHERE schema = ?2 AND name = ?1 COLLATE NOCASE), 0)",
+		name, schema, h.old).Scan(&h.kept, &bare)
+	if err != nil || !bare {
+		return err
+	}
+	found, err := texts(ctx, h.cfg.DB, "SELECT name FROM pragma_table_info(?1, ?2) WHERE pk > 0 ORDER BY pk", name, schema)
+	for _, f := range found {
+		h.key = append(h.key, f[0])
+	}
+	return err
 }
 
 // byHand writes statements for databases whose schema is changed by hand.
 type byHand struct {
 	*Move
 	mysql bool
-	held  bool // MySQL 8: no column is renamed that a CHECK names
+	held  bool     // MySQL 8: no column is renamed that a CHECK names
+	kept  bool     // the plain column of before is there, under its old name
+	key   []string // of a table of SQLite without rowids
 	table string
 	q     func(string) string
 }
@@ -45,16 +76,26 @@ func (h byHand) print(step string) string {
 	case "drop":
 		all = []string{fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", h.table, h.q(h.old))}
 	case "reopen":
-		all = h.renames(h.sealed, [2]string{h.plain, h.sealed})
-		// The trigger would take the backfill for a program that knows the plain column only.
-		all = append(all, fmt.Sprintf("-- give it the type that it is to have\nALTER TABLE %s ADD COLUMN %s %s", h.table, h.q(h.plain), h.column.Type()),
-			"-- behind the backfill, and before programs use the plain column only\n"+h.trigger())
+		all = h.reopens()
 	case "drop-plain":
 		all = []string{h.dropTrigger(), fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", h.table, h.q(h.plain))}
 	case "drop-sealed":
 		all = append(append([]string{h.dropTrigger()}, h.dropGuards()...), fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", h.table, h.q(h.sealed)))
 	}
 	return strings.Join(all, ";\n") + ";\n"
+}
+
+// reopens has the column of before take its name back, empty: nothing has kept its values up to date.
+func (h byHand) reopens() (all []string) {
+	if h.kept {
+		all = append([]string{fmt.Sprintf("UPDATE %s SET %s = NULL", h.table, h.q(h.old))},
+			h.renames(h.sealed, [2]string{h.plain, h.sealed}, [2]string{h.old, h.plain})...)
+	} else {
+		all = append(h.renames(h.sealed, [2]string{h.plain, h.sealed}),
+			fmt.Sprintf("-- give it the type that it is to have\nALTER TABLE %s ADD COLUMN %s %s", h.table, h.q(h.plain), h.column.Type()))
+	}
+	// The trigger takes the backfill for a program that knows the plain column only: behind it the sealed values stay.
+	return append(all, "-- behind the backfill, and before programs use the plain column only\n"+h.trigger())
 }
 
 // adds adds the sealed column with its guards. SQLite takes a CHECK with a new column only.
@@ -80,8 +121,16 @@ func (h byHand) trigger() string {
 		return fmt.Sprintf("CREATE TRIGGER %s BEFORE UPDATE ON %s FOR EACH ROW SET NEW.%s = "+
 			"IF(NOT (CAST(OLD.%s AS BINARY) <=> CAST(NEW.%[4]s AS BINARY)) AND OLD.%[3]s <=> NEW.%[3]s, NULL, NEW.%[3]s)", name, h.table, sealed, plain)
 	}
+	same := "rowid = NEW.rowid"
+	if len(h.key) > 0 {
+		parts := make([]string, len(h.key))
+		for i, c := range h.key {
+			parts[i] = fmt.Sprintf("%[1]s = NEW.%[1]s", h.q(c))
+		}
+		same = strings.Join(parts, " AND ")
+	}
 	return fmt.Sprintf("CREATE TRIGGER %s AFTER UPDATE ON %s FOR EACH ROW WHEN OLD.%s IS NOT NEW.%[3]s AND OLD.%[4]s IS NEW.%[4]s "+
-		"BEGIN UPDATE %[2]s SET %[4]s = NULL WHERE rowid = NEW.rowid; END", name, h.table, plain, sealed)
+		"BEGIN UPDATE %[2]s SET %[4]s = NULL WHERE %[5]s; END", name, h.table, plain, sealed, same)
 }
 
 func (h byHand) dropTrigger() string {

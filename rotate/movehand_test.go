@@ -1,8 +1,10 @@
 package rotate_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -87,4 +89,50 @@ func TestMoveByHand(t *testing.T) {
 		m.byHand("sealed", "drop-plain")
 		m.want(m.opened("email_sealed"), n, changed)
 	})
+}
+
+// TestMoveScriptsOfSQLite runs scripts as they are printed, comments and all, there and back with the old column kept, on
+// a table without rowids too.
+func TestMoveScriptsOfSQLite(t *testing.T) {
+	for _, rowids := range []string{"", " WITHOUT ROWID"} {
+		t.Run("table"+rowids, func(t *testing.T) {
+			d, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "test.db")+"?_pragma=busy_timeout(10000)")
+			must(t, err)
+			t.Cleanup(func() { must(t, d.Close()) })
+			m := newMover(t, db{d, rotate.SQLite, "blob"})
+			m.typ = "varchar(100)"
+			m.db.exec(t, "CREATE TABLE people (id bigint PRIMARY KEY, tenant varchar(20), email varchar(100))"+rowids)
+			m.db.exec(t, "INSERT INTO people VALUES (1, 'tenant-1', 'user1@example.com'), (2, 'tenant-1', 'user2@example.com')")
+			run := func(write, step string) {
+				t.Helper()
+				text, err := m.move(write).Print(t.Context(), step)
+				must(t, err)
+				m.db.exec(t, text)
+			}
+			run("both", "prepare")
+			m.fill(rotate.Seal, "both")
+			m.db.exec(t, "UPDATE people SET email = 'new@example.com' WHERE id = 2")
+			if left, err := m.move("both").Left(t.Context()); err != nil || left.Unsealed != 1 {
+				t.Fatalf("left: %+v, %v", left, err)
+			}
+			m.fill(rotate.Seal, "both")
+			run("both", "swap")
+			sealed := map[int64]string{2: "new@example.com"}
+			m.want(m.opened("email"), 2, sealed)
+			m.db.exec(t, "UPDATE people SET email = NULL WHERE id = 1")
+			sealed[1] = ""
+			run("both", "reopen")
+			if n := m.text("SELECT count(*) FROM pragma_table_info('people')"); n != "4" {
+				t.Errorf("%s columns, want the old one to be the plain one again", n)
+			}
+			m.fill(rotate.Unseal, "both")
+			m.wantClear(2, sealed)
+			m.db.exec(t, "UPDATE people SET email = 'newer@example.com' WHERE id = 2")
+			sealed[2] = "newer@example.com"
+			m.fill(rotate.Unseal, "both")
+			m.wantClear(2, sealed)
+			run("both", "drop-sealed")
+			m.wantClear(2, sealed)
+		})
+	}
 }

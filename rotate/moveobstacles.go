@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -77,11 +78,18 @@ func (m *Move) cannot(c *catalog) (all []Obstacle) {
 		all = append(all, Obstacle{What: fmt.Sprintf(what, args...), Fix: fix, Stops: true})
 	}
 	plain := c.columns[m.plain]
+	for _, name := range []string{m.plain, m.sealed} {
+		if len(name) > maxIdentifier {
+			add("name it otherwise", "%s has %d bytes; PostgreSQL's names have %d at most", name, len(name), maxIdentifier)
+		}
+	}
 	switch {
+	case len(all) > 0:
+		return all
 	case c.kind != "r":
-		add("change each table that holds its rows by itself, or run --print's statements by hand", "%s is no ordinary table (partitioned, foreign, or a view)", c.table())
+		add("move its rows to an ordinary table first", "%s is no ordinary table (partitioned, foreign, or a view)", c.table())
 	case c.family:
-		add("run --print's statements by hand, for parent and children alike", "%s has parents or children that have the column too", c.table())
+		add("end the inheritance first, or move the rows to a table that stands alone", "%s has parents or children that have the column too", c.table())
 	case plain == nil:
 		add("mend `plain` in the policy's transition", "the table has no column %s", m.plain)
 		return all
@@ -132,9 +140,17 @@ func (m *Move) obstacles(ctx context.Context, q querier, c *catalog) ([]Obstacle
 		return nil, err
 	}
 	for _, f := range found {
-		if o := dependent(c, f); o != nil && !m.own(f) {
+		if o := dependent(c, f); o != nil && !m.own(c, f) {
 			all = append(all, *o)
 		}
+	}
+	all = append(all, m.writers(c)...)
+	if found, err = texts(ctx, q, publishedSQL, c.schema, c.name, fmt.Sprint(len(c.columns))); err != nil {
+		return nil, err
+	}
+	for _, f := range found {
+		add(false, fmt.Sprintf("add a column %s bytea to the subscribers' tables before it is prepared, and change names and drop there as here", cmp.Or(m.sealed, m.plain)),
+			"publication %s sends all columns of %s, and a subscriber takes no row with a column that it does not have", f[0], c.table())
 	}
 	found, err = texts(ctx, q, functionsSQL, c.oid, c.name, m.plain)
 	for _, f := range found {
@@ -144,15 +160,14 @@ func (m *Move) obstacles(ctx context.Context, q querier, c *catalog) ([]Obstacle
 }
 
 // own says whether a dependent is of this move's making.
-func (m *Move) own(f []string) bool {
-	return f[2] == m.made("some") || f[2] == m.made("empty") || f[2] == m.made("clear") || f[2] == m.trigger("moving")
+func (m *Move) own(c *catalog, f []string) bool {
+	return f[2] == m.made("some") || f[2] == m.made("empty") || f[2] == m.made("clear") ||
+		slices.ContainsFunc(m.triggersOf(c, "moving"), func(t catalogTrigger) bool { return t.name == f[2] })
 }
 
 // indexObstacle says of an index what becomes of it.
 func (m *Move) indexObstacle(all []Obstacle, c *catalog, i catalogIndex) []Obstacle {
-	uses := slices.Contains(i.columns, m.plain) || slices.Contains(i.included, m.plain) || mentions(i.predicate, m.plain) ||
-		slices.ContainsFunc(i.parts, func(p string) bool { return mentions(p, m.plain) && !mentions(p, m.sealed) })
-	if !uses || i.primary || i.name == m.made("left") || i.name == m.made("back") {
+	if !slices.Contains(i.uses, m.plain) || i.primary || i.name == m.made("left") || i.name == m.made("back") {
 		return all
 	}
 	drop := "DROP INDEX " + quote(c.schema) + "." + quote(i.name)
@@ -198,6 +213,10 @@ LEFT JOIN pg_catalog.pg_attrdef ad ON d.classid = 'pg_catalog.pg_attrdef'::pg_ca
 LEFT JOIN pg_catalog.pg_attribute ga ON ga.attrelid = ad.adrelid AND ga.attnum = ad.adnum
 WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1::text::oid AND d.refobjsubid = $2::text::int
 ORDER BY 1, 2`
+
+// publishedSQL lists publications that send a table without a list of its columns, which PostgreSQL 15 has.
+const publishedSQL = `SELECT t.pubname FROM pg_catalog.pg_publication_tables t WHERE t.schemaname = $1::text AND t.tablename = $2::text
+AND coalesce(pg_catalog.jsonb_array_length(pg_catalog.to_jsonb(t) -> 'attnames') >= $3::text::int, true) ORDER BY 1`
 
 // functionsSQL finds functions whose text has the names of table and column. PostgreSQL knows nothing of their
 // dependencies.

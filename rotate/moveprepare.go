@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -37,8 +38,16 @@ func (m *Move) Prepare(ctx context.Context) error {
 		if err := m.refuse(m.cannot(c)); err != nil {
 			return nil, err
 		}
-		return m.prepares(c), nil
+		return append(m.dropEmpty(c), m.prepares(c)...), nil
 	})
+}
+
+// dropEmpty takes back what a drop of the plain column began, where programs are to write that column.
+func (m *Move) dropEmpty(c *catalog) []action {
+	if k := c.constraint(m.made("empty")); k != nil && m.column.Transition().Both {
+		return []action{{statements: []string{c.alter() + "DROP CONSTRAINT " + quote(k.name)}, locks: true}}
+	}
+	return nil
 }
 
 func (m *Move) noTransition() error {
@@ -133,10 +142,15 @@ func (m *Move) indexes(c *catalog, plain, sealed string) (all []action) {
 	}
 	if !served {
 		name := guard.IndexName(c.name, m.column)
-		all = append(all, m.builds(c, c.index(name), name, fmt.Sprintf("CREATE INDEX CONCURRENTLY %s ON %s (%s)", quote(name), c.table(), term)))
+		build := m.builds(c, c.index(name), name, fmt.Sprintf("CREATE INDEX CONCURRENTLY %s ON %s (%s)", quote(name), c.table(), term))
+		build.statements = append(build.statements, fmt.Sprintf("COMMENT ON INDEX %s.%s IS %s", quote(c.schema), quote(name), literal(addedComment)))
+		all = append(all, build)
 	}
 	return all
 }
+
+// addedComment marks an index over search terms that takes no plain index's place, so that the way back makes none.
+const addedComment = "rowseal: the plain column had no such index"
 
 // builds makes an index; one that was broken off before is taken away first.
 func (m *Move) builds(c *catalog, broken *catalogIndex, name, create string) action {
@@ -205,7 +219,15 @@ func (m *Move) replacement(i *catalogIndex) string {
 	return cutName(guard.Ours+i.name, fmt.Sprintf("_eq_%x", sum[:4]))
 }
 
-// mentions says whether SQL may name the column.
+// sqlWord finds the words of an expression as the database writes it: texts in quotes, names in quotes, other names.
+var sqlWord = regexp.MustCompile(`'(?:[^']|'')*'|"((?:[^"]|"")*)"|([\pL_][\pL\pN_$]*)`)
+
+// mentions says whether an expression that the database wrote may name the column.
 func mentions(text, column string) bool {
-	return strings.Contains(strings.ToLower(text), strings.ToLower(column))
+	for _, word := range sqlWord.FindAllStringSubmatch(text, -1) {
+		if word[2] == column || word[1] != "" && strings.ReplaceAll(word[1], `""`, `"`) == column {
+			return true
+		}
+	}
+	return false
 }

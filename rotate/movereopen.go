@@ -30,7 +30,7 @@ func (m *Move) Reopen(ctx context.Context) error {
 			if err := m.refuse(append(m.cannot(c), m.tooNarrow(c)...)); err != nil {
 				return nil, err
 			}
-			return m.prepares(c), nil
+			return append(m.dropEmpty(c), m.prepares(c)...), nil
 		}
 		return []action{{statements: m.reopens(c), locks: true}}, nil
 	})
@@ -116,7 +116,7 @@ func (m *Move) tooNarrow(c *catalog) []Obstacle {
 func (m *Move) plainIndexes(c *catalog) (all []action) {
 	term := termOf(m.sealed)
 	for _, i := range c.indexes {
-		if !slices.ContainsFunc(i.parts, func(p string) bool { return samePart(p, term) }) || !i.valid || i.method != "btree" || mentions(i.predicate, m.sealed) {
+		if !slices.ContainsFunc(i.parts, func(p string) bool { return samePart(p, term) }) || !i.valid || i.added || i.method != "btree" || mentions(i.predicate, m.sealed) {
 			continue
 		}
 		if c.has(i, i.partsWith(term, quote(m.plain))) {
@@ -131,7 +131,7 @@ func (m *Move) plainIndexes(c *catalog) (all []action) {
 
 // Print returns what a step would run now, as a script for the database's owner: "prepare", "swap", "drop", "drop-plain",
 // "reopen" or "drop-sealed". The rows that swap and the last two deal with under the lock are not in it: the backfill
-// must have left none, and programs must write both columns.
+// must have left none, and programs must write both columns. What would lose a row's value by that fails.
 func (m *Move) Print(ctx context.Context, step string) (string, error) {
 	if m.cfg.Dialect != PostgreSQL {
 		return m.printElsewhere(ctx, step)
@@ -145,27 +145,52 @@ func (m *Move) Print(ctx context.Context, step string) (string, error) {
 		return "", m.wrap(m.noTransition())
 	}
 	switch {
-	case step == "prepare" && (s == StageClear || s == StagePreparing):
+	case step == "prepare" && (s == StageClear || s == StagePreparing || s == StagePrepared):
 		if err := m.refuse(m.cannot(c)); err != nil {
 			return "", m.wrap(err)
 		}
-		return m.script(m.prepares(c)), nil
-	case step == "reopen" && s == StagePreparing:
-		return m.script(m.prepares(c)), nil
+		return m.script(append(m.dropEmpty(c), m.prepares(c)...)), nil
+	case step == "reopen" && (s == StagePreparing || s == StagePrepared):
+		return m.script(append(m.dropEmpty(c), m.prepares(c)...)), nil
 	case step == "reopen" && (s == StageSwapped || s == StageFinished || s == StageSealed):
 		return m.script([]action{{statements: m.reopens(c), locks: true}}), nil
 	case step == "swap" && s == StageSwapped:
 		return m.script(m.setNotNull(c, m.plain)), nil
 	case step == "swap" && s == StagePrepared:
-		return m.script(m.lastly(c, nil, m.swaps(c))), nil
+		return m.script(m.lastly(c, m.leftIndex(c, m.plain, m.sealed), append(m.guards(c, m.plain, m.sealed), m.swaps(m.withLeft(c, m.plain))...))), nil
 	case step == "drop-plain" && s == StagePrepared:
 		return m.script(m.lastly(c, nil, m.dropsOne(c, m.plain, m.sealed))), nil
 	case step == "drop-sealed" && s == StagePrepared:
-		return m.script(m.lastly(c, m.plainIndexes(c), m.dropsOne(c, m.sealed, m.plain))), nil
+		before := append(m.plainIndexes(c), m.leftIndex(c, m.sealed, m.plain)...)
+		return m.script(m.lastly(c, before, append(m.guards(c, m.sealed, m.plain), m.dropsOne(m.withLeft(c, m.sealed), m.sealed, m.plain)...))), nil
 	case step == "drop" && s == StageFinished:
-		return m.script(m.drops(c)), nil
+		drop := m.drops(c)[0]
+		drop.statements = append([]string{m.guardSQL(c, m.old, m.plain)}, drop.statements...)
+		return m.script([]action{drop}), nil
 	}
 	return "", nil
+}
+
+// guards are the statements of a printed step by which it changes nothing where rows have a value in from and none in to.
+// Under the lock they find them by the index that is made for that.
+func (m *Move) guards(c *catalog, from, to string) []string {
+	return []string{"LOCK TABLE " + c.table() + " IN ACCESS EXCLUSIVE MODE", "SET LOCAL enable_seqscan = off", m.guardSQL(c, from, to)}
+}
+
+func (m *Move) guardSQL(c *catalog, from, to string) string {
+	message := fmt.Sprintf("rows of %s have a value in %s and none in %s; run the backfill first", c.name, from, to)
+	return fmt.Sprintf("SET LOCAL row_security = off;\nDO $rowseal$ BEGIN IF EXISTS (SELECT FROM %s WHERE %s IS NOT NULL AND %s IS NULL) THEN RAISE EXCEPTION USING MESSAGE = %s; END IF; END $rowseal$",
+		c.table(), quote(from), quote(to), literal(message))
+}
+
+// withLeft is the catalog as it is once the index of [Move.leftIndex] is there.
+func (m *Move) withLeft(c *catalog, from string) *catalog {
+	if c.index(m.leftName(from)) != nil {
+		return c
+	}
+	after := *c
+	after.indexes = append(slices.Clone(c.indexes), catalogIndex{name: m.leftName(from), valid: true})
+	return &after
 }
 
 // lastly are the actions of a step that ends with one column, which may be NOT NULL.

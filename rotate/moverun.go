@@ -111,35 +111,83 @@ func (m *Move) do(ctx context.Context, conn *sql.Conn, a action) error {
 // waits for all transactions that are open.
 const indexPatience = 60
 
-// alone runs statements that cannot be part of a transaction.
-func (m *Move) alone(ctx context.Context, conn *sql.Conn, statements []string) (err error) {
+// untimed sets aside a limit of time that the role has for statements, where the session is not shared with other clients.
+func untimed(ctx context.Context, conn *sql.Conn) (reset func(), err error) {
 	shared, err := pgpooler.BeforeSQL(ctx, conn)
+	if err != nil || shared {
+		return func() {}, err
+	}
+	_, err = conn.ExecContext(ctx, "SET statement_timeout = 0")
+	return func() {
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_, _ = conn.ExecContext(short, "RESET statement_timeout") // a connection that is gone has none
+	}, err
+}
+
+// alone runs statements that cannot be part of a transaction. That they wait too long is for another connection to see: a
+// lock_timeout of the session would be that of whoever a pooler gives the server's connection next.
+func (m *Move) alone(ctx context.Context, conn *sql.Conn, statements []string) error {
+	reset, err := untimed(ctx, conn)
 	if err != nil {
 		return err
 	}
-	if !shared { // else the settings would be those of other clients
-		set := fmt.Sprintf("SET lock_timeout = %d; SET statement_timeout = 0", indexPatience*m.opt.LockTimeout.Milliseconds())
-		if _, err := conn.ExecContext(ctx, set); err != nil {
-			return err
-		}
-		defer func() {
-			short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			if _, resetErr := conn.ExecContext(short, "RESET lock_timeout; RESET statement_timeout"); err == nil {
-				err = resetErr
-			}
-		}()
-	}
+	defer reset()
 	for _, s := range statements {
 		m.opt.Log(s)
-		if _, err := conn.ExecContext(ctx, s); err != nil {
-			if stateOf(err) == "40P01" { // two that build indexes wait for each other
-				return fmt.Errorf("%w: %w", errOvertaken, err)
+		running, stop := context.WithCancelCause(ctx)
+		watching := make(chan struct{})
+		go func() {
+			defer close(watching)
+			if err := m.watch(running, s); err != nil {
+				stop(err)
 			}
-			if isContended(err) {
-				return fmt.Errorf("%w: waited %v; %s. Run it again when they are done", ErrLocked, indexPatience*m.opt.LockTimeout, m.holders(ctx, conn))
-			}
+		}()
+		_, err := conn.ExecContext(running, s)
+		waited := context.Cause(running)
+		stop(nil)
+		<-watching
+		switch {
+		case err == nil:
+		case errors.Is(waited, ErrLocked):
+			return waited
+		case stateOf(err) == "40P01": // two that build indexes wait for each other
+			return fmt.Errorf("%w: %w", errOvertaken, err)
+		case isContended(err): // by a lock_timeout of the role or the database
+			return fmt.Errorf("%w: %w; %s. Run it again when they are done", ErrLocked, err, m.holders(ctx, conn))
+		default:
 			return m.explain(err)
+		}
+	}
+	return nil
+}
+
+// blockersSQL says who a running statement waits for. Its session is found by its text, as poolers tell nobody which
+// connection of the server a statement will have.
+const blockersSQL = `SELECT DISTINCT 'process ' || b.pid || ' of role ' || coalesce(b.usename, '?') || ', ' || coalesce(b.state, '?') || ' since ' || coalesce(pg_catalog.to_char(b.xact_start, 'HH24:MI:SS'), '?')
+FROM pg_catalog.pg_stat_activity a CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) AS o(pid) JOIN pg_catalog.pg_stat_activity b ON b.pid = o.pid
+WHERE a.datname = pg_catalog.current_database() AND a.state = 'active' AND a.pid <> pg_catalog.pg_backend_pid() AND pg_catalog.left(a.query, 250) = pg_catalog.left($1::text, 250)
+ORDER BY 1 LIMIT 5`
+
+// watch returns ErrLocked once a statement has waited for others, without an end, as long as it may. An index of a
+// large table takes longer than that by itself.
+func (m *Move) watch(ctx context.Context, statement string) error {
+	limit := indexPatience * m.opt.LockTimeout
+	var since time.Time
+	for pause(ctx, limit/20) == nil {
+		found, err := texts(ctx, m.cfg.DB, blockersSQL, statement)
+		switch now := time.Now(); {
+		case err != nil: // whoever cannot be asked does not tell that nobody is waited for
+		case len(found) == 0:
+			since = time.Time{}
+		case since.IsZero():
+			since = now
+		case now.Sub(since) >= limit:
+			names := make([]string, len(found))
+			for i := range found {
+				names[i] = found[i][0]
+			}
+			return fmt.Errorf("%w: waited %v for transactions that were begun before; the last are of %s. Run it again when they are done", ErrLocked, limit, strings.Join(names, "; "))
 		}
 	}
 	return nil

@@ -69,8 +69,12 @@ func (m *Move) reorders(c *catalog) bool {
 func (m *Move) leftIndex(c *catalog, from, to string) (all []action) {
 	name := m.leftName(from)
 	if i := c.index(name); i == nil || !i.valid {
+		parts := "(1)" // what it is made of does not matter; values may be too long for an index
+		if len(c.key) > 0 {
+			parts = list(len(c.key), func(i int) string { return quote(c.key[i]) })
+		}
 		all = append(all, m.builds(c, i, name, fmt.Sprintf("CREATE INDEX CONCURRENTLY %s ON %s (%s) WHERE %s IS NOT NULL AND %s IS NULL",
-			quote(name), c.table(), list(len(c.key), func(i int) string { return quote(c.key[i]) }), quote(from), quote(to))))
+			quote(name), c.table(), parts, quote(from), quote(to))))
 	}
 	return all
 }

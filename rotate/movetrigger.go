@@ -3,7 +3,6 @@ package rotate
 import (
 	"crypto/sha256"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/rowseal/rowseal/internal/guard"
@@ -51,14 +50,42 @@ func (m *Move) function(c *catalog, kind string) string {
 	return fmt.Sprintf("rowseal.%s", quote(strings.TrimPrefix(fmt.Sprintf("%s_%x", m.made(kind), sum[:4]), guard.Moving)))
 }
 
-// movingTrigger has the statements that make the trigger, where it is not there.
+// movingTrigger has the statements that make the trigger, where it is not there as it has to be: somebody may have
+// switched it off, for replication or for good, or have given it another function.
 func (m *Move) movingTrigger(c *catalog) []string {
-	name := m.trigger("moving")
-	if slices.Contains(c.triggers, name) {
+	f, name := m.function(c, "moving"), m.trigger("moving")
+	text := fmt.Sprintf(movingFunctionSQL, f, quote(m.plain), quote(m.sealed))
+	ours := m.triggersOf(c, "moving")
+	if len(ours) == 1 && ours[0].enabled == "A" && ours[0].everyUpdate && ours[0].function == unquoted(f) && ours[0].body == bodyOf(text) {
 		return nil
 	}
-	f := m.function(c, "moving")
-	return append([]string{fmt.Sprintf(movingFunctionSQL, f, quote(m.plain), quote(m.sealed))}, c.fires(name, "UPDATE", f)...)
+	all := []string{text}
+	for _, t := range ours {
+		all = append(all, fmt.Sprintf("DROP TRIGGER %s ON %s", quote(t.name), c.table()))
+	}
+	return append(all, c.fires(name, "UPDATE", f)...)
+}
+
+// triggersOf are the table's triggers that call the move's function, whatever their names (which were others once), or
+// have the name that is to.
+func (m *Move) triggersOf(c *catalog, kind string) (all []catalogTrigger) {
+	name, f := m.trigger(kind), unquoted(m.function(c, kind))
+	for _, t := range c.triggers {
+		if t.name == name || t.function == f {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// unquoted is a name as quote_ident writes it that needs no quotes.
+func unquoted(name string) string { return strings.ReplaceAll(name, `"`, "") }
+
+// bodyOf is what stands in a function's statement between the marks of its text.
+func bodyOf(statement string) string {
+	const mark = "$rowseal$"
+	_, rest, _ := strings.Cut(statement, mark)
+	return strings.TrimSuffix(rest, mark)
 }
 
 // movedTrigger makes the one that guards the old plain column.
@@ -79,12 +106,14 @@ func (c *catalog) fires(name, on, f string) []string {
 }
 
 // dropTrigger takes a trigger and its function away, where they are.
-func (m *Move) dropTrigger(c *catalog, kind string) []string {
-	name := m.trigger(kind)
-	if !slices.Contains(c.triggers, name) {
-		return nil
+func (m *Move) dropTrigger(c *catalog, kind string) (all []string) {
+	for _, t := range m.triggersOf(c, kind) {
+		all = append(all, fmt.Sprintf("DROP TRIGGER %s ON %s", quote(t.name), c.table()))
 	}
-	return []string{fmt.Sprintf("DROP TRIGGER %s ON %s", quote(name), c.table()), "DROP FUNCTION IF EXISTS " + m.function(c, kind) + "()"}
+	if len(all) > 0 {
+		all = append(all, "DROP FUNCTION IF EXISTS "+m.function(c, kind)+"()")
+	}
+	return all
 }
 
 // literal quotes a text.

@@ -1,11 +1,13 @@
 package rotate
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/rowseal/rowseal/envelope"
@@ -24,6 +26,7 @@ type verify struct {
 	seed      string
 	sample    uint64 // rows whose hash is at most this are opened
 	destroyed bool   // values of destroyed keys are expected
+	kept      bool   // plain values are expected beside sealed ones that open to them
 
 	copied []copies              // by column, where option copies asked for them; shared by all workers
 	tally  tally                 // of the page
@@ -51,6 +54,10 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept, err := boolOption(job, keptOption)
+	if err != nil {
+		return nil, err
+	}
 	far, err := boolOption(job, "copies")
 	if err != nil {
 		return nil, err
@@ -69,7 +76,7 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 		return nil, err
 	}
 	v := verify{
-		sealedPage: page, tenant: job.Tenant, tenantAt: tenantAt, seed: job.Options["seed"], sample: sample, destroyed: destroyed,
+		sealedPage: page, tenant: job.Tenant, tenantAt: tenantAt, seed: job.Options["seed"], sample: sample, destroyed: destroyed, kept: kept,
 	}
 	for _, c := range columns {
 		if c.Transition().Plain != "" {
@@ -200,12 +207,19 @@ func (v *verify) judge(all []verdict, i int) error {
 		}
 	}
 	for k, col := range v.clear {
-		if k < len(d.plain) && d.plain[k] != nil {
-			v.found(d, col.Transition().Plain, v.leftover(col, d))
+		if k >= len(d.plain) || d.plain[k] == nil {
+			continue
+		}
+		if f := v.leftover(col, d, i, d.plain[k]); f.Kind != "" {
+			v.found(d, col.Transition().Plain, f)
 		}
 	}
 	return nil
 }
+
+// keptOption has a verify take plain values that equal the sealed ones beside them for what is to be there, as until the
+// old column of a move is dropped.
+const keptOption = "kept"
 
 func (v *verify) found(d *verdict, column string, f Finding) {
 	f.Column = column
@@ -213,15 +227,36 @@ func (v *verify) found(d *verdict, column string, f Finding) {
 	v.tally.findings[f.Kind]++
 }
 
-// leftover is a value in clear beside a column that takes over from it.
-func (v *verify) leftover(col *field.Column, d *verdict) Finding {
+// leftover is a value in clear beside a column that takes over from it. Its Kind is "" where it is to be there.
+func (v *verify) leftover(col *field.Column, d *verdict, row int, plain any) Finding {
+	j := slices.Index(v.columns, col)
+	c := &v.cells[row*len(v.columns)+j]
 	detail := "a value in clear stands here, and is sealed in " + col.Name() + " too; the transition is not done"
-	for j, c := range v.columns {
-		if c == col && d.values[j] == nil {
-			detail = "a value in clear stands here, and is not sealed in " + col.Name() + " yet"
+	switch {
+	case d.values[j] == nil:
+		detail = "a value in clear stands here, and is not sealed in " + col.Name() + " yet"
+	case !c.want || c.err != nil: // not opened, or a finding of its own
+		if v.kept {
+			return Finding{}
 		}
+	case !v.equal(col, plain, c.plain):
+		detail = "a value in clear stands here, and " + col.Name() + " has another one sealed; "
+		if v.kept {
+			detail += "set the one in clear to NULL where the sealed one is right, else write the right one anew"
+		} else {
+			detail += "a backfill seals the one in clear, which was written last"
+		}
+	case v.kept:
+		return Finding{}
 	}
 	return Finding{Kind: FindingUnsealed, Detail: detail}
+}
+
+// equal says whether a plain column's value is what a sealed one opened to.
+func (v *verify) equal(col *field.Column, plain any, opened []byte) bool {
+	stored, err := storedBytes(col.Type(), plain)
+	defer clear(stored)
+	return err == nil && bytes.Equal(stored, opened)
 }
 
 // finding says what is wrong with a value that is not NULL; its Kind is "" for nothing.

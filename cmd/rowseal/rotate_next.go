@@ -29,7 +29,7 @@ func whatIsNext(ctx context.Context, m *rotate.Move) (string, error) {
 // nextStep says what an operator does next.
 func nextStep(m *rotate.Move, stage rotate.Stage, left rotate.Left) string {
 	c := m.Column()
-	command := fmt.Sprintf("rowseal rotate seal --table %s --column %s", c.Table().Name(), c.Name())
+	command := fmt.Sprintf("rowseal rotate seal --table %s --column %s", shellWord(c.Table().Name()), shellWord(c.Name()))
 	switch stage {
 	case rotate.StageClear, rotate.StagePreparing:
 		return command
@@ -41,7 +41,7 @@ func nextStep(m *rotate.Move, stage rotate.Stage, left rotate.Left) string {
 			next = "nothing"
 		}
 		if stage == rotate.StageFinished {
-			next = strings.TrimPrefix(next+", then ", "nothing, then ") + fmt.Sprintf("rowseal rotate seal --table %s --column %s --step drop --yes", c.Table().Name(), m.Plain())
+			next = strings.TrimPrefix(next+", then ", "nothing, then ") + fmt.Sprintf("rowseal rotate seal --table %s --column %s --step drop --yes", shellWord(c.Table().Name()), shellWord(m.Plain()))
 		}
 		return next
 	}
@@ -52,4 +52,15 @@ func nextStep(m *rotate.Move, stage rotate.Stage, left rotate.Left) string {
 		return "deploy `write: sealed`, then " + command + " empties the plain column; or --step swap at once, which keeps the values in clear until the drop"
 	}
 	return command + " --step swap; or --step drop-plain, where the sealed column is to keep its name"
+}
+
+// shellWord quotes a name for a shell, where it needs that.
+func shellWord(name string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_.-", r)
+	}
+	if name != "" && !strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }

@@ -75,6 +75,11 @@ func (m *moving) seal() error {
 	case rotate.StageFinished, rotate.StageSealed:
 		return m.next()
 	}
+	if stage == rotate.StagePrepared { // a drop-plain that was begun may be to be taken back
+		if err := m.move.Prepare(m.c.Context()); err != nil {
+			return err
+		}
+	}
 	return m.sealRows()
 }
 
@@ -90,11 +95,14 @@ func nextSchemaStep(s rotate.Stage) string {
 }
 
 func (m *moving) prepare() error {
+	if err := m.obstacles(); err != nil { // before, as some of it is about the column that is added
+		return err
+	}
 	if err := m.move.Prepare(m.c.Context()); err != nil {
 		return err
 	}
 	m.say("%s: both columns are there, %s and %s.", m.table.Name(), m.move.Plain(), m.move.Column().Name())
-	return m.obstacles()
+	return nil
 }
 
 func (m *moving) sealRows() error {

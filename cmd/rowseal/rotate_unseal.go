@@ -66,6 +66,6 @@ func (m *moving) unseal() error {
 		return err
 	}
 	m.say("%v: %d sealed values are not in the plain column yet. Next: let programs use the plain column only, then rowseal rotate unseal --table %s --column %s --step drop --yes.",
-		m.move, left.Empty, m.table.Name(), m.move.Column().Name())
+		m.move, left.Empty, shellWord(m.table.Name()), shellWord(m.move.Column().Name()))
 	return nil
 }
