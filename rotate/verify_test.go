@@ -231,7 +231,7 @@ func TestResealLeavesNewerValuesOfOthers(t *testing.T) {
 				first = min(first, id)
 			}
 		}
-		if newer[first+2] == nil {
+		if newer[first+2] == nil && len(newer) < n/50 { // the first walk, and not what looks behind it
 			touch(first)
 		}
 	}}})
