@@ -187,7 +187,7 @@ func (m *matrix) compare(t *testing.T, got, want outcome) {
 // compareTables compares all that the transaction sees.
 func (m *matrix) compareTables(t *testing.T) {
 	t.Helper()
-	for _, table := range []string{"users", "orders", "patients", "cards", "kinds", "plain"} {
+	for _, table := range []string{"users", "orders", "patients", "cards", "typed", "plain"} {
 		s := &shape{sql: "SELECT * FROM public." + table + " ORDER BY id"}
 		got, want := execute(t, m.through, s, extendedForm), execute(t, m.twin, s, extendedForm)
 		if got.broken != nil {
@@ -288,7 +288,7 @@ func withLiterals(sql string, args []any) string {
 // dump reads the sealed tables as they are.
 func (m *matrix) dump(t *testing.T) {
 	conn := connectPG(t, m.rig.Direct)
-	for _, table := range []string{"users", "orders", "patients", "cards", "kinds"} {
+	for _, table := range []string{"users", "orders", "patients", "cards", "typed"} {
 		r := conn.ExecParams(t.Context(), "SELECT * FROM "+table, nil, nil, nil, []int16{1}).Read()
 		if r.Err != nil || len(r.Rows) == 0 {
 			t.Fatalf("%s: %d rows, %v", table, len(r.Rows), r.Err)

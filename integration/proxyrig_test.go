@@ -57,7 +57,7 @@ tables:
     rowid: {column: id}
     columns:
       number: {type: text, search: [equality]}
-  kinds:
+  typed:
     columns:
       c5: {type: "char(5)", search: [equality]}
       f4: {type: float4, search: [equality]}
@@ -73,7 +73,7 @@ CREATE TABLE users (id int PRIMARY KEY, note text, city text DEFAULT 'Rome',
 CREATE TABLE orders (id int PRIMARY KEY, user_ssn {text}, item text, price numeric(10,2));
 CREATE TABLE patients (id int PRIMARY KEY, clinic text, ssn {text}, note {text}, room int);
 CREATE TABLE cards (id int PRIMARY KEY, number {text}, label text);
-CREATE TABLE kinds (id int PRIMARY KEY, c5 {char(5)}, f4 {float4}, i8 {int8}, ts {timestamp});
+CREATE TABLE typed (id int PRIMARY KEY, c5 {char(5)}, f4 {float4}, i8 {int8}, ts {timestamp});
 CREATE TABLE plain (id int PRIMARY KEY, body text, amount int);
 CREATE TABLE raw (id int PRIMARY KEY, data bytea);
 CREATE VIEW v_users AS SELECT id, ssn, name, note FROM users;
@@ -104,7 +104,7 @@ var proxySeeds = []string{
 	`INSERT INTO patients (id, clinic, ssn, note, room) VALUES (20, 'north', 'canary-pat-1', 'canary-note-1', 1),
 	(21, 'north', 'canary-pat-2', 'canary-note-2', 2), (22, 'south', 'canary-pat-1', 'canary-note-3', 3)`,
 	`INSERT INTO cards (id, number, label) VALUES (30, 'canary-4111', 'visa'), (31, 'canary-5500', 'master')`,
-	`INSERT INTO kinds (id, c5, f4, i8, ts) VALUES (1, 'ab', 1.1, 8172635441, '2031-04-05 00:00'), (2, 'cdcd', 16777216, 8172635442, '2031-04-05 06:07')`,
+	`INSERT INTO typed (id, c5, f4, i8, ts) VALUES (1, 'ab', 1.1, 8172635441, '2031-04-05 00:00'), (2, 'cdcd', 16777216, 8172635442, '2031-04-05 06:07')`,
 	`INSERT INTO plain (id, body, amount) VALUES (1, 'one', 10), (2, 'two', 20), (3, 'three', 30)`,
 	`INSERT INTO raw (id, data) VALUES (1, '\x01'), (2, NULL)`,
 }

@@ -43,9 +43,7 @@ func (k *Keyring) loadKMSRaws(ctx context.Context, refs []string, deliver func(i
 	g.SetLimit(k.cfg.Concurrency)
 	for i, ref := range refs {
 		g.Go(func() error {
-			tenant, w := cutKMSRef(ref)
-			r := Record{Tenant: tenant, Purpose: purposeRow, Wraps: []kms.Wrapped{w}}
-			raw, err := k.unwrapRaw(ctx, &r, k.rowBinding(tenant))
+			raw, err := k.unwrapRowRaw(ctx, ref)
 			if err != nil {
 				deliver(i, nil, time.Time{}, err)
 				return nil

@@ -212,15 +212,21 @@ func (k *Keyring) loadKMSRows(ctx context.Context, refs []string, deliver func(i
 }
 
 func (k *Keyring) unwrapRow(ctx context.Context, ref string) (*envelope.Key, error) {
+	raw, err := k.unwrapRowRaw(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(raw)
+	tenant, w := cutKMSRef(ref)
+	return envelope.KMSKey(tenant, w.RootKey, w.Blob, raw)
+}
+
+// unwrapRowRaw asks the KMS for a row key; the caller clears it.
+func (k *Keyring) unwrapRowRaw(ctx context.Context, ref string) ([]byte, error) {
 	tenant, w := cutKMSRef(ref)
 	r := Record{Tenant: tenant, Purpose: purposeRow, Wraps: []kms.Wrapped{w}}
 	if envelope.BlankKey(w.Blob) { // which no KMS need be asked about
 		return nil, r.fail(ErrDestroyed, "the value was overwritten when its tenant was shredded")
 	}
-	raw, err := k.unwrapRaw(ctx, &r, k.rowBinding(tenant))
-	if err != nil {
-		return nil, err
-	}
-	defer clear(raw)
-	return envelope.KMSKey(tenant, w.RootKey, w.Blob, raw)
+	return k.unwrapRaw(ctx, &r, k.rowBinding(tenant))
 }

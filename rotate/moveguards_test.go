@@ -276,7 +276,8 @@ func TestMoveIndexWaits(t *testing.T) {
 	m.stage(rotate.StagePrepared)
 }
 
-// TestMoveLeavesNoSetting: what a session is set to is what the next client of a pooler would get.
+// TestMoveLeavesNoSetting: what a session is set to is what the next client of its connection would get. The one setting is taken back, and
+// not made behind a pooler.
 func TestMoveLeavesNoSetting(t *testing.T) {
 	m := newMover(t, openPostgres(t))
 	config, err := pgx.ParseConfig(testpg.DSN(t))
@@ -288,7 +289,12 @@ func TestMoveLeavesNoSetting(t *testing.T) {
 	m.db = db{pool, rotate.PostgreSQL, "bytea"}
 	m.db.exec(t, fmt.Sprintf(peopleSQL, 5))
 	must(t, m.move("both").Prepare(t.Context()))
-	if all := asked.String(); !strings.Contains(all, "CREATE UNIQUE INDEX CONCURRENTLY") || regexp.MustCompile(`(?m)^SET [^L]`).MatchString(all) {
+	all := asked.String()
+	if set, reset := strings.Count(all, "SET statement_timeout = 0\n"), strings.Count(all, "RESET statement_timeout\n"); set == 0 || set != reset {
+		t.Errorf("statement_timeout is set %d times and taken back %d times", set, reset)
+	}
+	all = strings.ReplaceAll(all, "SET statement_timeout = 0\n", "")
+	if !strings.Contains(all, "CREATE UNIQUE INDEX CONCURRENTLY") || regexp.MustCompile(`(?m)^SET [^L]`).MatchString(all) {
 		t.Errorf("a setting of the session among:\n%s", all)
 	}
 }

@@ -94,10 +94,11 @@ func newVerify(ctx context.Context, cfg *Config, job *Job) (work, error) {
 
 // fork returns the same for another worker.
 func (v *verify) fork() work {
-	other := *v
-	other.sealedPage, other.tally, other.twins, other.check = v.sealedPage.fork(), newTally(v.columns, v.tally.seen), map[[tagSize]byte]int{}, nil
-	other.verdicts = nil
-	return &other
+	return &verify{
+		sealedPage: v.sealedPage.fork(), tenant: v.tenant, tenantAt: v.tenantAt, seed: v.seed, sample: v.sample,
+		destroyed: v.destroyed, kept: v.kept, copied: v.copied, clear: v.clear,
+		tally: newTally(v.columns, v.tally.seen), twins: map[[tagSize]byte]int{},
+	}
 }
 
 // sampleOption is the highest hash of a row that is opened.
