@@ -247,11 +247,25 @@ func (s *sakilaDatabase) once(t *testing.T, sh *shape, f form) *pgconn.PgError {
 		s.assertUnreadable(t, "the refusal", fmt.Appendf(nil, "%+v", *got.err))
 		return got.err
 	}
+	if strings.Contains(sh.sql, "group_concat(") || strings.Contains(sh.sql, "actor_info") {
+		got.unordered()
+		want.unordered()
+	}
 	s.compare(t, got, want)
 	if got.err == nil && !strings.HasPrefix(sh.sql, "SELECT") {
 		s.compareTables(t)
 	}
 	return nil
+}
+
+// unordered sorts the words of results with aggregates without ORDER BY: in what order these take rows is the plan's business, and
+// the server's statistics of the two databases are of different moments.
+func (o *outcome) unordered() {
+	for i, result := range o.results {
+		words := strings.FieldsFunc(result, func(r rune) bool { return strings.ContainsRune(` ,;:"`, r) })
+		slices.Sort(words)
+		o.results[i] = strings.Join(words, " ")
+	}
 }
 
 // compareTables compares what statements of these tests write. Times are the server's.

@@ -142,10 +142,10 @@ func TestAnAccountThatSeesNoTransactions(t *testing.T) {
 	var name string
 	must(t, d.QueryRow("SELECT DATABASE()").Scan(&name))
 	user := "blind_" + name
-	d.exec(t, "CREATE USER '"+user+"'@'%' IDENTIFIED BY 'none'")
+	d.exec(t, "CREATE USER '"+user+"'@'%' IDENTIFIED BY ''")
 	t.Cleanup(func() { _, _ = d.Exec("DROP USER '" + user + "'@'%'") })
 	d.exec(t, "GRANT ALL ON `"+name+"`.* TO '"+user+"'@'%'")
-	dsn.User, dsn.Passwd, dsn.DBName = user, "none", name
+	dsn.User, dsn.Passwd, dsn.DBName = user, "", name // a password would be sent as SHA-1, which FIPS forbids
 	cfg.DB, err = sql.Open("mysql", dsn.FormatDSN())
 	must(t, err)
 	t.Cleanup(func() { _ = cfg.DB.Close() })
