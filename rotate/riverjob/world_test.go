@@ -202,6 +202,15 @@ func (m *machine) inRiver(t testing.TB, kind string) map[string]int {
 	return counts
 }
 
+// planned wants a job planned by one of three processes. One that starts when the first has planned plans once more, and finds the
+// ranges there.
+func (m *machine) planned(t testing.TB) {
+	t.Helper()
+	if got := m.inRiver(t, "rowseal_plan"); got["completed"] < 1 || got["completed"] > 3 || len(got) > 1 {
+		t.Errorf("rowseal_plan: %v", got)
+	}
+}
+
 func newRunner(t testing.TB, cfg riverjob.Config) *riverjob.Runner {
 	t.Helper()
 	r, err := riverjob.New(t.Context(), cfg)
