@@ -56,7 +56,7 @@ func (a *analyzer) alterOwner(t *field.Table, cmd *pg.AlterTableCmd, rv *pg.Rang
 	}
 	if slices.Contains(ownerColumns(t), cmd.Name) {
 		a.refuseDDL(t.Name(), "column \""+cmd.Name+"\" says whose the row's sealed values are, which would not open any more",
-			"Change it on a direct connection, and reseal the table's values.", rv)
+			"Read the sealed values through the proxy first, change the column on a direct connection, and write them again.", rv)
 	}
 }
 
